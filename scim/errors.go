@@ -1,0 +1,104 @@
+package scim
+
+import (
+	"errors"
+	"fmt"
+)
+
+// Reason says why a request failed, as one of a closed set of words: the
+// scimType values of RFC 7644 section 3.12 and a few of our own. Callers decide
+// by it what to answer; the detail is for people.
+type Reason uint8
+
+// The reasons. Those from InvalidSyntax to Sensitive are RFC 7644's.
+const (
+	Internal Reason = iota
+	InvalidSyntax
+	InvalidFilter
+	InvalidPath
+	InvalidValue
+	InvalidVers
+	TooMany
+	Uniqueness
+	Mutability
+	NoTarget
+	Sensitive
+	NotFound
+	VersionMismatch
+	PayloadTooLarge
+	RateLimited
+	Unauthenticated
+	Forbidden
+	Unavailable
+	NotImplemented
+)
+
+var reasonWords = [...]string{
+	Internal:        "internal",
+	InvalidSyntax:   "invalidSyntax",
+	InvalidFilter:   "invalidFilter",
+	InvalidPath:     "invalidPath",
+	InvalidValue:    "invalidValue",
+	InvalidVers:     "invalidVers",
+	TooMany:         "tooMany",
+	Uniqueness:      "uniqueness",
+	Mutability:      "mutability",
+	NoTarget:        "noTarget",
+	Sensitive:       "sensitive",
+	NotFound:        "notFound",
+	VersionMismatch: "versionMismatch",
+	PayloadTooLarge: "payloadTooLarge",
+	RateLimited:     "rateLimited",
+	Unauthenticated: "unauthenticated",
+	Forbidden:       "forbidden",
+	Unavailable:     "unavailable",
+	NotImplemented:  "notImplemented",
+}
+
+// String returns the word that travels: in scimType and in ErrorInfo.
+func (r Reason) String() string { return reasonWords[r] }
+
+// ParseReason is the inverse of String; an unknown word is not ok.
+func ParseReason(word string) (r Reason, ok bool) {
+	for i, w := range reasonWords {
+		if w == word {
+			return Reason(i), true
+		}
+	}
+	return Internal, false
+}
+
+// IsSCIMType tells whether the RFC defines the word as a scimType; the others
+// are never sent in that member.
+func (r Reason) IsSCIMType() bool { return r >= InvalidSyntax && r <= Sensitive }
+
+// Error is what the rules and the store return when a request cannot be done.
+// Detail is shown to the client: it names what was wrong and holds no secret.
+type Error struct {
+	Reason Reason
+	Detail string
+	// Attribute is the path of the attribute at fault, where there is one.
+	Attribute string
+}
+
+func (e *Error) Error() string { return e.Reason.String() + ": " + e.Detail }
+
+// Errorf makes an Error.
+func Errorf(reason Reason, format string, args ...any) *Error {
+	return &Error{Reason: reason, Detail: fmt.Sprintf(format, args...)}
+}
+
+// At names the attribute at fault.
+func (e *Error) At(attr string) *Error {
+	e.Attribute = attr
+	return e
+}
+
+// ReasonOf returns the reason of err; an error of another type is Internal.
+func ReasonOf(err error) Reason {
+	var e *Error
+	if errors.As(err, &e) {
+		return e.Reason
+	}
+	return Internal
+}
