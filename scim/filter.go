@@ -72,6 +72,8 @@ type Literal struct {
 	// Text is for string, reference and binary attributes; folded already
 	// where the attribute is not caseExact.
 	Text string
+	// Written is Text before it was folded.
+	Written string
 	// Bool is for boolean attributes.
 	Bool bool
 	// Number is for integer and decimal attributes.

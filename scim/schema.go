@@ -119,6 +119,7 @@ type ResourceType struct {
 
 	message  reflect.Type // the Go struct of the message
 	top      []*Attribute // core attributes, then one pseudo-attribute an extension
+	stored   []*Attribute // those of top that the document holds
 	byName   nameTable
 	schemas  *Attribute
 	id       *Attribute
@@ -211,6 +212,11 @@ func compileResourceType(m Resource) *ResourceType {
 	rt.Schema.byName = newNameTable(rt.Schema.Attributes)
 	rt.byName = newNameTable(rt.top)
 	rt.schemas, rt.id, rt.meta = rt.Attribute("schemas"), rt.Attribute("id"), rt.Attribute("meta")
+	for _, a := range rt.top {
+		if !a.Link && a != rt.id && a != rt.meta {
+			rt.stored = append(rt.stored, a)
+		}
+	}
 	for _, a := range rt.Schema.Attributes {
 		if a.Link {
 			rt.links = append(rt.links, a)
@@ -306,4 +312,3 @@ func fieldIndexes(d protoreflect.MessageDescriptor, t reflect.Type) []int {
 	}
 	return indexes
 }
-

@@ -1170,7 +1170,7 @@ var File_muster_v1_user_proto protoreflect.FileDescriptor
 
 const file_muster_v1_user_proto_rawDesc = "" +
 	"\n" +
-	"\x14muster/v1/user.proto\x12\tmuster.v1\x1a\x18muster/v1/resource.proto\x1a\x16muster/v1/schema.proto\"\xa3\x12\n" +
+	"\x14muster/v1/user.proto\x12\tmuster.v1\x1a\x18muster/v1/resource.proto\x1a\x16muster/v1/schema.proto\"\x9d\x12\n" +
 	"\x04User\x12L\n" +
 	"\aschemas\x18\x01 \x03(\tB2\xba\xc8\x18.\x10\a\"\x1fThe URNs of the schemas in use.(\x018\x01H\x02Z\x03uriR\aschemas\x12S\n" +
 	"\x02id\x18\x02 \x01(\tBC\xba\xc8\x18?\"5The identifier, made by the server; it never changes.8\x01@\x02H\x02P\x02R\x02id\x12Z\n" +
@@ -1203,7 +1203,7 @@ const file_muster_v1_user_proto_rawDesc = "" +
 	"\x0fenterprise_user\x18< \x01(\v2\x19.muster.v1.EnterpriseUserR:urn:ietf:params:scim:schemas:extension:enterprise:2.0:User:j\xea\xc7\x18@\n" +
 	"*urn:ietf:params:scim:schemas:core:2.0:User\x12\x04User\x1a\fUser Account\xf2\xc7\x18\"\n" +
 	"\x04User\x12\x04User\x1a\fUser Account\"\x06/UsersB\t\n" +
-	"\a_activeJ\x04\b=\x10>\"\x85\x03\n" +
+	"\a_active\"\x85\x03\n" +
 	"\x04Name\x12A\n" +
 	"\tformatted\x18\x01 \x01(\tB#\xba\xc8\x18\x1f\"\x1dThe full name, ready to show.R\tformatted\x127\n" +
 	"\vfamily_name\x18\x02 \x01(\tB\x16\xba\xc8\x18\x12\"\x10The family name.R\n" +

@@ -1,0 +1,75 @@
+# `make help` lists what there is. `make run` and `make test` need Go, make and
+# git; no C compiler, no database, no code generator.
+
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+
+GO        ?= go
+VERSION   ?= $(shell git describe --tags --always --dirty 2>/dev/null)
+LDFLAGS   := -s -w -X main.version=$(VERSION)
+# The tools are pinned in modules of their own, so that the program's own
+# module stays small. Each is compiled once (buf takes some minutes) and cached.
+BUF       ?= $(GO) tool -modfile=tools/buf/go.mod buf
+LINT      ?= $(GO) tool -modfile=tools/lint/go.mod golangci-lint
+GRPCURL   ?= $(GO) tool -modfile=tools/grpcurl/go.mod grpcurl
+FUZZTIME  ?= 30s
+URL       ?= http://127.0.0.1:8080/scim/v2
+
+.PHONY: help
+help: ## List the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+.PHONY: run
+run: build ## Build and serve on the embedded database in ./data
+	bin/muster serve
+
+.PHONY: build
+build: ## Build bin/muster, without a C compiler
+	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '$(LDFLAGS)' -o bin/muster ./cmd/muster
+
+.PHONY: test
+test: ## Run all tests; PostgreSQL too where its programs are found
+	$(GO) test ./...
+
+.PHONY: race
+race: ## Run all tests with the race detector (needs a C compiler)
+	CGO_ENABLED=1 $(GO) test -race ./...
+
+.PHONY: lint
+lint: ## Check the code with golangci-lint
+	$(LINT) run ./...
+
+.PHONY: generate
+generate: ## Write gen/ and ent/ anew from proto/ and ent/schema/
+	$(BUF) format -w
+	$(BUF) generate
+	$(GO) generate ./ent
+
+.PHONY: verify
+verify: ## Check the contract, and that generated code and modules are up to date
+	$(BUF) format --diff --exit-code
+	$(BUF) lint
+	BUF='$(BUF)' tools/breaking
+	MAKE='$(MAKE)' tools/drift
+	$(GO) mod tidy -diff
+	$(GO) mod verify
+
+.PHONY: bench
+bench: build ## Measure both databases next to their ceilings (some minutes; make bench ARGS=-quick for one)
+	$(GO) run ./test/bench $(ARGS)
+
+.PHONY: fuzz
+fuzz: ## Run each fuzz test for FUZZTIME (30s)
+	FUZZTIME=$(FUZZTIME) tools/fuzz
+
+.PHONY: simulate
+simulate: build ## Play CyberArk Identity against URL with TOKEN
+	@MUSTER_TOKEN='$(TOKEN)' bin/muster simulate cyberark --url $(URL)
+
+.PHONY: acceptance
+acceptance: build ## Start the built program on both databases and play CyberArk Identity twice
+	$(GO) run ./test/acceptance
+
+.PHONY: grpcurl
+grpcurl: ## Build bin/grpcurl, for the session in the README
+	$(GO) build -modfile=tools/grpcurl/go.mod -o bin/grpcurl github.com/fullstorydev/grpcurl/cmd/grpcurl

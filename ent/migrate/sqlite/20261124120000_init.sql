@@ -1,0 +1,71 @@
+-- +goose Up
+-- create "attribute_values" table
+CREATE TABLE `attribute_values` (`id` integer NOT NULL PRIMARY KEY AUTOINCREMENT, `tenant_id` integer NOT NULL, `type` text NOT NULL, `attr` text NOT NULL, `value` text NOT NULL, `resource_id` text NOT NULL, CONSTRAINT `attribute_values_resources_attribute_values` FOREIGN KEY (`resource_id`) REFERENCES `resources` (`id`) ON DELETE CASCADE);
+-- create index "attributevalue_tenant_id_type_attr_value_resource_id" to table: "attribute_values"
+CREATE INDEX `attributevalue_tenant_id_type_attr_value_resource_id` ON `attribute_values` (`tenant_id`, `type`, `attr`, `value`, `resource_id`);
+-- create index "attributevalue_resource_id" to table: "attribute_values"
+CREATE INDEX `attributevalue_resource_id` ON `attribute_values` (`resource_id`);
+-- create "changes" table
+CREATE TABLE `changes` (`position` integer NOT NULL PRIMARY KEY AUTOINCREMENT, `tenant_id` integer NOT NULL, `resource_type` text NOT NULL, `resource_id` text NOT NULL, `operation` text NOT NULL, `version` integer NOT NULL, `occurred_at` integer NOT NULL, `detail` text NULL);
+-- create "credentials" table
+CREATE TABLE `credentials` (`id` integer NOT NULL PRIMARY KEY AUTOINCREMENT, `name` text NOT NULL, `kind` text NOT NULL, `secret_hash` blob NOT NULL, `created_at` integer NOT NULL, `tenant_id` integer NOT NULL, CONSTRAINT `credentials_tenants_credentials` FOREIGN KEY (`tenant_id`) REFERENCES `tenants` (`id`) ON DELETE NO ACTION);
+-- create index "credentials_secret_hash_key" to table: "credentials"
+CREATE UNIQUE INDEX `credentials_secret_hash_key` ON `credentials` (`secret_hash`);
+-- create index "credential_tenant_id_name" to table: "credentials"
+CREATE UNIQUE INDEX `credential_tenant_id_name` ON `credentials` (`tenant_id`, `name`);
+-- create "memberships" table
+CREATE TABLE `memberships` (`tenant_id` integer NOT NULL, `member_type` text NOT NULL, `group_id` text NOT NULL, `member_id` text NOT NULL, PRIMARY KEY (`group_id`, `member_id`), CONSTRAINT `memberships_resources_group` FOREIGN KEY (`group_id`) REFERENCES `resources` (`id`) ON DELETE CASCADE, CONSTRAINT `memberships_resources_member` FOREIGN KEY (`member_id`) REFERENCES `resources` (`id`) ON DELETE CASCADE);
+-- create index "membership_member_id_group_id" to table: "memberships"
+CREATE INDEX `membership_member_id_group_id` ON `memberships` (`member_id`, `group_id`);
+-- create "resources" table
+CREATE TABLE `resources` (`id` text NOT NULL, `type` text NOT NULL, `version` integer NOT NULL, `created_at` integer NOT NULL, `updated_at` integer NOT NULL, `external_id` text NULL, `user_name` text NULL, `display_name` text NULL, `display` text NULL, `password_hash` text NULL, `document` text NOT NULL, `tenant_id` integer NOT NULL, PRIMARY KEY (`id`), CONSTRAINT `resources_tenants_resources` FOREIGN KEY (`tenant_id`) REFERENCES `tenants` (`id`) ON DELETE NO ACTION);
+-- create index "resource_tenant_id_type_user_name" to table: "resources"
+CREATE UNIQUE INDEX `resource_tenant_id_type_user_name` ON `resources` (`tenant_id`, `type`, `user_name`);
+-- create index "resource_tenant_id_type_external_id" to table: "resources"
+CREATE INDEX `resource_tenant_id_type_external_id` ON `resources` (`tenant_id`, `type`, `external_id`);
+-- create index "resource_tenant_id_type_display_name" to table: "resources"
+CREATE INDEX `resource_tenant_id_type_display_name` ON `resources` (`tenant_id`, `type`, `display_name`);
+-- create index "resource_tenant_id_type_updated_at" to table: "resources"
+CREATE INDEX `resource_tenant_id_type_updated_at` ON `resources` (`tenant_id`, `type`, `updated_at`);
+-- create index "resource_tenant_id_type_id" to table: "resources"
+CREATE INDEX `resource_tenant_id_type_id` ON `resources` (`tenant_id`, `type`, `id`);
+-- create "tenants" table
+CREATE TABLE `tenants` (`id` integer NOT NULL PRIMARY KEY AUTOINCREMENT, `name` text NOT NULL, `created_at` integer NOT NULL);
+-- create index "tenants_name_key" to table: "tenants"
+CREATE UNIQUE INDEX `tenants_name_key` ON `tenants` (`name`);
+
+-- +goose Down
+-- reverse: create index "tenants_name_key" to table: "tenants"
+DROP INDEX `tenants_name_key`;
+-- reverse: create "tenants" table
+DROP TABLE `tenants`;
+-- reverse: create index "resource_tenant_id_type_id" to table: "resources"
+DROP INDEX `resource_tenant_id_type_id`;
+-- reverse: create index "resource_tenant_id_type_updated_at" to table: "resources"
+DROP INDEX `resource_tenant_id_type_updated_at`;
+-- reverse: create index "resource_tenant_id_type_display_name" to table: "resources"
+DROP INDEX `resource_tenant_id_type_display_name`;
+-- reverse: create index "resource_tenant_id_type_external_id" to table: "resources"
+DROP INDEX `resource_tenant_id_type_external_id`;
+-- reverse: create index "resource_tenant_id_type_user_name" to table: "resources"
+DROP INDEX `resource_tenant_id_type_user_name`;
+-- reverse: create "resources" table
+DROP TABLE `resources`;
+-- reverse: create index "membership_member_id_group_id" to table: "memberships"
+DROP INDEX `membership_member_id_group_id`;
+-- reverse: create "memberships" table
+DROP TABLE `memberships`;
+-- reverse: create index "credential_tenant_id_name" to table: "credentials"
+DROP INDEX `credential_tenant_id_name`;
+-- reverse: create index "credentials_secret_hash_key" to table: "credentials"
+DROP INDEX `credentials_secret_hash_key`;
+-- reverse: create "credentials" table
+DROP TABLE `credentials`;
+-- reverse: create "changes" table
+DROP TABLE `changes`;
+-- reverse: create index "attributevalue_resource_id" to table: "attribute_values"
+DROP INDEX `attributevalue_resource_id`;
+-- reverse: create index "attributevalue_tenant_id_type_attr_value_resource_id" to table: "attribute_values"
+DROP INDEX `attributevalue_tenant_id_type_attr_value_resource_id`;
+-- reverse: create "attribute_values" table
+DROP TABLE `attribute_values`;

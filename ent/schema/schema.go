@@ -1,0 +1,187 @@
+// Package schema describes the tables. Everything else in ent/ is made from it:
+// the client by `go generate`, and a migration for each database.
+//
+// Times are Unix milliseconds, and every value is supplied by package store: the
+// databases have no defaults that could differ between them.
+package schema
+
+import (
+	"entgo.io/ent"
+	"entgo.io/ent/dialect"
+	"entgo.io/ent/dialect/entsql"
+	"entgo.io/ent/schema"
+	"entgo.io/ent/schema/edge"
+	"entgo.io/ent/schema/field"
+	"entgo.io/ent/schema/index"
+)
+
+// jsonColumn is a column that holds JSON as it is, for the JSON functions of the
+// database.
+var jsonColumn = map[string]string{dialect.SQLite: "text", dialect.Postgres: "jsonb"}
+
+// Tenant is one customer: a set of resources that no other can see.
+type Tenant struct{ ent.Schema }
+
+// Fields of a tenant.
+func (Tenant) Fields() []ent.Field {
+	return []ent.Field{
+		field.Int64("id"),
+		field.Text("name").Unique(),
+		field.Int64("created_at"),
+	}
+}
+
+// Edges of a tenant.
+func (Tenant) Edges() []ent.Edge {
+	return []ent.Edge{
+		edge.To("credentials", Credential.Type),
+		edge.To("resources", Resource.Type),
+	}
+}
+
+// Credential is how a client proves which tenant it may see.
+type Credential struct{ ent.Schema }
+
+// Fields of a credential.
+func (Credential) Fields() []ent.Field {
+	return []ent.Field{
+		field.Int64("id"),
+		field.Int64("tenant_id"),
+		field.Text("name").Comment("what logs call it"),
+		field.Text("kind").Comment("bearer"),
+		field.Bytes("secret_hash").Unique().Comment("SHA-256 of a random secret; the secret itself is nowhere"),
+		field.Int64("created_at"),
+	}
+}
+
+// Edges of a credential.
+func (Credential) Edges() []ent.Edge {
+	return []ent.Edge{edge.From("tenant", Tenant.Type).Ref("credentials").Field("tenant_id").Unique().Required()}
+}
+
+// Indexes of a credential.
+func (Credential) Indexes() []ent.Index {
+	return []ent.Index{index.Fields("tenant_id", "name").Unique()}
+}
+
+// Resource is a user, a group, or a resource of another type. What must be found
+// by an index stands in columns; the rest is one document.
+type Resource struct{ ent.Schema }
+
+// Fields of a resource.
+func (Resource) Fields() []ent.Field {
+	return []ent.Field{
+		field.Text("id").Comment("a UUIDv7: ids grow with time"),
+		field.Int64("tenant_id"),
+		field.Text("type").Comment("the name of the resource type"),
+		field.Int64("version").Comment("grows by one with each real change"),
+		field.Int64("created_at"),
+		field.Int64("updated_at"),
+		field.Text("external_id").Optional().Nillable(),
+		field.Text("user_name").Optional().Nillable().Comment("folded, so that case does not count"),
+		field.Text("display_name").Optional().Nillable().Comment("folded"),
+		field.Text("display").Optional().Nillable().Comment("what lists of members and groups show"),
+		field.Text("password_hash").Optional().Nillable().Sensitive(),
+		field.Text("document").SchemaType(jsonColumn).Comment("all other attributes, as SCIM JSON"),
+	}
+}
+
+// Edges of a resource.
+func (Resource) Edges() []ent.Edge {
+	return []ent.Edge{
+		edge.From("tenant", Tenant.Type).Ref("resources").Field("tenant_id").Unique().Required(),
+		edge.To("attribute_values", AttributeValue.Type).Annotations(entsql.OnDelete(entsql.Cascade)),
+		edge.To("members", Resource.Type).Through("memberships", Membership.Type).
+			StorageKey(edge.Columns("group_id", "member_id")),
+	}
+}
+
+// Indexes of a resource. Each begins with the tenant and the type: no query sees
+// more than one of either.
+func (Resource) Indexes() []ent.Index {
+	return []ent.Index{
+		index.Fields("tenant_id", "type", "user_name").Unique(),
+		index.Fields("tenant_id", "type", "external_id"),
+		index.Fields("tenant_id", "type", "display_name"),
+		index.Fields("tenant_id", "type", "updated_at"),
+		index.Fields("tenant_id", "type", "id"),
+	}
+}
+
+// AttributeValue is one value of a multi-valued attribute that clients look up.
+type AttributeValue struct{ ent.Schema }
+
+// Fields of an attribute value.
+func (AttributeValue) Fields() []ent.Field {
+	return []ent.Field{
+		field.Int64("id"),
+		field.Int64("tenant_id"),
+		field.Text("type").Comment("of the resource"),
+		field.Text("attr").Comment("the path of the attribute, such as emails.value"),
+		field.Text("value").Comment("folded"),
+		field.Text("resource_id"),
+	}
+}
+
+// Edges of an attribute value.
+func (AttributeValue) Edges() []ent.Edge {
+	return []ent.Edge{edge.From("resource", Resource.Type).Ref("attribute_values").Field("resource_id").Unique().Required()}
+}
+
+// Indexes of an attribute value.
+func (AttributeValue) Indexes() []ent.Index {
+	return []ent.Index{
+		index.Fields("tenant_id", "type", "attr", "value", "resource_id"),
+		index.Fields("resource_id"),
+	}
+}
+
+// Membership is one edge between a group and a member of it. Its key is the pair,
+// which makes adding a member twice impossible and finding one cheap.
+type Membership struct{ ent.Schema }
+
+// Annotations of a membership.
+func (Membership) Annotations() []schema.Annotation {
+	return []schema.Annotation{field.ID("group_id", "member_id")}
+}
+
+// Fields of a membership.
+func (Membership) Fields() []ent.Field {
+	return []ent.Field{
+		field.Text("group_id"),
+		field.Text("member_id"),
+		field.Int64("tenant_id"),
+		field.Text("member_type").Comment("the resource type of the member"),
+	}
+}
+
+// Edges of a membership. Both ends take it with them when they go.
+func (Membership) Edges() []ent.Edge {
+	return []ent.Edge{
+		edge.To("group", Resource.Type).Field("group_id").Unique().Required().Annotations(entsql.OnDelete(entsql.Cascade)),
+		edge.To("member", Resource.Type).Field("member_id").Unique().Required().Annotations(entsql.OnDelete(entsql.Cascade)),
+	}
+}
+
+// Indexes of a membership, for the way from a member to its groups.
+func (Membership) Indexes() []ent.Index {
+	return []ent.Index{index.Fields("member_id", "group_id")}
+}
+
+// Change is what one write changed, in the order of the log. It refers to nothing:
+// it outlives its resource.
+type Change struct{ ent.Schema }
+
+// Fields of a change.
+func (Change) Fields() []ent.Field {
+	return []ent.Field{
+		field.Int64("id").StorageKey("position"),
+		field.Int64("tenant_id"),
+		field.Text("resource_type"),
+		field.Text("resource_id"),
+		field.Text("operation").Comment("create, update or delete"),
+		field.Int64("version").Comment("of the resource, after the change"),
+		field.Int64("occurred_at"),
+		field.Text("detail").Optional().Nillable().SchemaType(jsonColumn).Comment("what changed; see store/diff.go"),
+	}
+}

@@ -1,0 +1,242 @@
+package scim
+
+import (
+	"strings"
+	"time"
+)
+
+// DecodeJSON reads a resource as a client writes it, for a POST or PUT. Names
+// are taken in any letter case; unknown and read-only attributes are passed over
+// (but for id, which a PUT must be able to compare); null, an empty list and an
+// empty string mean unassigned. What clients are known to write differently is
+// understood too: booleans as strings, one object for a list of one, a bare
+// value for a complex attribute with a value, names qualified by their schema.
+//
+// The error is InvalidSyntax for text that is not JSON and InvalidValue for a
+// value of a wrong type.
+func (rt *ResourceType) DecodeJSON(data []byte) (Resource, error) {
+	in := newJSONReader(data)
+	r := rt.New()
+	d := decoder{rt: rt, in: in}
+	if k := in.peek(); k != kindObject && k != kindNone {
+		in.fail(Errorf(InvalidSyntax, "the body is %s, not a JSON object", k))
+	}
+	d.resource(objectOf(r))
+	in.end()
+	if in.fault != nil {
+		return nil, in.fault
+	}
+	return r, nil
+}
+
+// DecodeDocument reads what AppendDocument wrote.
+func (rt *ResourceType) DecodeDocument(data []byte) (Resource, error) {
+	in := newJSONReader(data)
+	r := rt.New()
+	d := decoder{rt: rt, in: in, stored: true}
+	d.resource(objectOf(r))
+	if in.fault != nil {
+		return nil, in.fault
+	}
+	return r, nil
+}
+
+// A decoder reads JSON values into objects. Errors stick to its source.
+type decoder struct {
+	rt *ResourceType
+	in source
+	// stored is set for our own documents: read-only attributes count.
+	stored bool
+}
+
+// resource reads the members of a resource into o.
+func (d *decoder) resource(o object) {
+	if d.in.peek() != kindObject {
+		return
+	}
+	d.in.open()
+	for key, more := d.in.next(); more; key, more = d.in.next() {
+		d.member(o, key)
+	}
+}
+
+// member reads the value of one top-level member.
+func (d *decoder) member(o object, key string) {
+	if a := d.rt.byName.find(key); a != nil {
+		d.attribute(o, a)
+		return
+	}
+	if strings.EqualFold(key, d.rt.Schema.URN) {
+		d.resource(o)
+		return
+	}
+	if !strings.ContainsAny(key, ".:") {
+		skipValue(d.in) // unknown
+		return
+	}
+	path, err := d.rt.ParsePath(key) // name.givenName, URN:attribute
+	if err != nil || path.Filter != nil || path.Attr.Parent != nil && path.Attr.Parent.MultiValued {
+		skipValue(d.in)
+		return
+	}
+	d.attribute(o.locate(path.Attr), path.Attr)
+}
+
+// ignores tells whether what a client writes for the attribute does not count.
+func (d *decoder) ignores(a *Attribute) bool {
+	return !d.stored && (a.ReadOnly() && a != d.rt.id || a == d.rt.schemas)
+}
+
+// attribute reads the value of a into o, in place of what was there.
+func (d *decoder) attribute(o object, a *Attribute) {
+	if d.ignores(a) {
+		skipValue(d.in)
+		return
+	}
+	o.clear(a)
+	switch {
+	case d.in.peek() == kindNull:
+		d.in.null()
+	case a.MultiValued:
+		d.elements(o, a)
+	case d.in.peek() == kindArray:
+		d.onlyElement(o, a)
+	default:
+		d.single(o, a)
+	}
+}
+
+// elements reads a list, or one value in place of a list of one.
+func (d *decoder) elements(o object, a *Attribute) {
+	if d.in.peek() != kindArray {
+		d.element(o, a)
+		return
+	}
+	d.in.open()
+	for _, more := d.in.next(); more; _, more = d.in.next() {
+		if d.in.peek() == kindNull {
+			d.in.null()
+			continue
+		}
+		d.element(o, a)
+	}
+}
+
+func (d *decoder) element(o object, a *Attribute) {
+	if a.Type != Complex {
+		d.simple(o, a)
+		return
+	}
+	d.complex(o.grow(a), a, o)
+}
+
+// onlyElement reads a list for a singular attribute: clients send [x] for x.
+func (d *decoder) onlyElement(o object, a *Attribute) {
+	d.in.open()
+	for n := 0; ; n++ {
+		if _, more := d.in.next(); !more {
+			return
+		}
+		if n > 0 || a.Type != Complex {
+			d.in.fail(Errorf(InvalidValue, "%s has one value, not a list", a.Path).At(a.Path))
+			return
+		}
+		d.single(o, a)
+	}
+}
+
+func (d *decoder) single(o object, a *Attribute) {
+	if a.Type != Complex {
+		d.simple(o, a)
+		return
+	}
+	d.complex(o.make(a), a, o)
+}
+
+// complex reads an object into o, a value of a, or a bare value for an
+// attribute whose sub-attribute "value" says it all. parent holds a.
+func (d *decoder) complex(o object, a *Attribute, parent object) {
+	if k := d.in.peek(); k != kindObject {
+		if value := a.SubAttribute("value"); value != nil && k == kindString {
+			d.attribute(o, value)
+			return
+		}
+		d.wrongType(a, k)
+		return
+	}
+	d.in.open()
+	for key, more := d.in.next(); more; key, more = d.in.next() {
+		switch sub := a.subByName.find(key); {
+		case sub != nil:
+			d.attribute(o, sub)
+		case a.MultiValued && strings.EqualFold(key, a.Name): // {"members":[…]} for […]
+			d.elements(parent, a)
+		default:
+			skipValue(d.in)
+		}
+	}
+}
+
+// simple reads a value that is not complex.
+func (d *decoder) simple(o object, a *Attribute) {
+	switch k := d.in.peek(); {
+	case a.Type == Boolean:
+		d.boolean(o, a, k)
+	case k != kindString:
+		d.wrongType(a, k)
+	case a.Type == DateTime:
+		s := d.in.text()
+		t, err := time.Parse(time.RFC3339, s)
+		if err != nil {
+			d.in.fail(Errorf(InvalidValue, "%s is not a date and time such as 2026-01-31T08:00:00Z", a.Path).At(a.Path))
+			return
+		}
+		o.setTime(a, t)
+	default:
+		if err := o.setText(a, d.in.text()); err != nil {
+			d.in.fail(err)
+		}
+	}
+}
+
+// boolean reads true, false, or one of them as a string in any letter case.
+func (d *decoder) boolean(o object, a *Attribute, k kind) {
+	switch k {
+	case kindBool:
+		o.setBoolean(a, d.in.boolean())
+	case kindString:
+		b, ok := parseBoolean(d.in.text())
+		if !ok {
+			d.in.fail(Errorf(InvalidValue, "%s is true or false", a.Path).At(a.Path))
+			return
+		}
+		o.setBoolean(a, b)
+	default:
+		d.wrongType(a, k)
+	}
+}
+
+// parseBoolean understands the words in any letter case.
+func parseBoolean(s string) (b, ok bool) {
+	switch {
+	case strings.EqualFold(s, "true"):
+		return true, true
+	case strings.EqualFold(s, "false"):
+		return false, true
+	}
+	return false, false
+}
+
+func (d *decoder) wrongType(a *Attribute, k kind) {
+	if k == kindNone {
+		return // the source has its error already
+	}
+	d.in.fail(Errorf(InvalidValue, "%s is %s, not %s", a.Path, typeWord(a.Type), k).At(a.Path))
+}
+
+var typeWords = map[Type]string{
+	String: "a string", Boolean: "a boolean", DateTime: "a date and time as a string",
+	Binary: "base64 in a string", Reference: "a URI in a string", Complex: "an object",
+}
+
+func typeWord(t Type) string { return typeWords[t] }

@@ -1,0 +1,523 @@
+package scim
+
+import (
+	"encoding/base64"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	musterv1 "github.com/muster-scim/muster/gen/muster/v1"
+)
+
+// ParseFilter parses a filter (RFC 7644 section 3.4.2.2) over the attributes of
+// rt. Names, operators and the words and, or, not, true, false and null are taken
+// in any letter case. Names may be qualified by the URN of their schema, with a
+// colon or a dot between. A complex attribute in a comparison stands for its
+// sub-attribute "value".
+//
+// Beyond the RFC it reads emails[type eq "work"].value eq "x" as one element that
+// meets both, and the strings "true" and "false" for a boolean attribute.
+//
+// The error is InvalidFilter and says what is wrong at which character, counted
+// from 1: text that does not follow the grammar, an attribute that does not exist
+// or cannot be searched for, an operator or value that does not fit the attribute,
+// or a filter beyond the limits.
+func (rt *ResourceType) ParseFilter(text string) (Filter, error) {
+	p := parser{rt: rt, in: text, reason: InvalidFilter}
+	p.checkText("filter")
+	f := p.or()
+	p.end(`"and", "or" or the end of the filter`)
+	if p.fault != nil {
+		return nil, p.fault
+	}
+	return f, nil
+}
+
+// ParsePath parses the path of a patch operation (RFC 7644 section 3.5.2): an
+// attribute, a sub-attribute, elements selected by a filter in brackets, or a
+// sub-attribute of those. The URN of an extension alone stands for all of its
+// attributes. Attributes that clients cannot change or see are paths too.
+//
+// The error is InvalidPath, or InvalidFilter for what is wrong within brackets.
+func (rt *ResourceType) ParsePath(text string) (Path, error) {
+	p := parser{rt: rt, in: text, reason: InvalidPath}
+	p.checkText("path")
+	path := p.path()
+	p.end("the end of the path")
+	if p.fault != nil {
+		return Path{}, p.fault
+	}
+	return path, nil
+}
+
+// A parser reads a filter or path by recursive descent: one method for each rule
+// of the grammar, from the weakest operator to the strongest. The first error
+// sticks; after it the methods read nothing more and what they return means
+// nothing.
+type parser struct {
+	rt     *ResourceType
+	in     string
+	pos    int // in bytes
+	reason Reason
+	// element is the attribute whose element is filtered, within brackets.
+	element *Attribute
+	depth   int
+	terms   int
+	fault   *Error
+}
+
+// failAt notes an error at a place in the text, unless there is one already.
+func (p *parser) failAt(pos int, format string, args ...any) {
+	if p.fault == nil {
+		args = append(args, utf8.RuneCountInString(p.in[:pos])+1)
+		p.fault = Errorf(p.reason, format+", at character %d", args...)
+	}
+}
+
+// expected notes that something else stands where the parser is.
+func (p *parser) expected(what string) {
+	p.failAt(p.pos, "expected %s, not %s", what, p.found())
+}
+
+// found describes what is at hand, for an error.
+func (p *parser) found() string {
+	if p.pos == len(p.in) {
+		return "the end"
+	}
+	if w := p.peekWord(); w != "" {
+		return quote(w)
+	}
+	if p.in[p.pos] == '"' {
+		return "a string"
+	}
+	_, size := utf8.DecodeRuneInString(p.in[p.pos:])
+	return quote(p.in[p.pos : p.pos+size])
+}
+
+// quote quotes a word or character of the input for an error, cut short.
+func quote(s string) string {
+	const most = 80
+	if len(s) > most {
+		s = s[:most] + "…"
+	}
+	return `"` + s + `"`
+}
+
+// checkText refuses text that is too long or not UTF-8.
+func (p *parser) checkText(what string) {
+	switch {
+	case len(p.in) > MaxFilterLength:
+		p.fault = Errorf(p.reason, "the %s is longer than %d bytes", what, MaxFilterLength)
+	case !utf8.ValidString(p.in):
+		p.fault = Errorf(p.reason, "the %s is not UTF-8", what)
+	}
+}
+
+// end checks that nothing is left.
+func (p *parser) end(what string) {
+	if p.space(); p.pos < len(p.in) {
+		p.expected(what)
+	}
+}
+
+// or reads alternatives: FILTER *("or" FILTER).
+func (p *parser) or() Filter {
+	first := p.and()
+	if !p.keyword("or") {
+		return first
+	}
+	or := Or{first, p.and()}
+	for p.keyword("or") {
+		or = append(or, p.and())
+	}
+	return or
+}
+
+// and reads what must all hold; it binds stronger than or.
+func (p *parser) and() Filter {
+	first := p.factor()
+	if !p.keyword("and") {
+		return first
+	}
+	and := And{first, p.factor()}
+	for p.keyword("and") {
+		and = append(and, p.factor())
+	}
+	return and
+}
+
+// factor reads a group in parentheses, perhaps after not, or one term.
+func (p *parser) factor() Filter {
+	switch {
+	case p.symbol('('):
+		return p.nested(nil, ')')
+	case p.keyword("not"):
+		if !p.symbol('(') {
+			p.expected(`"(" after "not"`)
+		}
+		return Not{p.nested(nil, ')')}
+	}
+	return p.term()
+}
+
+// nested reads the filter within parentheses, or within the brackets that filter
+// the elements of an attribute, and what closes them.
+func (p *parser) nested(element *Attribute, closing byte) Filter {
+	if p.depth++; p.depth > MaxFilterDepth {
+		p.failAt(p.pos, "the filter nests more than %d deep", MaxFilterDepth)
+	}
+	if p.fault != nil {
+		return nil
+	}
+	outer := p.element
+	if element != nil {
+		p.element = element
+	}
+	f := p.or()
+	if !p.symbol(closing) {
+		p.expected(`"and", "or" or "` + string(closing) + `"`)
+	}
+	p.element = outer
+	p.depth--
+	return f
+}
+
+// term reads a comparison, or a filter of elements: valuePath in the grammar.
+func (p *parser) term() Filter {
+	a := p.searchable()
+	if a == nil {
+		return nil
+	}
+	if p.peekSymbol() != '[' {
+		return p.comparison(a)
+	}
+	if p.element != nil {
+		p.failAt(p.pos, "brackets within brackets are not allowed")
+		return nil
+	}
+	f := p.brackets(a)
+	if sub := p.subOf(a); sub != nil { // emails[type eq "work"].value eq "x"
+		p.checkSearchable(sub, p.pos-len(sub.Name))
+		f = both(f, p.comparison(sub))
+	}
+	return ValueFilter{a, f}
+}
+
+// both joins two filters of the same element.
+func both(f, g Filter) Filter {
+	if and, ok := f.(And); ok {
+		return append(and, g)
+	}
+	return And{f, g}
+}
+
+// brackets reads "[" FILTER "]" after the name of a.
+func (p *parser) brackets(a *Attribute) Filter {
+	if a.Type != Complex || a.Schema.extension == a {
+		p.failAt(p.pos, "%s has no sub-attributes to filter by", a.Path)
+	}
+	p.symbol('[')
+	return p.nested(a, ']')
+}
+
+// subOf reads "." and the name of a sub-attribute after brackets; nil if there is
+// none.
+func (p *parser) subOf(a *Attribute) *Attribute {
+	if p.fault != nil || p.pos == len(p.in) || p.in[p.pos] != '.' {
+		return nil
+	}
+	p.pos++
+	word := p.peekWord()
+	sub := a.SubAttribute(word)
+	if sub == nil {
+		p.unknown(word, a.Path)
+		return nil
+	}
+	p.pos += len(word)
+	return sub
+}
+
+// path reads PATH: attrPath / valuePath [subAttr].
+func (p *parser) path() Path {
+	a := p.attribute()
+	if a == nil || p.peekSymbol() != '[' {
+		return Path{Attr: a}
+	}
+	// RFC 7644 section 3.12 has invalidFilter for the filter of a path too.
+	outside := p.reason
+	if a.Type == Complex && a.Schema.extension != a {
+		p.reason = InvalidFilter
+	}
+	path := Path{Attr: a, Filter: p.brackets(a)}
+	p.reason = outside
+	path.Sub = p.subOf(a)
+	return path
+}
+
+// searchable reads the name of an attribute that a filter may ask about.
+func (p *parser) searchable() *Attribute {
+	p.space()
+	start := p.pos
+	a := p.attribute()
+	if a != nil {
+		p.checkSearchable(a, start)
+	}
+	return a
+}
+
+// checkSearchable refuses what the store cannot answer and what nobody may learn
+// by asking.
+func (p *parser) checkSearchable(a *Attribute, pos int) {
+	switch {
+	case a.Schema.extension == a:
+		p.failAt(pos, "%s is a schema; name one of its attributes", a.Path)
+	case a.Returned == musterv1.Attribute_RETURNED_NEVER:
+		p.failAt(pos, "%s is never returned and cannot be searched for", a.Path)
+	case a.Computed:
+		p.failAt(pos, "%s depends on the server's address and cannot be searched for", a.Path)
+	default:
+		return
+	}
+	p.fault.Attribute = a.Path
+}
+
+// attribute reads the name of an attribute: of a sub-attribute within brackets.
+func (p *parser) attribute() *Attribute {
+	p.space()
+	word := p.peekWord()
+	if word == "" {
+		p.expected("the name of an attribute")
+	}
+	if p.fault != nil {
+		return nil
+	}
+	var a *Attribute
+	owner := p.rt.Name
+	if p.element != nil {
+		a, owner = p.element.SubAttribute(word), p.element.Path
+	} else {
+		a = p.rt.resolve(word)
+	}
+	if a == nil {
+		p.unknown(word, owner)
+		return nil
+	}
+	p.pos += len(word)
+	return a
+}
+
+func (p *parser) unknown(word, owner string) {
+	p.failAt(p.pos, "%s is not an attribute of %s", quote(word), owner)
+}
+
+// resolve finds what a name stands for, with or without the URN of its schema:
+// an attribute, a sub-attribute, or for the URN of an extension alone the whole
+// of it. It returns nil if there is no such thing.
+func (rt *ResourceType) resolve(name string) *Attribute {
+	if a := rt.byName.find(name); a != nil {
+		return a
+	}
+	for _, ext := range rt.Extensions {
+		if rest, ok := cutURN(name, ext.URN); ok {
+			return ext.byName.findDotted(rest)
+		}
+	}
+	if rest, ok := cutURN(name, rt.Schema.URN); ok {
+		name = rest
+	}
+	return rt.Schema.byName.findDotted(name)
+}
+
+// findDotted finds an attribute, or after a dot its sub-attribute.
+func (t nameTable) findDotted(name string) *Attribute {
+	name, sub, dotted := strings.Cut(name, ".")
+	a := t.find(name)
+	if a != nil && dotted {
+		return a.SubAttribute(sub)
+	}
+	return a
+}
+
+// comparison reads the operator and value after the name of a.
+func (p *parser) comparison(a *Attribute) Filter {
+	if p.terms++; p.terms > MaxFilterTerms {
+		p.failAt(p.pos, "the filter has more than %d comparisons", MaxFilterTerms)
+	}
+	p.space()
+	start := p.pos
+	op, ok := parseOperator(p.peekWord())
+	if !ok {
+		p.expected("an operator (eq ne co sw ew gt ge lt le pr)")
+	}
+	if p.fault != nil {
+		return nil
+	}
+	p.pos += len("eq")
+	if op == Present {
+		return Comparison{Attr: a, Op: op}
+	}
+	if a.Type == Complex {
+		value := a.SubAttribute("value")
+		if value == nil {
+			p.failAt(start, "%s has sub-attributes; compare one of them, or use pr", a.Path)
+			return nil
+		}
+		a = value
+	}
+	if !accepts(a.Type, op) {
+		p.failAt(start, "%s does not apply to %s, which is %s", op, a.Path, typeWord(a.Type))
+		return nil
+	}
+	return Comparison{Attr: a, Op: op, Value: p.literal(a, op)}
+}
+
+// parseOperator finds an operator by its two letters, in any letter case.
+func parseOperator(word string) (Operator, bool) {
+	if len(word) != len("eq") {
+		return 0, false
+	}
+	for op, w := range operatorWords {
+		if strings.EqualFold(word, w) {
+			return Operator(op), true
+		}
+	}
+	return 0, false
+}
+
+// accepts tells which operators have a meaning for values of a type (RFC 7644
+// table 3).
+func accepts(t Type, op Operator) bool {
+	switch op {
+	case Equal, NotEqual, Present:
+		return true
+	case Contains, StartsWith, EndsWith:
+		return t == String || t == Reference
+	default:
+		return t == String || t == Reference || t == DateTime
+	}
+}
+
+// literal reads a value that a can be compared with: compValue in the grammar.
+func (p *parser) literal(a *Attribute, op Operator) Literal {
+	p.space()
+	start := p.pos
+	if start < len(p.in) && p.in[start] == '"' {
+		return p.textLiteral(a, p.text(), start)
+	}
+	word := p.peekWord()
+	b, isBool := parseBoolean(word)
+	switch {
+	case isBool && a.Type == Boolean:
+		p.pos += len(word)
+		return Literal{Bool: b}
+	case strings.EqualFold(word, "null"):
+		if op != Equal && op != NotEqual {
+			p.failAt(start, "null goes with eq and ne only")
+		}
+		p.pos += len(word)
+		return Literal{Null: true}
+	case isBool || word != "" && (word[0] == '-' || '0' <= word[0] && word[0] <= '9'):
+		p.failAt(start, "%s is %s, not %s", a.Path, typeWord(a.Type), quote(word))
+	default:
+		p.expected("a value: a string in double quotes, true, false or null")
+	}
+	return Literal{}
+}
+
+// textLiteral makes of a string what the type of a asks for.
+func (p *parser) textLiteral(a *Attribute, s string, start int) Literal {
+	switch a.Type {
+	case Boolean:
+		b, ok := parseBoolean(s)
+		if !ok {
+			p.failAt(start, "%s is true or false", a.Path)
+		}
+		return Literal{Bool: b}
+	case DateTime:
+		t, err := time.Parse(time.RFC3339, s)
+		if err != nil {
+			p.failAt(start, "%s is a date and time such as 2026-01-31T08:00:00Z", a.Path)
+		}
+		return Literal{Time: t}
+	case Binary:
+		raw, err := decodeBase64(s)
+		if err != nil {
+			p.failAt(start, "%s is base64", a.Path)
+		}
+		return Literal{Text: base64.StdEncoding.EncodeToString(raw), Written: s} // as object.text has it
+	default:
+		return Literal{Text: foldFor(a, s), Written: s}
+	}
+}
+
+// foldFor folds text where the attribute is compared without regard to case.
+func foldFor(a *Attribute, s string) string {
+	if a.CaseExact || a.Type == Binary {
+		return s
+	}
+	return Fold(s)
+}
+
+// text reads a JSON string.
+func (p *parser) text() string {
+	r := jsonReader{in: p.in, pos: p.pos}
+	s := r.text()
+	if r.fault != nil {
+		what, _, _ := strings.Cut(r.fault.Detail, " at byte ")
+		p.failAt(min(r.pos, len(p.in)), "%s", what)
+	}
+	p.pos = r.pos
+	return s
+}
+
+// space skips white space.
+func (p *parser) space() {
+	for p.pos < len(p.in) && strings.IndexByte(" \t\r\n", p.in[p.pos]) >= 0 {
+		p.pos++
+	}
+}
+
+// peekSymbol is the next character that is not white space, or 0 at the end or
+// after an error.
+func (p *parser) peekSymbol() byte {
+	if p.space(); p.fault != nil || p.pos == len(p.in) {
+		return 0
+	}
+	return p.in[p.pos]
+}
+
+// symbol reads a character if it comes next.
+func (p *parser) symbol(c byte) bool {
+	if p.peekSymbol() != c {
+		return false
+	}
+	p.pos++
+	return true
+}
+
+// keyword reads a word if it comes next, in any letter case.
+func (p *parser) keyword(w string) bool {
+	if p.space(); p.fault != nil || !strings.EqualFold(p.peekWord(), w) {
+		return false
+	}
+	p.pos += len(w)
+	return true
+}
+
+// peekWord is the run of characters at hand that names, URNs, operators and
+// numbers are made of.
+func (p *parser) peekWord() string {
+	end := p.pos
+	for end < len(p.in) && isWordByte(p.in[end]) {
+		end++
+	}
+	return p.in[p.pos:end]
+}
+
+func isWordByte(c byte) bool {
+	switch c {
+	case '.', ':', '_', '-', '$', '+', '%', '/':
+		return true
+	}
+	return 'a' <= lowerASCII(c) && lowerASCII(c) <= 'z' || '0' <= c && c <= '9'
+}

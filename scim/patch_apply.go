@@ -1,0 +1,263 @@
+package scim
+
+import (
+	"reflect"
+
+	"google.golang.org/protobuf/proto"
+)
+
+// Apply does the steps in order. What holds for every stored resource is made to
+// hold at the end: a step may leave it broken for the next one to mend.
+func (p *patch) Apply(r Resource) error {
+	if len(p.steps) == 0 {
+		return nil
+	}
+	for i := range p.steps {
+		s := &p.steps[i]
+		if s.path.Attr == p.rt.id {
+			if id := s.from.GetId(); id != r.GetId() {
+				return Errorf(Mutability, "id cannot change").At("id")
+			}
+			continue
+		}
+		if err := s.apply(objectOf(r)); err != nil {
+			return err
+		}
+	}
+	for _, a := range p.rt.stored {
+		dropEmpty(objectOf(r), a)
+	}
+	return p.rt.complete(r, Mutability)
+}
+
+// dropEmpty removes elements without content, and complex values likewise.
+func dropEmpty(o object, a *Attribute) {
+	if a.Type != Complex {
+		return
+	}
+	if a.MultiValued {
+		o.keep(a, func(i int) bool { return o.child(a, i).hasContent(a) })
+		return
+	}
+	if o.count(a) == 0 {
+		o.clear(a)
+		return
+	}
+	for _, sub := range a.Sub {
+		dropEmpty(o.child(a, 0), sub)
+	}
+}
+
+// apply does the step on the resource. It leaves its own values untouched, so
+// that it can be applied again.
+func (s *step) apply(resource object) error {
+	a := s.path.Attr
+	switch {
+	case s.path.Filter != nil && a.MultiValued:
+		return s.applySelected(resource.holder(a, true))
+	case s.path.Filter != nil:
+		return s.applyCondition(resource.locate(a))
+	case a.Parent != nil && a.Parent.MultiValued:
+		s.applyEach(resource.holder(a.Parent, true))
+		return nil
+	}
+	o := resource.locate(a)
+	source := objectOf(proto.Clone(s.from).(Resource)).locate(a)
+	switch {
+	case s.op == opRemove && s.given && a.MultiValued:
+		o.removeElements(a, source)
+	case s.op == opRemove && isWriteOnly(a):
+		o.v.Field(a.field).SetString(NoSecret)
+	case s.op == opRemove:
+		o.clear(a)
+	case s.op == opAdd && a.MultiValued:
+		o.addElements(a, source)
+	case a.Type == Complex && !a.MultiValued && source.count(a) > 0: // a bare value, or a list of one
+		o.make(a).merge(a, source.child(a, 0))
+	default:
+		o.copy(a, source)
+		if a.MultiValued {
+			o.onePrimary(a, -1)
+		}
+	}
+	return nil
+}
+
+// merge sets those sub-attributes of a that from has.
+func (o object) merge(a *Attribute, from object) {
+	for _, sub := range a.Sub {
+		switch {
+		case from.count(sub) == 0:
+		case sub.Type == Complex && !sub.MultiValued:
+			o.make(sub).merge(sub, from.child(sub, 0))
+		default:
+			o.copy(sub, from)
+		}
+	}
+}
+
+// addElements adds the elements of from that are not there yet. An element with
+// the same value and type as one that is there is the same one (RFC 7643 section
+// 2.4) and lends it its other sub-attributes.
+func (o object) addElements(a *Attribute, from object) {
+	for i := range from.count(a) {
+		if a.Type != Complex {
+			o.addSimple(a, from.value(a, i))
+			continue
+		}
+		e := from.child(a, i)
+		j := o.findElement(a, e)
+		if j < 0 {
+			j = o.count(a)
+			o.grow(a)
+		}
+		o.child(a, j).merge(a, e)
+		o.onePrimary(a, j)
+	}
+}
+
+// addSimple adds a value to a list of simple values unless it is there.
+func (o object) addSimple(a *Attribute, v reflect.Value) {
+	if !o.contains(a, v) {
+		f := o.v.Field(a.field)
+		f.Set(reflect.Append(f, v))
+	}
+}
+
+// contains tells whether a list of simple values has the value.
+func (o object) contains(a *Attribute, v reflect.Value) bool {
+	for i := range o.count(a) {
+		if equalSimple(o.value(a, i), v) {
+			return true
+		}
+	}
+	return false
+}
+
+// findElement is the index of the element that e names, or -1.
+func (o object) findElement(a *Attribute, e object) int {
+	value, kind := a.SubAttribute("value"), a.SubAttribute("type")
+	for j := range o.count(a) {
+		there := o.child(a, j)
+		if value == nil && equalObjects(there, e, a) ||
+			value != nil && equalValues(there, e, value) && (kind == nil || equalValues(there, e, kind)) {
+			return j
+		}
+	}
+	return -1
+}
+
+// removeElements removes the elements that agree with one of from in all the
+// sub-attributes that it has.
+func (o object) removeElements(a *Attribute, from object) {
+	o.keep(a, func(i int) bool {
+		if a.Type != Complex {
+			return !from.contains(a, o.value(a, i))
+		}
+		for j := range from.count(a) {
+			if agrees(o.child(a, i), from.child(a, j), a) {
+				return false
+			}
+		}
+		return true
+	})
+}
+
+func agrees(o, with object, a *Attribute) bool {
+	for _, sub := range a.Sub {
+		if with.count(sub) > 0 && !equalValues(o, with, sub) {
+			return false
+		}
+	}
+	return with.hasContent(a)
+}
+
+// applyEach does the step on a sub-attribute of every element; set on a list
+// without elements, it makes one.
+func (s *step) applyEach(o object) {
+	sub := s.path.Attr
+	a := sub.Parent
+	if o.count(a) == 0 && s.op != opRemove {
+		o.grow(a)
+	}
+	for i := range o.count(a) {
+		if s.op == opRemove {
+			o.child(a, i).clear(sub)
+		} else {
+			o.child(a, i).copy(sub, s.element)
+		}
+	}
+	o.onePrimary(a, -1)
+}
+
+// applySelected does the step on the elements that the filter selects.
+func (s *step) applySelected(o object) error {
+	a := s.path.Attr
+	if s.op == opRemove && s.path.Sub == nil {
+		o.keep(a, func(i int) bool { return !matchElement(s.path.Filter, o.child(a, i)) })
+		return nil
+	}
+	found := false
+	for i := range o.count(a) {
+		if matchElement(s.path.Filter, o.child(a, i)) {
+			found = true
+			s.set(o.child(a, i))
+			o.onePrimary(a, i)
+		}
+	}
+	if found || s.op == opRemove {
+		return nil
+	}
+	c, ok := s.path.Filter.(Comparison)
+	if !ok || c.Op != Equal || c.Value.Null {
+		return Errorf(NoTarget, "no element of %s meets the filter", a.Path).At(a.Path)
+	}
+	e := o.grow(a)
+	if err := e.setLiteral(c); err != nil {
+		return err
+	}
+	s.set(e)
+	o.onePrimary(a, o.count(a)-1)
+	return nil
+}
+
+// applyCondition does the step on a singular complex value if it meets the filter.
+func (s *step) applyCondition(o object) error {
+	a := s.path.Attr
+	if o.count(a) == 0 || !matchElement(s.path.Filter, o.child(a, 0)) {
+		if s.op == opRemove {
+			return nil
+		}
+		return Errorf(NoTarget, "%s does not meet the filter", a.Path).At(a.Path)
+	}
+	if s.op == opRemove && s.path.Sub == nil {
+		o.clear(a)
+		return nil
+	}
+	s.set(o.child(a, 0))
+	return nil
+}
+
+// set changes one selected element.
+func (s *step) set(e object) {
+	switch sub := s.path.Sub; {
+	case sub == nil:
+		e.merge(s.path.Attr, s.element)
+	case s.op == opRemove:
+		e.clear(sub)
+	default:
+		e.copy(sub, s.element)
+	}
+}
+
+// setLiteral makes the element meet the comparison for equality.
+func (o object) setLiteral(c Comparison) error {
+	if c.Attr.Type == Boolean {
+		o.setBoolean(c.Attr, c.Value.Bool)
+		return nil
+	}
+	if err := o.setText(c.Attr, c.Value.Written); err != nil {
+		return err
+	}
+	return nil
+}

@@ -1,0 +1,94 @@
+package scim
+
+import (
+	"strings"
+
+	"google.golang.org/protobuf/types/known/structpb"
+
+	musterv1 "github.com/muster-scim/muster/gen/muster/v1"
+)
+
+// compileLinks adds what an operation does to an attribute whose elements are
+// links. Elements come and go whole.
+func (p *patch) compileLinks(op musterv1.PatchOperation_Op, path Path, value *structpb.Value) error {
+	a := path.Attr
+	if a.Parent != nil {
+		a = a.Parent
+	}
+	if path.Sub != nil || path.Attr.Parent != nil {
+		return Errorf(Mutability, "an element of %s cannot change in part; remove it and add another", a.Path).At(a.Path)
+	}
+	values, err := p.linkValues(a, value)
+	if err != nil {
+		return err
+	}
+	add := func(kind LinkKind, values []string, filter Filter) {
+		p.links = append(p.links, LinkChange{Attr: a, Kind: kind, Values: values, Filter: filter})
+	}
+	selected, single := equalTo(path.Filter, a.SubAttribute("value"))
+	switch {
+	case op == opRemove && single:
+		add(RemoveLinks, []string{selected}, nil)
+	case op == opRemove && path.Filter != nil:
+		add(RemoveLinksWhere, nil, path.Filter)
+	case op == opRemove && (value == nil || isNull(value)):
+		add(SetLinks, nil, nil)
+	case op == opRemove:
+		add(RemoveLinks, values, nil)
+	case path.Filter == nil && op == opReplace:
+		add(SetLinks, values, nil)
+	case path.Filter == nil:
+		add(AddLinks, values, nil)
+	case op == opReplace:
+		add(RemoveLinksWhere, nil, path.Filter)
+		add(AddLinks, values, nil)
+	case single:
+		add(AddLinks, append(values, selected), nil)
+	default:
+		return Errorf(NoTarget, "elements are added to %s by their value", a.Path).At(a.Path)
+	}
+	return nil
+}
+
+// linkValues reads the ids that a value of a link attribute names.
+func (p *patch) linkValues(a *Attribute, value *structpb.Value) ([]string, error) {
+	if value == nil || isNull(value) {
+		return nil, nil
+	}
+	in := &valueReader{at: value}
+	d := decoder{rt: p.rt, in: in}
+	r := p.rt.New()
+	o := objectOf(r)
+	d.attribute(o, a)
+	if in.fault != nil {
+		return nil, in.fault
+	}
+	if err := o.checkNamed(a, value); err != nil {
+		return nil, err
+	}
+	if err := checkRequired(o, a, InvalidValue); err != nil {
+		return nil, err
+	}
+	return o.linkValues(a), nil
+}
+
+// isEmptyList tells whether the value is [] or {"members": []}.
+func isEmptyList(v *structpb.Value, a *Attribute) bool {
+	if fields := v.GetStructValue().GetFields(); len(fields) == 1 {
+		for key, inner := range fields {
+			return strings.EqualFold(key, a.Name) && isEmptyList(inner, a)
+		}
+	}
+	list := v.GetListValue()
+	return list != nil && len(list.GetValues()) == 0
+}
+
+// equalTo tells whether the filter is a single comparison of attr for equality,
+// and with what.
+func equalTo(f Filter, attr *Attribute) (value string, ok bool) {
+	c, ok := f.(Comparison)
+	if !ok || c.Op != Equal || c.Value.Null || attr != nil && c.Attr != attr {
+		return "", false
+	}
+	return c.Value.Text, true
+}

@@ -1,0 +1,232 @@
+package scim
+
+import (
+	"strings"
+
+	musterv1 "github.com/muster-scim/muster/gen/muster/v1"
+)
+
+// Projection says which attributes an answer has (RFC 7644 section 3.9). It may
+// be applied to any number of resources at once.
+type Projection struct{ cuts []cut }
+
+// A cut is an attribute that an answer lacks: wholly, or only parts of it.
+type cut struct {
+	attr  *Attribute
+	parts []cut // none: the whole attribute
+}
+
+// A selection is the attributes that a client names, each from its top: the
+// attribute of the resource, and its sub-attributes where only those are named.
+type selection map[*Attribute]bool
+
+// wholeAnswers are the projections of requests that name no attributes: nearly all.
+var wholeAnswers = map[*ResourceType]*Projection{
+	User:  {excluding(User.top, nil)},
+	Group: {excluding(Group.top, nil)},
+}
+
+// CompileProjection prepares the answer to a request for some attributes, or for
+// all but some; where both lists are empty the answer has what is returned by
+// default. Each entry may hold several names, separated by commas, in any letter
+// case: of an attribute, of a sub-attribute (name.givenName), either with the URN
+// of its schema before it, or the URN alone. Unknown names are ignored. What is
+// always returned stays and what is never returned goes, whatever the lists say.
+//
+// The error is InvalidValue, where both lists name something.
+func (rt *ResourceType) CompileProjection(attributes, excluded []string) (*Projection, error) {
+	wanted, anyWanted := rt.selection(attributes)
+	unwanted, anyUnwanted := rt.selection(excluded)
+	switch {
+	case anyWanted && anyUnwanted:
+		return nil, Errorf(InvalidValue, "attributes and excludedAttributes exclude each other")
+	case anyWanted:
+		return &Projection{including(rt.top, wanted)}, nil
+	case anyUnwanted:
+		return &Projection{excluding(rt.top, unwanted)}, nil
+	}
+	if p := wholeAnswers[rt]; p != nil {
+		return p, nil
+	}
+	return &Projection{excluding(rt.top, nil)}, nil
+}
+
+// selection resolves names; named tells whether there were any, known or not.
+func (rt *ResourceType) selection(lists []string) (s selection, named bool) {
+	for _, list := range lists {
+		for name := range strings.SplitSeq(list, ",") {
+			if name = strings.TrimSpace(name); name == "" {
+				continue
+			}
+			if s == nil {
+				s = make(selection)
+			}
+			named = true
+			rt.selectName(s, name)
+		}
+	}
+	return s, named
+}
+
+// selectName adds what one name stands for.
+func (rt *ResourceType) selectName(s selection, name string) {
+	if a := rt.byName.find(name); a != nil { // also the URN of an extension
+		s[a] = true
+		return
+	}
+	for _, ext := range rt.Extensions {
+		if rest, ok := cutURN(name, ext.URN); ok {
+			s.add(ext.byName, rest)
+			return
+		}
+	}
+	rest, ok := cutURN(name, rt.Schema.URN)
+	if !ok {
+		s.add(rt.byName, name)
+		return
+	}
+	if rest != "" {
+		s.add(rt.Schema.byName, rest)
+		return
+	}
+	for _, a := range rt.Schema.Attributes {
+		s[a] = true
+	}
+}
+
+// add adds an attribute, or a sub-attribute after a dot.
+func (s selection) add(names nameTable, path string) {
+	name, sub, dotted := strings.Cut(path, ".")
+	a := names.find(name)
+	if a != nil && dotted {
+		a = a.SubAttribute(sub)
+	}
+	if a != nil {
+		s[a] = true
+	}
+}
+
+// cutURN takes the URN and what separates it from a name off the name. Some
+// clients separate by a dot.
+func cutURN(name, urn string) (rest string, ok bool) {
+	if len(name) < len(urn) || !strings.EqualFold(name[:len(urn)], urn) {
+		return "", false
+	}
+	rest = name[len(urn):]
+	if rest == "" {
+		return "", true
+	}
+	return rest[1:], rest[0] == ':' || rest[0] == '.'
+}
+
+// excluding is the cuts of an answer with what is returned by default, less the
+// unwanted.
+func excluding(attrs []*Attribute, unwanted selection) (cuts []cut) {
+	for _, a := range attrs {
+		gone := unwanted[a]
+		switch a.Returned {
+		case musterv1.Attribute_RETURNED_ALWAYS:
+			gone = false
+		case musterv1.Attribute_RETURNED_NEVER, musterv1.Attribute_RETURNED_REQUEST:
+			gone = true
+		default:
+		}
+		if gone {
+			cuts = append(cuts, cut{attr: a})
+		} else if parts := excluding(a.Sub, unwanted); len(parts) > 0 {
+			cuts = append(cuts, cut{a, parts})
+		}
+	}
+	return cuts
+}
+
+// including is the cuts of an answer with the wanted attributes only, beside
+// what is always returned.
+func including(attrs []*Attribute, wanted selection) (cuts []cut) {
+	for _, a := range attrs {
+		var parts []cut
+		switch {
+		case a.Returned == musterv1.Attribute_RETURNED_NEVER:
+			cuts = append(cuts, cut{attr: a})
+			continue
+		case a.Returned == musterv1.Attribute_RETURNED_ALWAYS, wanted.has(a):
+			parts = wholeBut(a.Sub, wanted)
+		case wanted.within(a.Sub):
+			parts = including(a.Sub, wanted)
+		default:
+			cuts = append(cuts, cut{attr: a})
+			continue
+		}
+		if len(parts) > 0 {
+			cuts = append(cuts, cut{a, parts})
+		}
+	}
+	return cuts
+}
+
+// wholeBut is the cuts of a complex attribute that is wanted as a whole: what is
+// never returned, or returned only on request.
+func wholeBut(subs []*Attribute, wanted selection) (cuts []cut) {
+	for _, sub := range subs {
+		never := sub.Returned == musterv1.Attribute_RETURNED_NEVER
+		unasked := sub.Returned == musterv1.Attribute_RETURNED_REQUEST && !wanted[sub]
+		if never || unasked {
+			cuts = append(cuts, cut{attr: sub})
+		} else if parts := wholeBut(sub.Sub, wanted); len(parts) > 0 {
+			cuts = append(cuts, cut{sub, parts})
+		}
+	}
+	return cuts
+}
+
+// has tells whether a itself is wanted, or a $ref that is made from it.
+func (s selection) has(a *Attribute) bool {
+	if s[a] || a.Parent == nil {
+		return s[a]
+	}
+	if a.Name != "value" && a.Name != "type" {
+		return false
+	}
+	ref := a.Parent.SubAttribute("$ref")
+	return ref != nil && s[ref]
+}
+
+// within tells whether something among or below attrs is wanted.
+func (s selection) within(attrs []*Attribute) bool {
+	for _, a := range attrs {
+		if s[a] || s.within(a.Sub) {
+			return true
+		}
+	}
+	return false
+}
+
+// Includes tells whether an answer may have the attribute, one at the top of the
+// resource, or a part of it. What it does not include need not be read.
+func (p *Projection) Includes(a *Attribute) bool {
+	for _, c := range p.cuts {
+		if c.attr == a {
+			return len(c.parts) > 0
+		}
+	}
+	return true
+}
+
+// Apply clears what the answer lacks, in place.
+func (p *Projection) Apply(r Resource) {
+	if len(p.cuts) > 0 {
+		objectOf(r).project(p.cuts)
+	}
+}
+
+func (o object) project(cuts []cut) {
+	for _, c := range cuts {
+		if len(c.parts) == 0 {
+			o.clear(c.attr)
+			continue
+		}
+		for i := range o.count(c.attr) {
+			o.child(c.attr, i).project(c.parts)
+		}
+	}
+}

@@ -1,0 +1,185 @@
+package store
+
+import (
+	"bytes"
+	"context"
+	"slices"
+
+	"github.com/muster-scim/muster/scim"
+)
+
+// operation is what a row of the change log says was done.
+type operation string
+
+const (
+	created operation = "create"
+	updated operation = "update"
+	deleted operation = "delete"
+)
+
+// emailsValue is the one attribute whose values have rows of their own.
+const emailsValue = "emails.value"
+
+// Update changes one resource and returns it as Get would with the same links. A
+// change that leaves everything as it is writes nothing: version and
+// lastModified stay.
+//
+// Errors: NotFound; VersionMismatch where match does not allow the version;
+// Uniqueness; InvalidValue where a link names a resource that is not there; and
+// those of c.Apply.
+func (t Tenant) Update(ctx context.Context, rt *scim.ResourceType, id string, match scim.Match, c scim.Change, links bool) (scim.Resource, error) {
+	var r scim.Resource
+	err := t.store.write(ctx, func(ctx context.Context, tx tx) error {
+		w, err := t.lock(ctx, tx, rt, id, match)
+		if err != nil {
+			return err
+		}
+		r, err = t.apply(ctx, tx, rt, &w, c)
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	if links {
+		_, err = t.loadLinks(ctx, rt, []scim.Resource{r})
+	}
+	return r, err
+}
+
+// lock reads a row that this transaction will write, so that no other writes it
+// in between, and checks its version.
+func (t Tenant) lock(ctx context.Context, tx tx, rt *scim.ResourceType, id string, match scim.Match) (row, error) {
+	lock := ""
+	if t.store.dialect == postgres {
+		lock = " FOR NO KEY UPDATE"
+	}
+	w, err := t.find(ctx, tx, rt, id, lock)
+	if err == nil && !match.Allows(w.version) {
+		err = scim.Errorf(scim.VersionMismatch, "the version is %s now", scim.FormatVersion(w.version))
+	}
+	return w, err
+}
+
+// apply makes a change of the resource in w, and writes what differs.
+func (t Tenant) apply(ctx context.Context, tx tx, rt *scim.ResourceType, w *row, c scim.Change) (scim.Resource, error) {
+	r, err := w.resource(rt)
+	if err != nil {
+		return nil, err
+	}
+	before := rt.AppendDocument(nil, r)
+	if err := c.Apply(r); err != nil {
+		return nil, err
+	}
+	l := lift(r)
+	w.document = rt.AppendDocument(nil, r)
+	d := newDiff()
+	was := l.emails
+	if l.password != "" || !bytes.Equal(before, w.document) {
+		old := mustDecode(rt, before)
+		d.attributes = attributesDiff(rt, old, r, l.password != "")
+		was = lift(old).emails
+	}
+	if err := t.changeLinks(ctx, tx, w.id, c.Links(), d); err != nil || d.empty() {
+		return r, err
+	}
+	w.version++
+	w.updated = max(now(), w.updated)
+	rt.Stamp(r, w.id, w.meta(rt))
+	if err := t.update(ctx, tx, w, &l, d.attributes != nil); err != nil {
+		return nil, err
+	}
+	if err := t.updateValues(ctx, tx, rt, w.id, was, l.emails); err != nil {
+		return nil, err
+	}
+	return r, t.record(ctx, tx, rt, w, updated, d.appendJSON(nil, nil))
+}
+
+// update writes the row of a resource; only its version if nothing but links
+// changed.
+func (t Tenant) update(ctx context.Context, tx tx, w *row, l *lifted, attributes bool) error {
+	st := t.store.statement()
+	st.add("UPDATE resources SET version = ", arg{w.version}, ", updated_at = ", arg{w.updated})
+	if attributes {
+		st.add(", external_id = ", arg{l.externalID}, ", user_name = ", arg{l.userName}, ", display_name = ", arg{l.displayName},
+			", display = ", arg{l.display}, ", document = ", arg{string(w.document)})
+	}
+	if l.password != "" {
+		st.add(", password_hash = ", arg{passwordHash(l.password)})
+	}
+	st.add(" WHERE id = ", arg{w.id})
+	return tx.write(ctx, st)
+}
+
+// updateValues writes the e-mail addresses of a resource anew if they changed.
+func (t Tenant) updateValues(ctx context.Context, tx tx, rt *scim.ResourceType, id string, was, is []string) error {
+	if slices.Equal(was, is) {
+		return nil
+	}
+	st := t.store.statement()
+	st.add("DELETE FROM attribute_values WHERE resource_id = ", arg{id})
+	if err := tx.write(ctx, st); err != nil {
+		return err
+	}
+	return t.insertValues(ctx, tx, rt, id, is)
+}
+
+// Delete removes a resource, its values and its memberships. Each group that it
+// leaves by that is one changed group. It fails with NotFound, and with
+// VersionMismatch where match does not allow the version.
+func (t Tenant) Delete(ctx context.Context, rt *scim.ResourceType, id string, match scim.Match) error {
+	return t.store.write(ctx, func(ctx context.Context, tx tx) error {
+		w, err := t.lock(ctx, tx, rt, id, match)
+		if err != nil {
+			return err
+		}
+		w.updated = max(now(), w.updated)
+		if err := t.leaveGroups(ctx, tx, &w); err != nil {
+			return err
+		}
+		w.version++
+		if err := t.record(ctx, tx, rt, &w, deleted, newDiff().appendJSON(nil, w.document)); err != nil {
+			return err
+		}
+		st := t.store.statement()
+		st.add("DELETE FROM resources WHERE id = ", arg{id})
+		return tx.write(ctx, st)
+	})
+}
+
+// leaveGroups gives each group that holds the resource a new version, and
+// records why. The memberships themselves go with the resource.
+func (t Tenant) leaveGroups(ctx context.Context, tx tx, w *row) error {
+	held := false
+	st := t.store.statement()
+	st.add("SELECT 1 FROM memberships WHERE member_id = ", arg{w.id}, " LIMIT 1")
+	err := tx.read(ctx, st, func(scan scan) error {
+		held = true
+		return nil
+	})
+	if err != nil || !held {
+		return err
+	}
+	st = t.store.statement()
+	st.add("UPDATE resources SET version = version + 1, updated_at = ", arg{w.updated},
+		" WHERE id IN (SELECT group_id FROM memberships WHERE member_id = ", arg{w.id}, ")")
+	if err := tx.write(ctx, st); err != nil {
+		return err
+	}
+	d := newDiff()
+	d.remove(w.id)
+	st = t.store.statement()
+	st.add("INSERT INTO changes (tenant_id, resource_type, resource_id, operation, version, occurred_at, detail)"+
+		" SELECT g.tenant_id, g.type, g.id, ", arg{string(updated)}, ", g.version, ", arg{w.updated}, ", ", arg{string(d.appendJSON(nil, nil))},
+		" FROM memberships m JOIN resources g ON g.id = m.group_id WHERE m.member_id = ", arg{w.id})
+	return tx.write(ctx, st)
+}
+
+// record writes a row of the change log, in the transaction that made the
+// change.
+func (t Tenant) record(ctx context.Context, tx tx, rt *scim.ResourceType, w *row, op operation, detail []byte) error {
+	st := t.store.statement()
+	st.add("INSERT INTO changes (tenant_id, resource_type, resource_id, operation, version, occurred_at, detail) VALUES (",
+		arg{t.id}, ", ", arg{rt.Name}, ", ", arg{w.id}, ", ", arg{string(op)}, ", ", arg{w.version}, ", ", arg{w.updated}, ", ",
+		arg{textOrNull(string(detail))}, ")")
+	return tx.write(ctx, st)
+}

@@ -1,0 +1,215 @@
+package store
+
+import (
+	"github.com/muster-scim/muster/scim"
+)
+
+// A filter becomes one boolean expression. It is TRUE exactly where scim's Match
+// is; elsewhere it is FALSE or NULL, which WHERE and EXISTS take alike. A
+// negation is therefore never written NOT, which leaves NULL as it is, but
+// IS NOT TRUE.
+//
+// Of a filter only names that the schema knows enter the text. What the client
+// wrote is always an argument: nothing can be injected, and filters of one shape
+// are one prepared statement.
+
+// addFilter appends the expression over the row r of resources, whose tenant and
+// type the caller fixes.
+func (st *statement) addFilter(tenant int64, rt *scim.ResourceType, f scim.Filter) {
+	(&filterWriter{statement: st, tenant: tenant, rt: rt}).add(f)
+}
+
+// addMemberFilter appends the expression over one element of members: the row m
+// of memberships, joined with the row x of resources that is the member.
+func (st *statement) addMemberFilter(f scim.Filter) {
+	(&filterWriter{statement: st, rt: scim.Group}).within(memberColumn).add(f)
+}
+
+// A filterWriter appends filters to a statement.
+type filterWriter struct {
+	*statement
+
+	tenant int64
+	rt     *scim.ResourceType
+	// element tells where the sub-attributes of the element at hand are, within
+	// the filter of a multi-valued attribute; nil: the resource is at hand.
+	element func(*scim.Attribute) operand
+}
+
+// An operand is the place of one value.
+type operand struct {
+	sql string // NULL where the attribute has no value
+	// column tells that it is a column, ready to compare: folded unless the
+	// attribute is caseExact, and mostly with an index.
+	column bool
+}
+
+// within is a writer of filters over one element.
+func (w *filterWriter) within(element func(*scim.Attribute) operand) *filterWriter {
+	inner := *w
+	inner.element = element
+	return &inner
+}
+
+func (w *filterWriter) sql(parts ...any) { w.statement.add(parts...) }
+
+func (w *filterWriter) add(f scim.Filter) {
+	switch f := f.(type) {
+	case scim.And:
+		w.addAll(f, " AND ")
+	case scim.Or:
+		w.addAll(f, " OR ")
+	case scim.Not:
+		w.sql("(")
+		w.add(f.Filter)
+		w.sql(") IS NOT TRUE")
+	case scim.Comparison:
+		w.addComparison(f)
+	case scim.ValueFilter:
+		w.addValueFilter(f)
+	}
+}
+
+func (w *filterWriter) addAll(parts []scim.Filter, between string) {
+	w.sql("(")
+	for i, part := range parts {
+		if i > 0 {
+			w.sql(between)
+		}
+		w.add(part)
+	}
+	w.sql(")")
+}
+
+// addComparison compares an attribute with a literal. One that is or stands
+// inside a multi-valued attribute is a question to each element.
+func (w *filterWriter) addComparison(c scim.Comparison) {
+	many := c.Attr
+	if c.Attr.Parent != nil {
+		many = c.Attr.Parent
+	}
+	switch {
+	case w.element != nil:
+		w.compare(w.element(c.Attr), c)
+	case !many.MultiValued:
+		w.compare(place(w.rt, c.Attr), c)
+	case c.Op == scim.Equal && c.Value.Null: // no element has a value
+		w.add(scim.Not{Filter: scim.Comparison{Attr: c.Attr, Op: scim.Present}})
+	case many.Link:
+		w.addLink(many, c)
+	case c.Attr == many && asksPresence(c):
+		w.sql(place(w.rt, many).sql, " IS NOT NULL") // the document holds no empty lists
+	case c.Attr.Path == emailsValue && (c.Op != scim.NotEqual || c.Value.Null):
+		w.addEmail(c)
+	default:
+		w.addElement(many, c)
+	}
+}
+
+// asksPresence tells whether any value will do.
+func asksPresence(c scim.Comparison) bool {
+	return c.Op == scim.Present || c.Op == scim.NotEqual && c.Value.Null
+}
+
+// addValueFilter asks for one element that meets the whole filter.
+func (w *filterWriter) addValueFilter(f scim.ValueFilter) {
+	switch {
+	case !f.Attr.MultiValued:
+		w.sql("(", place(w.rt, f.Attr).sql, " IS NOT NULL AND ")
+		w.add(f.Filter)
+		w.sql(")")
+	case f.Attr.Link:
+		w.addLink(f.Attr, f.Filter)
+	default:
+		w.sql("(")
+		for _, part := range conjuncts(f.Filter) {
+			// The address is searched for by its index first.
+			if c, ok := part.(scim.Comparison); ok && c.Attr.Path == emailsValue && isSelective(c) {
+				w.addEmail(c)
+				w.sql(" AND ")
+			}
+		}
+		w.addElement(f.Attr, f.Filter)
+		w.sql(")")
+	}
+}
+
+// conjuncts are the filters that must all hold for f to hold.
+func conjuncts(f scim.Filter) []scim.Filter {
+	and, ok := f.(scim.And)
+	if !ok {
+		return []scim.Filter{f}
+	}
+	var all []scim.Filter
+	for _, part := range and {
+		all = append(all, conjuncts(part)...)
+	}
+	return all
+}
+
+// isSelective tells whether an index finds the few values that c asks for.
+func isSelective(c scim.Comparison) bool {
+	return !c.Value.Null && (c.Op == scim.Equal || c.Op == scim.StartsWith)
+}
+
+// addElement asks for one element, of an attribute that the document holds, that
+// meets the filter.
+func (w *filterWriter) addElement(a *scim.Attribute, f scim.Filter) {
+	unnest := "json_each("
+	switch {
+	case w.dialect == postgres && a.Type == scim.Complex:
+		unnest = "jsonb_array_elements("
+	case w.dialect == postgres:
+		unnest = "jsonb_array_elements_text("
+	}
+	w.sql("EXISTS (SELECT 1 FROM ", unnest, "r.document", steps(w.rt, a, " -> "), ") AS e WHERE ")
+	w.within(func(sub *scim.Attribute) operand {
+		if sub == a {
+			return operand{sql: "e.value"}
+		}
+		return operand{sql: "(e.value ->> '" + sub.Name + "')"}
+	}).add(f)
+	w.sql(")")
+}
+
+// addEmail asks for one e-mail address, by way of the rows that an index finds.
+func (w *filterWriter) addEmail(c scim.Comparison) {
+	w.sql("r.id IN (SELECT v.resource_id FROM attribute_values v WHERE v.tenant_id = ", arg{w.tenant},
+		" AND v.type = ", arg{w.rt.Name}, " AND v.attr = ", arg{emailsValue}, " AND ")
+	w.compare(operand{sql: "v.value", column: true}, c)
+	w.sql(")")
+}
+
+// columns are the attributes that have a column, by path.
+var columns = map[string]operand{
+	"id":                {"r.id", true},
+	"externalId":        {"r.external_id", true},
+	"userName":          {"r.user_name", true},
+	"displayName":       {"r.display_name", true},
+	"meta":              {"r.version", true}, // it is always there
+	"meta.resourceType": {"r.type", true},
+	"meta.created":      {"r.created_at", true},
+	"meta.lastModified": {"r.updated_at", true},
+	"meta.version":      {`('W/"' || CAST(r.version AS text) || '"')`, false},
+}
+
+// place is where the resource keeps an attribute: in a column or in the document.
+func place(rt *scim.ResourceType, a *scim.Attribute) operand {
+	if column, ok := columns[a.Path]; ok {
+		return column
+	}
+	return operand{sql: "(r.document" + steps(rt, a, " ->> ") + ")"}
+}
+
+// steps lead from the document to an attribute, by operators that both databases
+// have; last is the last of them: -> for JSON, ->> for text.
+func steps(rt *scim.ResourceType, a *scim.Attribute, last string) string {
+	path := last + "'" + a.Name + "'"
+	if a.Parent != nil {
+		path = " -> '" + a.Parent.Name + "'" + path
+	}
+	if a.Schema != rt.Schema { // an extension
+		path = " -> '" + a.Schema.URN + "'" + path
+	}
+	return path
+}

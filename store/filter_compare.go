@@ -1,0 +1,143 @@
+package store
+
+import (
+	"strings"
+	"unicode/utf8"
+
+	"github.com/muster-scim/muster/scim"
+)
+
+// compare appends the comparison of one value, which may be NULL, with a literal.
+func (w *filterWriter) compare(x operand, c scim.Comparison) {
+	switch {
+	case asksPresence(c):
+		w.sql(x.sql, " IS NOT NULL")
+	case c.Value.Null:
+		w.sql(x.sql, " IS NULL")
+	case c.Op == scim.NotEqual: // met by no value, too
+		c.Op = scim.Equal
+		w.sql("(")
+		w.compare(x, c)
+		w.sql(") IS NOT TRUE")
+	case c.Attr.Type == scim.Boolean:
+		w.sql(x.sql, " = ", w.boolean(c.Value.Bool))
+	case c.Attr.Type == scim.DateTime:
+		w.sql(x.sql, symbols[c.Op], arg{c.Value.Time.UnixMilli()})
+	default:
+		if !x.column && !c.Attr.CaseExact {
+			x.sql = "muster_fold(" + x.sql + ")"
+		}
+		w.compareText(x, c.Op, c.Value.Text)
+	}
+}
+
+// symbols are the operators that SQL has too.
+var symbols = map[scim.Operator]string{
+	scim.Equal: " = ", scim.GreaterThan: " > ", scim.GreaterOrEqual: " >= ", scim.LessThan: " < ", scim.LessOrEqual: " <= ",
+}
+
+// boolean is how a JSON boolean reads after ->>.
+func (w *filterWriter) boolean(b bool) string {
+	switch {
+	case w.dialect == postgres && b:
+		return "'true'"
+	case w.dialect == postgres:
+		return "'false'"
+	case b:
+		return "1"
+	}
+	return "0"
+}
+
+// compareText compares text with the literal s, byte by byte. LIKE serves for
+// nothing here: SQLite's ignores letter case, and PostgreSQL's does not.
+func (w *filterWriter) compareText(x operand, op scim.Operator, s string) {
+	if before, _, has := strings.Cut(s, "\x00"); has {
+		w.compareNUL(x, op, before)
+		return
+	}
+	length := utf8.RuneCountInString(s)
+	switch op {
+	case scim.Contains:
+		position := "instr("
+		if w.dialect == postgres {
+			position = "strpos("
+		}
+		w.sql(position, x.sql, ", ", arg{s}, ") > 0")
+	case scim.StartsWith:
+		if x.column {
+			w.comparePrefix(x, s)
+			return
+		}
+		w.sql("substr(", x.sql, ", 1, ", arg{length}, ") = ", arg{s})
+	case scim.EndsWith:
+		switch {
+		case length == 0:
+			w.sql(x.sql, " IS NOT NULL")
+		case w.dialect == postgres:
+			w.sql("right(", x.sql, ", ", arg{length}, ") = ", arg{s})
+		default:
+			w.sql("substr(", x.sql, ", ", arg{-length}, ") = ", arg{s})
+		}
+	default:
+		w.order(x, op, s)
+	}
+}
+
+// order compares by an operator that SQL has too. The order is that of the bytes
+// in both databases, whatever the locale of PostgreSQL.
+func (w *filterWriter) order(x operand, op scim.Operator, s string) {
+	w.sql(x.sql, symbols[op], arg{s})
+	if w.dialect == postgres && op != scim.Equal {
+		w.sql(` COLLATE "C"`)
+	}
+}
+
+// comparePrefix asks for a prefix as a range, which an index finds.
+func (w *filterWriter) comparePrefix(x operand, prefix string) {
+	w.sql("(")
+	w.order(x, scim.GreaterOrEqual, prefix)
+	if end := afterPrefix(prefix); end != "" {
+		w.sql(" AND ")
+		w.order(x, scim.LessThan, end)
+	}
+	w.sql(")")
+}
+
+// afterPrefix is the least text that is greater than every text with the prefix:
+// the prefix with its last character replaced by the next. It is "" where no text
+// is greater. UTF-8 sorts by bytes as it does by characters.
+func afterPrefix(prefix string) string {
+	for prefix != "" {
+		last, size := utf8.DecodeLastRuneInString(prefix)
+		prefix = prefix[:len(prefix)-size]
+		switch last {
+		case utf8.MaxRune: // has no next: the one before it counts
+		case surrogatesBegin - 1:
+			return prefix + string(rune(surrogatesEnd))
+		default:
+			return prefix + string(last+1)
+		}
+	}
+	return ""
+}
+
+// Between these two are no characters.
+const (
+	surrogatesBegin = 0xD800
+	surrogatesEnd   = 0xE000
+)
+
+// compareNUL compares with text that has a NUL after before. No value has one,
+// and PostgreSQL does not even take it as an argument. So nothing is equal, and
+// only before itself and what is less is less.
+func (w *filterWriter) compareNUL(x operand, op scim.Operator, before string) {
+	switch op {
+	case scim.GreaterThan, scim.GreaterOrEqual:
+		w.order(x, scim.GreaterThan, before)
+	case scim.LessThan, scim.LessOrEqual:
+		w.order(x, scim.LessOrEqual, before)
+	default:
+		w.sql("FALSE")
+	}
+}

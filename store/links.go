@@ -1,0 +1,311 @@
+package store
+
+import (
+	"context"
+
+	"golang.org/x/sync/semaphore"
+
+	musterv1 "github.com/muster-scim/muster/gen/muster/v1"
+	"github.com/muster-scim/muster/scim"
+)
+
+// Memberships are edges between resources, one row each: adding or removing one
+// costs the same in a group of ten and in one of a hundred thousand.
+
+// changeLinks makes the link changes of a write, in order, and notes in d what
+// really changed.
+func (t Tenant) changeLinks(ctx context.Context, tx tx, group string, changes []scim.LinkChange, d *diff) error {
+	for i := 0; i < len(changes); i++ {
+		c := changes[i]
+		for c.Filter == nil && c.Kind != scim.SetLinks && i+1 < len(changes) && changes[i+1].Kind == c.Kind {
+			i++ // neighbours of one kind are one change
+			c.Values = append(c.Values[:len(c.Values):len(c.Values)], changes[i].Values...)
+		}
+		var err error
+		switch c.Kind {
+		case scim.AddLinks:
+			err = t.checkLinks(ctx, tx, c.Values)
+			if err == nil {
+				err = t.addNewLinks(ctx, tx, group, c.Values, d)
+			}
+		case scim.RemoveLinks:
+			err = t.removeLinks(ctx, tx, group, in(c.Values), d)
+		case scim.RemoveLinksWhere:
+			err = t.removeLinks(ctx, tx, group, c.Filter, d)
+		case scim.SetLinks:
+			err = t.setLinks(ctx, tx, group, c.Values, d)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// checkLinks fails with InvalidValue unless each id is that of a resource of
+// this tenant.
+func (t Tenant) checkLinks(ctx context.Context, tx tx, ids []string) error {
+	if len(ids) == 0 {
+		return nil
+	}
+	missing := make(map[string]bool, len(ids))
+	for _, id := range ids {
+		missing[id] = true
+	}
+	st := t.store.statement()
+	st.add("SELECT id FROM resources WHERE tenant_id = ", arg{t.id}, " AND id", in(ids))
+	err := tx.read(ctx, st, func(scan scan) error {
+		var id string
+		err := scan(&id)
+		delete(missing, id)
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	for _, id := range ids {
+		if missing[id] {
+			return scim.Errorf(scim.InvalidValue, "there is no user or group with the id %.80q to be a member", id).At("members.value")
+		}
+	}
+	return nil
+}
+
+// addNewLinks adds those of the members that the group does not have yet.
+func (t Tenant) addNewLinks(ctx context.Context, tx tx, group string, ids []string, d *diff) error {
+	has := make(map[string]bool, len(ids))
+	st := t.store.statement()
+	st.add("SELECT member_id FROM memberships WHERE group_id = ", arg{group}, " AND member_id", in(ids))
+	err := tx.read(ctx, st, func(scan scan) error {
+		var id string
+		err := scan(&id)
+		has[id] = true
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	var missing []string
+	for _, id := range ids {
+		if !has[id] {
+			has[id] = true
+			missing = append(missing, id)
+		}
+	}
+	return t.addLinks(ctx, tx, group, missing, d)
+}
+
+// addLinks adds members that exist, and that the group does not have.
+func (t Tenant) addLinks(ctx context.Context, tx tx, group string, ids []string, d *diff) error {
+	if len(ids) == 0 {
+		return nil
+	}
+	for _, id := range ids {
+		d.add(id)
+	}
+	st := t.store.statement()
+	st.add("INSERT INTO memberships (group_id, member_id, tenant_id, member_type) SELECT ",
+		"CAST(", arg{group}, " AS text), id, tenant_id, type FROM resources WHERE tenant_id = ", arg{t.id}, " AND id", in(ids))
+	return tx.write(ctx, st)
+}
+
+// removeLinks removes those members of the group that which selects: an in, or a
+// filter over one element.
+func (t Tenant) removeLinks(ctx context.Context, tx tx, group string, which any, d *diff) error {
+	st := t.store.statement()
+	if ids, ok := which.(in); ok {
+		st.add("SELECT member_id FROM memberships WHERE group_id = ", arg{group}, " AND member_id", ids)
+	} else {
+		st.add("SELECT m.member_id FROM memberships m JOIN resources x ON x.id = m.member_id WHERE m.group_id = ", arg{group}, " AND ")
+		st.addMemberFilter(which.(scim.Filter)) //nolint:forcetypeassert // see above
+	}
+	present, err := readIDs(ctx, tx, st)
+	if err != nil {
+		return err
+	}
+	return t.dropLinks(ctx, tx, group, present, d)
+}
+
+// dropLinks removes members that the group has.
+func (t Tenant) dropLinks(ctx context.Context, tx tx, group string, ids []string, d *diff) error {
+	if len(ids) == 0 {
+		return nil
+	}
+	for _, id := range ids {
+		d.remove(id)
+	}
+	st := t.store.statement()
+	st.add("DELETE FROM memberships WHERE group_id = ", arg{group}, " AND member_id", in(ids))
+	return tx.write(ctx, st)
+}
+
+// setLinks makes the members the only ones.
+func (t Tenant) setLinks(ctx context.Context, tx tx, group string, ids []string, d *diff) error {
+	st := t.store.statement()
+	st.add("SELECT member_id FROM memberships WHERE group_id = ", arg{group})
+	present, err := readIDs(ctx, tx, st)
+	if err != nil {
+		return err
+	}
+	wanted := make(map[string]bool, len(ids))
+	for _, id := range ids {
+		wanted[id] = true
+	}
+	var extra []string
+	for _, id := range present {
+		if wanted[id] {
+			delete(wanted, id)
+		} else {
+			extra = append(extra, id)
+		}
+	}
+	missing := make([]string, 0, len(wanted))
+	for _, id := range ids {
+		if wanted[id] {
+			missing = append(missing, id)
+		}
+	}
+	if err := t.checkLinks(ctx, tx, missing); err != nil {
+		return err
+	}
+	if err := t.dropLinks(ctx, tx, group, extra, d); err != nil {
+		return err
+	}
+	return t.addLinks(ctx, tx, group, missing, d)
+}
+
+func readIDs(ctx context.Context, from reader, st *statement) ([]string, error) {
+	var ids []string
+	err := from.read(ctx, st, func(scan scan) error {
+		var id string
+		err := scan(&id)
+		ids = append(ids, id)
+		return err
+	})
+	return ids, err
+}
+
+// The limits on links in memory. An answer with more than a few takes its turn,
+// so that what is in memory at once stays bounded whatever clients ask for.
+const (
+	// maxLinks is the most links of one page. A page with more is cut after the
+	// last resource that is whole; one resource alone is never cut.
+	maxLinks = 100_000
+	// fewLinks need no turn.
+	fewLinks = 2000
+)
+
+// turns are for answers with many links.
+type turns struct{ *semaphore.Weighted }
+
+func newTurns() turns { return turns{semaphore.NewWeighted(2)} }
+
+// take waits for a turn, which ends with the request that ctx belongs to.
+func (t turns) take(ctx context.Context) error {
+	if ctx.Done() == nil {
+		return nil // not a request: nobody would end the turn
+	}
+	if err := t.Acquire(ctx, 1); err != nil {
+		return err
+	}
+	context.AfterFunc(ctx, func() { t.Release(1) })
+	return nil
+}
+
+// A link is one element of members or groups.
+type link struct{ id, kind, display string }
+
+// loadLinks reads the links of resources, which stand in the order of their ids,
+// and returns for how many of them it did: see maxLinks.
+func (t Tenant) loadLinks(ctx context.Context, rt *scim.ResourceType, resources []scim.Resource) (served int, err error) {
+	served, err = t.readLinks(ctx, rt, resources, func(_, rows int) bool { return rows > fewLinks })
+	if err != errEnough { //nolint:errorlint // our own, unwrapped
+		return served, err
+	}
+	if err := t.store.turns.take(ctx); err != nil {
+		return 0, err
+	}
+	served, err = t.readLinks(ctx, rt, resources, func(at, rows int) bool { return rows > maxLinks && at > 0 })
+	if err == errEnough { //nolint:errorlint // our own, unwrapped
+		err = nil
+	}
+	return served, err
+}
+
+// errEnough ends a query whose rows are enough.
+var errEnough = scim.Errorf(scim.Internal, "enough")
+
+// readLinks sets the links of resources, and returns of how many. It asks enough
+// before it takes a row, the rows-th, for the resource at; where that says so it
+// stops with errEnough, and at is the first resource without its links.
+func (t Tenant) readLinks(ctx context.Context, rt *scim.ResourceType, resources []scim.Resource, enough func(at, rows int) bool) (served int, err error) {
+	owners := make([]string, len(resources))
+	for i, r := range resources {
+		owners[i] = r.GetId()
+	}
+	st := t.store.statement()
+	if rt == scim.Group {
+		addMembersOf(st, owners)
+	} else {
+		addGroupsOf(st, owners)
+	}
+	at, rows := 0, 0
+	var links []link
+	err = t.store.read(ctx, st, func(scan scan) error {
+		var owner string
+		var l link
+		if err := scan(&owner, &l.id, &l.kind, &l.display); err != nil {
+			return err
+		}
+		for owners[at] != owner {
+			setLinks(resources[at], links)
+			at, links = at+1, links[:0]
+		}
+		if rows++; enough(at, rows) {
+			return errEnough
+		}
+		links = append(links, l)
+		return nil
+	})
+	if err != nil {
+		return at, err
+	}
+	setLinks(resources[at], links)
+	return len(resources), nil
+}
+
+// addMembersOf is the query of the members of groups.
+func addMembersOf(st *statement, groups []string) {
+	st.add("SELECT m.group_id, m.member_id, m.member_type, coalesce(x.display, '')"+
+		" FROM memberships m JOIN resources x ON x.id = m.member_id WHERE m.group_id", in(groups),
+		" ORDER BY m.group_id, m.member_id")
+}
+
+// addGroupsOf is the query of the groups of users, and of the groups that hold
+// those groups, however deep; UNION ends where groups hold each other.
+func addGroupsOf(st *statement, users []string) {
+	st.add("WITH RECURSIVE up (user_id, group_id, direct) AS ("+
+		"SELECT member_id, group_id, 1 FROM memberships WHERE member_id", in(users),
+		" UNION SELECT up.user_id, m.group_id, 0 FROM up JOIN memberships m ON m.member_id = up.group_id)"+
+			" SELECT up.user_id, up.group_id, CASE max(up.direct) WHEN 1 THEN 'direct' ELSE 'indirect' END, coalesce(g.display, '')"+
+			" FROM up JOIN resources g ON g.id = up.group_id"+
+			" GROUP BY up.user_id, up.group_id, g.display ORDER BY up.user_id, up.group_id")
+}
+
+// setLinks puts links into a resource.
+func setLinks(r scim.Resource, links []link) {
+	switch r := r.(type) {
+	case *musterv1.Group:
+		slab := make([]musterv1.Member, len(links)) // one allocation for all
+		r.Members = make([]*musterv1.Member, len(links))
+		for i, l := range links {
+			r.Members[i] = &slab[i]
+			slab[i].Value, slab[i].Type, slab[i].Display = l.id, l.kind, l.display
+		}
+	case *musterv1.User:
+		r.Groups = make([]*musterv1.UserGroup, len(links))
+		for i, l := range links {
+			r.Groups[i] = &musterv1.UserGroup{Value: l.id, Type: l.kind, Display: l.display}
+		}
+	}
+}

@@ -1,0 +1,60 @@
+package store
+
+import (
+	"encoding/json"
+	"strconv"
+	"strings"
+)
+
+// dialect is which SQL a database speaks.
+type dialect uint8
+
+const (
+	sqlite dialect = iota
+	postgres
+)
+
+// A statement is SQL text that grows, with the arguments of its placeholders.
+// Both databases read $1, $2, … .
+type statement struct {
+	dialect dialect
+	text    strings.Builder
+	args    []any
+}
+
+// add appends parts: strings as they are, an arg as a placeholder, an in as a
+// condition.
+func (st *statement) add(parts ...any) *statement {
+	for _, p := range parts {
+		switch p := p.(type) {
+		case string:
+			st.text.WriteString(p)
+		case arg:
+			st.args = append(st.args, p.v)
+			st.text.WriteByte('$')
+			st.text.WriteString(strconv.Itoa(len(st.args)))
+		case in:
+			st.addIn(p)
+		}
+	}
+	return st
+}
+
+// arg is a value in a statement, sent beside the text.
+type arg struct{ v any }
+
+// in is the condition that what stands before it is one of the values. They are
+// one argument, so that the text is the same for any number of them.
+type in []string
+
+func (st *statement) addIn(values in) {
+	if st.dialect == postgres {
+		st.add(" = ANY(", arg{[]string(values)}, ")")
+		return
+	}
+	list, err := json.Marshal([]string(values))
+	if err != nil {
+		panic(err) // a list of strings has a JSON form
+	}
+	st.add(" IN (SELECT value FROM json_each(", arg{string(list)}, "))")
+}

@@ -1,0 +1,302 @@
+package store
+
+import (
+	"context"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"github.com/google/uuid"
+	"google.golang.org/protobuf/types/known/timestamppb"
+
+	musterv1 "github.com/muster-scim/muster/gen/muster/v1"
+	"github.com/muster-scim/muster/scim"
+)
+
+// What the constraints of the tables refuse, and what is not there.
+var (
+	errTaken       = scim.Errorf(scim.Uniqueness, "another user has this userName").At("userName")
+	errGone        = scim.Errorf(scim.InvalidValue, "members names a resource that does not exist").At("members")
+	errUnreachable = scim.Errorf(scim.Unavailable, "the database cannot be reached")
+)
+
+// maxID is the length of a UUID, which all ids of ours are.
+const maxID = 36
+
+func notFound(rt *scim.ResourceType, id string) error {
+	return scim.Errorf(scim.NotFound, "there is no %s with the id %.80q", rt.Name, id)
+}
+
+// A row is one resource as the table holds it.
+type row struct {
+	id               string
+	version          int64
+	created, updated int64 // Unix time in milliseconds
+	document         []byte
+}
+
+// rowColumns are the columns of r that make a row.
+const rowColumns = "r.id, r.version, r.created_at, r.updated_at, r.document"
+
+func (w *row) scan(scan scan) error {
+	return scan(&w.id, &w.version, &w.created, &w.updated, &w.document)
+}
+
+// meta is what the row says of the resource.
+func (w *row) meta(rt *scim.ResourceType) *musterv1.Meta {
+	return &musterv1.Meta{
+		ResourceType: rt.Name,
+		Created:      timestamppb.New(time.UnixMilli(w.created)),
+		LastModified: timestamppb.New(time.UnixMilli(w.updated)),
+		Version:      scim.FormatVersion(w.version),
+	}
+}
+
+// resource decodes the row; its links are elsewhere.
+func (w *row) resource(rt *scim.ResourceType) (scim.Resource, error) {
+	r, err := rt.DecodeDocument(w.document)
+	if err != nil {
+		return nil, err
+	}
+	rt.Stamp(r, w.id, w.meta(rt))
+	return r, nil
+}
+
+// lifted are the values of a resource that stand outside of its document: those
+// that an index must find, what lists of members show, and the password's hash,
+// which is read by nobody but PasswordHash.
+type lifted struct {
+	externalID, userName, displayName, display any // string, or nil where unassigned
+	password                                   string
+	emails                                     []string // folded, without repetition
+}
+
+// lift reads them from r, and takes the password out of it.
+func lift(r scim.Resource) lifted {
+	l := lifted{externalID: textOrNull(r.GetExternalId())}
+	switch r := r.(type) {
+	case *musterv1.User:
+		l.userName = textOrNull(scim.Fold(r.GetUserName()))
+		l.displayName = textOrNull(scim.Fold(r.GetDisplayName()))
+		if l.display = textOrNull(r.GetDisplayName()); l.display == nil {
+			l.display = r.GetUserName()
+		}
+		l.password, r.Password = r.GetPassword(), ""
+		seen := make(map[string]bool, len(r.GetEmails()))
+		for _, e := range r.GetEmails() {
+			if v := scim.Fold(e.GetValue()); v != "" && !seen[v] {
+				seen[v] = true
+				l.emails = append(l.emails, v)
+			}
+		}
+	case *musterv1.Group:
+		l.displayName = textOrNull(scim.Fold(r.GetDisplayName()))
+		l.display = textOrNull(r.GetDisplayName())
+	}
+	return l
+}
+
+func textOrNull(s string) any {
+	if s == "" {
+		return nil
+	}
+	return s
+}
+
+// passwordHash is the column's value for a password: NULL where there is none.
+func passwordHash(password string) any {
+	if password == scim.NoSecret {
+		return nil
+	}
+	return textOrNull(password)
+}
+
+// now is the time as the tables hold it.
+func now() int64 { return time.Now().UnixMilli() }
+
+// Create keeps a new resource, which rt.Prepare made fit, and returns it as Get
+// would with the same links; r belongs to the store from then on. The id is a
+// new UUIDv7: ids grow with time, which keeps the end of each index warm and
+// gives lists a stable order.
+//
+// Errors: Uniqueness where another resource has a value that must be unique,
+// InvalidValue where a link names a resource that is not there.
+func (t Tenant) Create(ctx context.Context, rt *scim.ResourceType, r scim.Resource, links bool) (scim.Resource, error) {
+	id, err := uuid.NewV7()
+	if err != nil {
+		return nil, err
+	}
+	members := rt.TakeLinks(r)
+	l := lift(r)
+	w := row{id: id.String(), version: 1, created: now(), document: rt.AppendDocument(nil, r)}
+	w.updated = w.created
+	err = t.store.write(ctx, func(ctx context.Context, tx tx) error {
+		d := newDiff()
+		if err := t.checkLinks(ctx, tx, members); err != nil {
+			return err
+		}
+		if err := t.insert(ctx, tx, rt, &w, &l); err != nil {
+			return err
+		}
+		if err := t.addLinks(ctx, tx, w.id, members, d); err != nil {
+			return err
+		}
+		return t.record(ctx, tx, rt, &w, created, d.appendJSON(nil, nil))
+	})
+	if err != nil {
+		return nil, err
+	}
+	rt.Stamp(r, w.id, w.meta(rt))
+	if links && len(members) > 0 {
+		_, err = t.loadLinks(ctx, rt, []scim.Resource{r})
+	}
+	return r, err
+}
+
+// insert writes the row of a new resource.
+func (t Tenant) insert(ctx context.Context, tx tx, rt *scim.ResourceType, w *row, l *lifted) error {
+	st := t.store.statement()
+	st.add("INSERT INTO resources (id, tenant_id, type, version, created_at, updated_at,"+
+		" external_id, user_name, display_name, display, password_hash, document) VALUES (",
+		arg{w.id}, ", ", arg{t.id}, ", ", arg{rt.Name}, ", ", arg{w.version}, ", ", arg{w.created}, ", ", arg{w.updated}, ", ",
+		arg{l.externalID}, ", ", arg{l.userName}, ", ", arg{l.displayName}, ", ", arg{l.display}, ", ",
+		arg{passwordHash(l.password)}, ", ", arg{string(w.document)}, ")")
+	if err := tx.write(ctx, st); err != nil {
+		return err
+	}
+	return t.insertValues(ctx, tx, rt, w.id, l.emails)
+}
+
+// insertValues writes the rows by which a filter finds e-mail addresses.
+func (t Tenant) insertValues(ctx context.Context, tx tx, rt *scim.ResourceType, id string, emails []string) error {
+	for _, email := range emails {
+		st := t.store.statement()
+		st.add("INSERT INTO attribute_values (tenant_id, type, attr, value, resource_id) VALUES (",
+			arg{t.id}, ", ", arg{rt.Name}, ", ", arg{emailsValue}, ", ", arg{email}, ", ", arg{id}, ")")
+		if err := tx.write(ctx, st); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Get reads one resource. links tells whether to read its links too: the members
+// of a group, or the groups of a user. It fails with NotFound.
+func (t Tenant) Get(ctx context.Context, rt *scim.ResourceType, id string, links bool) (scim.Resource, error) {
+	w, err := t.find(ctx, t.store, rt, id, "")
+	if err != nil {
+		return nil, err
+	}
+	r, err := w.resource(rt)
+	if err != nil || !links {
+		return r, err
+	}
+	_, err = t.loadLinks(ctx, rt, []scim.Resource{r})
+	return r, err
+}
+
+// find reads the row of one resource.
+func (t Tenant) find(ctx context.Context, from reader, rt *scim.ResourceType, id, lock string) (row, error) {
+	if len(id) > maxID || strings.IndexByte(id, 0) >= 0 || !utf8.ValidString(id) {
+		return row{}, notFound(rt, id) // nothing that a database needs to see
+	}
+	st := t.store.statement()
+	st.add("SELECT "+rowColumns+" FROM resources r WHERE r.id = ", arg{id},
+		" AND r.tenant_id = ", arg{t.id}, " AND r.type = ", arg{rt.Name}, lock)
+	var w row
+	found := false
+	err := from.read(context.WithoutCancel(ctx), st, func(scan scan) error {
+		found = true
+		return w.scan(scan)
+	})
+	if err == nil && !found {
+		err = notFound(rt, id)
+	}
+	return w, err
+}
+
+// PasswordHash is the hash of a user's password, or "" where there is none or no
+// such user.
+func (t Tenant) PasswordHash(ctx context.Context, id string) (string, error) {
+	st := t.store.statement()
+	st.add("SELECT coalesce(password_hash, '') FROM resources WHERE id = ", arg{id}, " AND tenant_id = ", arg{t.id})
+	var hash string
+	err := t.store.read(ctx, st, func(scan scan) error { return scan(&hash) })
+	return hash, err
+}
+
+// Query asks for a page of the resources that match a filter.
+type Query struct {
+	Filter scim.Filter // nil: all
+	Offset int         // how many of the matching resources to pass over
+	Count  int         // how many at most; 0: the total alone
+	Links  bool        // read the links too
+}
+
+// Page is the answer to a Query.
+type Page struct {
+	// Resources stand in the order of their ids, which is that of creation. They
+	// may be fewer than asked for where they have very many links.
+	Resources []scim.Resource
+	// Total is how many resources match in all.
+	Total int
+}
+
+// List reads a page of resources.
+func (t Tenant) List(ctx context.Context, rt *scim.ResourceType, q Query) (Page, error) {
+	var page Page
+	if q.Count > 0 {
+		st := t.store.statement()
+		t.addList(st, rt, q)
+		err := t.store.read(ctx, st, func(scan scan) error {
+			var w row
+			if err := w.scan(scan); err != nil {
+				return err
+			}
+			r, err := w.resource(rt)
+			page.Resources = append(page.Resources, r)
+			return err
+		})
+		if err != nil {
+			return Page{}, err
+		}
+	}
+	n := len(page.Resources)
+	page.Total = q.Offset + n
+	if n == q.Count || n == 0 && q.Offset > 0 { // there may be more, or fewer
+		if err := t.count(ctx, rt, q.Filter, &page.Total); err != nil {
+			return Page{}, err
+		}
+	}
+	if q.Links && n > 0 {
+		served, err := t.loadLinks(ctx, rt, page.Resources)
+		if err != nil {
+			return Page{}, err
+		}
+		page.Resources = page.Resources[:served]
+	}
+	return page, nil
+}
+
+// addList is the query of a page.
+func (t Tenant) addList(st *statement, rt *scim.ResourceType, q Query) {
+	st.add("SELECT " + rowColumns)
+	t.addFrom(st, rt, q.Filter)
+	st.add(" ORDER BY r.id LIMIT ", arg{q.Count}, " OFFSET ", arg{q.Offset})
+}
+
+// addFrom is the part of a query that chooses the resources.
+func (t Tenant) addFrom(st *statement, rt *scim.ResourceType, f scim.Filter) {
+	st.add(" FROM resources r WHERE r.tenant_id = ", arg{t.id}, " AND r.type = ", arg{rt.Name})
+	if f != nil {
+		st.add(" AND ")
+		st.addFilter(t.id, rt, f)
+	}
+}
+
+func (t Tenant) count(ctx context.Context, rt *scim.ResourceType, f scim.Filter, total *int) error {
+	st := t.store.statement()
+	st.add("SELECT count(*)")
+	t.addFrom(st, rt, f)
+	return t.store.read(ctx, st, func(scan scan) error { return scan(total) })
+}

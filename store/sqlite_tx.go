@@ -1,0 +1,275 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"runtime/debug"
+	"sync"
+
+	modernc "modernc.org/sqlite"
+	sqlite3 "modernc.org/sqlite/lib"
+
+	"github.com/muster-scim/muster/scim"
+)
+
+// maxPrepared is the most statements kept prepared for each connection: all of
+// ours and the usual filters. Values are never part of the text, so there are
+// few; a rare filter beyond them is prepared for itself.
+const maxPrepared = 64
+
+// prepared runs statements on a database or connection and keeps those it has
+// met ready: preparing costs as much as running a short one.
+type prepared struct {
+	on interface {
+		PrepareContext(ctx context.Context, query string) (*sql.Stmt, error)
+	}
+	mu     sync.RWMutex
+	byText map[string]*sql.Stmt
+}
+
+// with calls f with the prepared statement.
+func (p *prepared) with(ctx context.Context, text string, f func(*sql.Stmt) error) error {
+	p.mu.RLock()
+	stmt := p.byText[text]
+	p.mu.RUnlock()
+	if stmt != nil {
+		return f(stmt)
+	}
+	stmt, err := p.on.PrepareContext(ctx, text)
+	if err != nil {
+		return sqliteError(err)
+	}
+	p.mu.Lock()
+	defer func() {
+		if stmt != nil {
+			stmt.Close()
+		}
+	}()
+	switch other := p.byText[text]; {
+	case other != nil: // another was faster
+		p.mu.Unlock()
+		return f(other)
+	case len(p.byText) >= maxPrepared:
+		p.mu.Unlock()
+		return f(stmt)
+	default:
+		if p.byText == nil {
+			p.byText = make(map[string]*sql.Stmt)
+		}
+		kept := stmt
+		p.byText[text], stmt = stmt, nil
+		p.mu.Unlock()
+		return f(kept)
+	}
+}
+
+func (p *prepared) query(ctx context.Context, st *statement, row func(scan) error) error {
+	return p.with(ctx, st.text.String(), func(stmt *sql.Stmt) error {
+		rows, err := stmt.QueryContext(ctx, st.args...)
+		if err != nil {
+			return sqliteError(err)
+		}
+		defer rows.Close()
+		for rows.Next() {
+			if err := row(rows.Scan); err != nil {
+				return err
+			}
+		}
+		return sqliteError(rows.Err())
+	})
+}
+
+func (p *prepared) exec(ctx context.Context, st *statement) error {
+	return p.with(ctx, st.text.String(), func(stmt *sql.Stmt) error {
+		_, err := stmt.ExecContext(ctx, st.args...)
+		return sqliteError(err)
+	})
+}
+
+// sqliteError translates what the constraints of the tables refuse.
+func sqliteError(err error) error {
+	var e *modernc.Error
+	if !errors.As(err, &e) {
+		return err
+	}
+	switch e.Code() {
+	case sqlite3.SQLITE_CONSTRAINT_UNIQUE:
+		return errTaken
+	case sqlite3.SQLITE_FULL:
+		return scim.Errorf(scim.Unavailable, "the disk of the database is full")
+	}
+	return err
+}
+
+// A sqliteWriter owns the one connection that writes. Making a commit durable
+// costs far more than the statements before it, so it runs all jobs that wait in
+// one transaction and commits for all of them (group commit): with many clients
+// each pays a part of one sync, and a single client pays no more than before.
+type sqliteWriter struct {
+	conn prepared
+	jobs chan *waiting
+	done chan struct{}
+
+	mu     sync.RWMutex
+	closed bool
+}
+
+// A waiting job, and where its outcome goes.
+type waiting struct {
+	ctx     context.Context //nolint:containedctx // it travels to the goroutine that writes
+	job     job
+	outcome chan error
+}
+
+// run runs the job. A panic must not end the writer: it goes back to the caller,
+// as an error on the way.
+func (item *waiting) run(tx tx) (err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = &panicked{fmt.Sprintf("%v\n%s", p, debug.Stack())}
+		}
+	}()
+	return item.job(context.WithoutCancel(item.ctx), tx)
+}
+
+// panicked is a panic inside of a job.
+type panicked struct{ text string }
+
+func (p *panicked) Error() string { return p.text }
+
+// maxBatch is the most jobs of one commit: it bounds how long the first waits
+// for the last.
+const maxBatch = 128
+
+func newSQLiteWriter(conn *sql.Conn) *sqliteWriter {
+	w := &sqliteWriter{conn: prepared{on: conn}, jobs: make(chan *waiting, maxBatch), done: make(chan struct{})}
+	go w.run()
+	return w
+}
+
+// do hands a job to the writer and waits for its commit.
+func (w *sqliteWriter) do(ctx context.Context, j job) error {
+	item := &waiting{ctx: ctx, job: j, outcome: make(chan error, 1)}
+	w.mu.RLock()
+	if w.closed {
+		w.mu.RUnlock()
+		return scim.Errorf(scim.Unavailable, "the store is closed")
+	}
+	w.jobs <- item
+	w.mu.RUnlock()
+	err := <-item.outcome
+	if p, ok := err.(*panicked); ok { //nolint:errorlint // our own, unwrapped
+		panic(p.text)
+	}
+	return err
+}
+
+// close lets the jobs that wait finish, and ends the writer.
+func (w *sqliteWriter) close() {
+	w.mu.Lock()
+	if !w.closed {
+		w.closed = true
+		close(w.jobs)
+	}
+	w.mu.Unlock()
+	<-w.done
+}
+
+func (w *sqliteWriter) run() {
+	defer close(w.done)
+	for first := range w.jobs {
+		w.commit(w.collect(first))
+	}
+}
+
+// collect adds the jobs that wait already to the first.
+func (w *sqliteWriter) collect(first *waiting) []*waiting {
+	batch := []*waiting{first}
+	for len(batch) < maxBatch {
+		select {
+		case next, ok := <-w.jobs:
+			if !ok {
+				return batch
+			}
+			batch = append(batch, next)
+		default:
+			return batch
+		}
+	}
+	return batch
+}
+
+// commit runs a batch in one transaction. A job that fails before it wrote
+// anything fails alone; one that fails later spoils the transaction, and then
+// each gets one of its own.
+func (w *sqliteWriter) commit(batch []*waiting) {
+	outcomes, spoiled := w.try(batch)
+	if spoiled && len(batch) > 1 {
+		for _, item := range batch {
+			outcome, _ := w.try([]*waiting{item})
+			item.outcome <- outcome[0]
+		}
+		return
+	}
+	for i, item := range batch {
+		item.outcome <- outcomes[i]
+	}
+}
+
+// try runs a batch in one transaction and returns the outcome of each job.
+// spoiled: the transaction was rolled back, and the outcomes say why.
+func (w *sqliteWriter) try(batch []*waiting) (outcomes []error, spoiled bool) {
+	ctx := context.Background()
+	outcomes = make([]error, len(batch))
+	fail := func(err error) ([]error, bool) {
+		_ = w.control(ctx, "ROLLBACK") // SQLite may have rolled back by itself
+		for i := range outcomes {
+			if outcomes[i] == nil {
+				outcomes[i] = err
+			}
+		}
+		return outcomes, true
+	}
+	if err := w.control(ctx, "BEGIN IMMEDIATE"); err != nil {
+		return fail(err)
+	}
+	for i, item := range batch {
+		if outcomes[i] = item.ctx.Err(); outcomes[i] != nil {
+			continue // nobody waits for it any more
+		}
+		tx := &sqliteTx{conn: &w.conn}
+		outcomes[i] = item.run(tx)
+		if outcomes[i] != nil && tx.wrote {
+			return fail(outcomes[i])
+		}
+	}
+	if err := w.control(ctx, "COMMIT"); err != nil {
+		return fail(err)
+	}
+	return outcomes, false
+}
+
+func (w *sqliteWriter) control(ctx context.Context, text string) error {
+	st := &statement{}
+	return w.conn.exec(ctx, st.add(text))
+}
+
+// sqliteTx is the part of one job in a transaction.
+type sqliteTx struct {
+	conn  *prepared
+	wrote bool
+}
+
+func (t *sqliteTx) read(ctx context.Context, st *statement, row func(scan) error) error {
+	return t.conn.query(ctx, st, row)
+}
+
+func (t *sqliteTx) write(ctx context.Context, st *statement) error {
+	err := t.conn.exec(ctx, st)
+	if err == nil {
+		t.wrote = true // a statement that fails leaves nothing behind
+	}
+	return err
+}

@@ -1,0 +1,71 @@
+// Package store is the memory of Muster: tenants, credentials, resources, their
+// memberships and the log of changes, in SQLite or PostgreSQL. It is the only
+// package that knows the tables.
+//
+// Nothing about resources can be asked without a Tenant. Errors are *scim.Error
+// wherever a client can do something about them; all others are failures of the
+// database.
+package store
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"github.com/muster-scim/muster/ent"
+)
+
+// Store is an open database. Its methods may be called from many goroutines.
+type Store struct {
+	dialect dialect
+	client  *ent.Client // for tenants and credentials; on SQLite it writes as the writer does
+	turns   turns
+
+	// SQLite
+	db       *sql.DB // readers
+	readers  prepared
+	writerDB *sql.DB
+	writer   *sqliteWriter
+
+	// PostgreSQL
+	pool *pgxpool.Pool
+	view *sql.DB // the pool, for what needs database/sql
+}
+
+// Open opens the database that url names: sqlite://PATH, or postgres:// with
+// user, host and name. A SQLite file and its folder are made where they are
+// missing; the schema is the business of Migrate and CheckSchema.
+func Open(ctx context.Context, url string) (*Store, error) {
+	scheme, rest, _ := strings.Cut(url, "://")
+	switch scheme {
+	case "sqlite":
+		return openSQLite(ctx, rest)
+	case "postgres", "postgresql":
+		return openPostgres(ctx, url)
+	}
+	return nil, errors.New("the database is neither sqlite://PATH nor postgres://USER:PASSWORD@HOST/NAME")
+}
+
+// Ping tells whether the database answers.
+func (s *Store) Ping(ctx context.Context) error {
+	one := 0
+	return s.read(ctx, s.statement().add("SELECT 1"), func(scan scan) error { return scan(&one) })
+}
+
+// Close waits for the writes under way and closes the database.
+func (s *Store) Close() error {
+	if s.dialect == postgres {
+		err := s.view.Close()
+		s.pool.Close()
+		return err
+	}
+	s.writer.close()
+	if err := errors.Join(s.db.Close(), s.writerDB.Close()); err != nil {
+		return fmt.Errorf("closing the database: %w", err)
+	}
+	return nil
+}

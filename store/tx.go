@@ -1,0 +1,47 @@
+package store
+
+import (
+	"context"
+)
+
+// scan copies the columns of a row into variables, as sql.Rows.Scan does.
+type scan func(dest ...any) error
+
+// A reader runs queries: the store itself, or a transaction.
+type reader interface {
+	// read runs a query and calls row for each row of the answer.
+	read(ctx context.Context, st *statement, row func(scan) error) error
+}
+
+// A tx is one write transaction. Nothing of it is seen by others before it
+// commits, and it commits only if its job returns no error.
+type tx interface {
+	reader
+	// write runs a statement that answers no rows. It may wait for the next read
+	// or the commit, so an error may come only then.
+	write(ctx context.Context, st *statement) error
+}
+
+// A job is the body of a write transaction. It may run more than once, so it
+// must not keep what it computed in an earlier run.
+type job func(ctx context.Context, tx tx) error
+
+// write runs a job in a transaction and returns when it is durable: an
+// acknowledged write survives a crash of the process and of the machine. Once
+// begun it is not cancelled: the client may go, the write goes on.
+func (s *Store) write(ctx context.Context, j job) error {
+	if s.dialect == sqlite {
+		return s.writer.do(ctx, j)
+	}
+	return s.writePostgres(ctx, j)
+}
+
+// read runs a query outside of any transaction and calls row for each row.
+func (s *Store) read(ctx context.Context, st *statement, row func(scan) error) error {
+	if s.dialect == sqlite {
+		return s.readers.query(ctx, st, row)
+	}
+	return s.queryPostgres(ctx, st, row)
+}
+
+func (s *Store) statement() *statement { return &statement{dialect: s.dialect} }
