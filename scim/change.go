@@ -2,6 +2,7 @@ package scim
 
 import (
 	"reflect"
+	"slices"
 	"strings"
 
 	musterv1 "github.com/muster-scim/muster/gen/muster/v1"
@@ -257,12 +258,7 @@ func (c *replacement) Apply(r Resource) error {
 
 // isSwitch tells whether a replace that does not name the attribute leaves it.
 func (rt *ResourceType) isSwitch(a *Attribute) bool {
-	for _, s := range rt.switches {
-		if s == a {
-			return true
-		}
-	}
-	return false
+	return slices.Contains(rt.switches, a)
 }
 
 func isWriteOnly(a *Attribute) bool {

@@ -35,10 +35,17 @@ func TestSchemas_AdvertiseWhatResolves(t *testing.T) {
 // definition is an attribute of a schema as a client reads it; a pointer tells
 // whether the member is there at all.
 type definition struct {
-	Name, Type, Description, Mutability, Returned, Uniqueness string
-	MultiValued, Required, CaseExact                          *bool
-	CanonicalValues, ReferenceTypes                           []string
-	SubAttributes                                             []definition
+	Name           string       `json:"name"`
+	Type           string       `json:"type"`
+	Description    string       `json:"description"`
+	Mutability     string       `json:"mutability"`
+	Returned       string       `json:"returned"`
+	Uniqueness     string       `json:"uniqueness"`
+	MultiValued    *bool        `json:"multiValued"`
+	Required       *bool        `json:"required"`
+	CaseExact      *bool        `json:"caseExact"`
+	ReferenceTypes []string     `json:"referenceTypes"`
+	SubAttributes  []definition `json:"subAttributes"`
 }
 
 func TestAppendSchemaJSON(t *testing.T) {
@@ -47,10 +54,13 @@ func TestAppendSchemaJSON(t *testing.T) {
 	for _, s := range Schemas() {
 		names = append(names, s.Name)
 		var doc struct {
-			Schemas               []string
-			ID, Name, Description string
-			Attributes            []definition
-			Meta                  struct{ ResourceType, Location string }
+			Schemas    []string     `json:"schemas"`
+			ID         string       `json:"id"`
+			Attributes []definition `json:"attributes"`
+			Meta       struct {
+				ResourceType string `json:"resourceType"`
+				Location     string `json:"location"`
+			} `json:"meta"`
 		}
 		if err := json.Unmarshal(AppendSchemaJSON(nil, s.Proto(), base), &doc); err != nil {
 			t.Fatal(err)

@@ -19,8 +19,7 @@ type Not struct{ Filter Filter }
 // Comparison compares an attribute with a literal, or tests its presence.
 //
 // Inside a ValueFilter the attribute is a sub-attribute of the filtered
-// element (or the filtered attribute itself, where its values are simple).
-// Elsewhere it is any attribute; one that is multi-valued or inside a
+// element. Elsewhere it is any attribute; one that is multi-valued or inside a
 // multi-valued attribute matches where one of its values does. A complex
 // attribute appears only with the operator pr.
 type Comparison struct {

@@ -66,8 +66,8 @@ type parser struct {
 	fault   *Error
 }
 
-// failAt notes an error at a place in the text, unless there is one already.
-func (p *parser) failAt(pos int, format string, args ...any) {
+// failf notes an error at a place in the text, unless there is one already.
+func (p *parser) failf(pos int, format string, args ...any) {
 	if p.fault == nil {
 		args = append(args, utf8.RuneCountInString(p.in[:pos])+1)
 		p.fault = Errorf(p.reason, format+", at character %d", args...)
@@ -76,7 +76,7 @@ func (p *parser) failAt(pos int, format string, args ...any) {
 
 // expected notes that something else stands where the parser is.
 func (p *parser) expected(what string) {
-	p.failAt(p.pos, "expected %s, not %s", what, p.found())
+	p.failf(p.pos, "expected %s, not %s", what, p.found())
 }
 
 // found describes what is at hand, for an error.
@@ -164,7 +164,7 @@ func (p *parser) factor() Filter {
 // the elements of an attribute, and what closes them.
 func (p *parser) nested(element *Attribute, closing byte) Filter {
 	if p.depth++; p.depth > MaxFilterDepth {
-		p.failAt(p.pos, "the filter nests more than %d deep", MaxFilterDepth)
+		p.failf(p.pos, "the filter nests more than %d deep", MaxFilterDepth)
 	}
 	if p.fault != nil {
 		return nil
@@ -192,7 +192,7 @@ func (p *parser) term() Filter {
 		return p.comparison(a)
 	}
 	if p.element != nil {
-		p.failAt(p.pos, "brackets within brackets are not allowed")
+		p.failf(p.pos, "brackets within brackets are not allowed")
 		return nil
 	}
 	f := p.brackets(a)
@@ -214,7 +214,7 @@ func both(f, g Filter) Filter {
 // brackets reads "[" FILTER "]" after the name of a.
 func (p *parser) brackets(a *Attribute) Filter {
 	if a.Type != Complex || a.Schema.extension == a {
-		p.failAt(p.pos, "%s has no sub-attributes to filter by", a.Path)
+		p.failf(p.pos, "%s has no sub-attributes to filter by", a.Path)
 	}
 	p.symbol('[')
 	return p.nested(a, ']')
@@ -270,11 +270,11 @@ func (p *parser) searchable() *Attribute {
 func (p *parser) checkSearchable(a *Attribute, pos int) {
 	switch {
 	case a.Schema.extension == a:
-		p.failAt(pos, "%s is a schema; name one of its attributes", a.Path)
+		p.failf(pos, "%s is a schema; name one of its attributes", a.Path)
 	case a.Returned == musterv1.Attribute_RETURNED_NEVER:
-		p.failAt(pos, "%s is never returned and cannot be searched for", a.Path)
+		p.failf(pos, "%s is never returned and cannot be searched for", a.Path)
 	case a.Computed:
-		p.failAt(pos, "%s depends on the server's address and cannot be searched for", a.Path)
+		p.failf(pos, "%s depends on the server's address and cannot be searched for", a.Path)
 	default:
 		return
 	}
@@ -284,13 +284,10 @@ func (p *parser) checkSearchable(a *Attribute, pos int) {
 // attribute reads the name of an attribute: of a sub-attribute within brackets.
 func (p *parser) attribute() *Attribute {
 	p.space()
-	word := p.peekWord()
-	if word == "" {
-		p.expected("the name of an attribute")
-	}
 	if p.fault != nil {
 		return nil
 	}
+	word := p.peekWord()
 	var a *Attribute
 	owner := p.rt.Name
 	if p.element != nil {
@@ -306,8 +303,12 @@ func (p *parser) attribute() *Attribute {
 	return a
 }
 
+// unknown notes that owner has no attribute of that name.
 func (p *parser) unknown(word, owner string) {
-	p.failAt(p.pos, "%s is not an attribute of %s", quote(word), owner)
+	if word == "" {
+		p.expected("the name of an attribute")
+	}
+	p.failf(p.pos, "%s is not an attribute of %s", quote(word), owner)
 }
 
 // resolve finds what a name stands for, with or without the URN of its schema:
@@ -341,7 +342,7 @@ func (t nameTable) findDotted(name string) *Attribute {
 // comparison reads the operator and value after the name of a.
 func (p *parser) comparison(a *Attribute) Filter {
 	if p.terms++; p.terms > MaxFilterTerms {
-		p.failAt(p.pos, "the filter has more than %d comparisons", MaxFilterTerms)
+		p.failf(p.pos, "the filter has more than %d comparisons", MaxFilterTerms)
 	}
 	p.space()
 	start := p.pos
@@ -359,13 +360,13 @@ func (p *parser) comparison(a *Attribute) Filter {
 	if a.Type == Complex {
 		value := a.SubAttribute("value")
 		if value == nil {
-			p.failAt(start, "%s has sub-attributes; compare one of them, or use pr", a.Path)
+			p.failf(start, "%s has sub-attributes; compare one of them, or use pr", a.Path)
 			return nil
 		}
 		a = value
 	}
 	if !accepts(a.Type, op) {
-		p.failAt(start, "%s does not apply to %s, which is %s", op, a.Path, typeWord(a.Type))
+		p.failf(start, "%s does not apply to %s, which is %s", op, a.Path, typeWord(a.Type))
 		return nil
 	}
 	return Comparison{Attr: a, Op: op, Value: p.literal(a, op)}
@@ -412,12 +413,12 @@ func (p *parser) literal(a *Attribute, op Operator) Literal {
 		return Literal{Bool: b}
 	case strings.EqualFold(word, "null"):
 		if op != Equal && op != NotEqual {
-			p.failAt(start, "null goes with eq and ne only")
+			p.failf(start, "null goes with eq and ne only")
 		}
 		p.pos += len(word)
 		return Literal{Null: true}
 	case isBool || word != "" && (word[0] == '-' || '0' <= word[0] && word[0] <= '9'):
-		p.failAt(start, "%s is %s, not %s", a.Path, typeWord(a.Type), quote(word))
+		p.failf(start, "%s is %s, not %s", a.Path, typeWord(a.Type), quote(word))
 	default:
 		p.expected("a value: a string in double quotes, true, false or null")
 	}
@@ -430,19 +431,19 @@ func (p *parser) textLiteral(a *Attribute, s string, start int) Literal {
 	case Boolean:
 		b, ok := parseBoolean(s)
 		if !ok {
-			p.failAt(start, "%s is true or false", a.Path)
+			p.failf(start, "%s is true or false", a.Path)
 		}
 		return Literal{Bool: b}
 	case DateTime:
 		t, err := time.Parse(time.RFC3339, s)
 		if err != nil {
-			p.failAt(start, "%s is a date and time such as 2026-01-31T08:00:00Z", a.Path)
+			p.failf(start, "%s is a date and time such as 2026-01-31T08:00:00Z", a.Path)
 		}
 		return Literal{Time: t}
 	case Binary:
 		raw, err := decodeBase64(s)
 		if err != nil {
-			p.failAt(start, "%s is base64", a.Path)
+			p.failf(start, "%s is base64", a.Path)
 		}
 		return Literal{Text: base64.StdEncoding.EncodeToString(raw), Written: s} // as object.text has it
 	default:
@@ -464,7 +465,7 @@ func (p *parser) text() string {
 	s := r.text()
 	if r.fault != nil {
 		what, _, _ := strings.Cut(r.fault.Detail, " at byte ")
-		p.failAt(min(r.pos, len(p.in)), "%s", what)
+		p.failf(min(r.pos, len(p.in)), "%s", what)
 	}
 	p.pos = r.pos
 	return s

@@ -107,7 +107,7 @@ func TestParseFilter_Limits(t *testing.T) {
 		"depth":     {depth, MaxFilterDepth, "the filter nests more than 32 deep, at character 34"},
 		"negations": {negations, MaxFilterDepth, "the filter nests more than 32 deep, at character 166"},
 		"brackets":  {brackets, MaxFilterDepth, "the filter nests more than 32 deep, at character 40"},
-		"terms":     {terms, MaxFilterTerms, "the filter has more than 256 comparisons, at character 3081"},
+		"terms":     {terms, MaxFilterTerms, "the filter has more than 256 comparisons, at character 3079"},
 	} {
 		if _, err := User.ParseFilter(c.filter(c.most)); err != nil {
 			t.Errorf("%s: %d: %v", name, c.most, err)

@@ -137,7 +137,7 @@ func (p *patch) compileMember(op musterv1.PatchOperation_Op, prefix, key string,
 	}
 	path, err := p.rt.ParsePath(prefix + key)
 	if err != nil {
-		if op == opRemove {
+		if op == opRemove || ReasonOf(err) == InvalidFilter {
 			return err
 		}
 		return nil // unknown attributes of a resource are passed over here as elsewhere
@@ -181,6 +181,14 @@ func (p *patch) compileStep(op musterv1.PatchOperation_Op, path Path, value *str
 	if readOnlyPath(path) {
 		return Errorf(Mutability, "%s is read-only", a.Path).At(a.Path)
 	}
+	if isNull(value) && !isWriteOnly(a) {
+		switch {
+		case op == opReplace: // by nothing
+			op = opRemove
+		case op == opAdd && path.Filter != nil: // nothing to an element
+			return nil
+		}
+	}
 	top := a
 	if a.Parent != nil {
 		top = a.Parent
@@ -189,7 +197,7 @@ func (p *patch) compileStep(op musterv1.PatchOperation_Op, path Path, value *str
 		return p.compileLinks(op, path, value)
 	}
 	s := step{op: op, path: path, from: p.rt.New(), given: value != nil && !isNull(value)}
-	if op == opRemove && !(s.given && a.MultiValued && path.Filter == nil) {
+	if op == opRemove && (!s.given || !a.MultiValued || path.Filter != nil) {
 		p.steps = append(p.steps, s)
 		return nil
 	}

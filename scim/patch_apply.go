@@ -62,7 +62,7 @@ func (s *step) apply(resource object) error {
 		return nil
 	}
 	o := resource.locate(a)
-	source := objectOf(proto.Clone(s.from).(Resource)).locate(a)
+	source := objectOf(proto.CloneOf(s.from)).locate(a)
 	switch {
 	case s.op == opRemove && s.given && a.MultiValued:
 		o.removeElements(a, source)

@@ -1,6 +1,7 @@
 package scim
 
 import (
+	"slices"
 	"strings"
 
 	"google.golang.org/protobuf/types/known/structpb"
@@ -22,32 +23,42 @@ func (p *patch) compileLinks(op musterv1.PatchOperation_Op, path Path, value *st
 	if err != nil {
 		return err
 	}
-	add := func(kind LinkKind, values []string, filter Filter) {
-		p.links = append(p.links, LinkChange{Attr: a, Kind: kind, Values: values, Filter: filter})
+	if op == opRemove || op == opReplace && path.Filter != nil {
+		p.links = append(p.links, removeLinks(a, path.Filter, value, values))
 	}
-	selected, single := equalTo(path.Filter, a.SubAttribute("value"))
+	kind := AddLinks
 	switch {
-	case op == opRemove && single:
-		add(RemoveLinks, []string{selected}, nil)
-	case op == opRemove && path.Filter != nil:
-		add(RemoveLinksWhere, nil, path.Filter)
-	case op == opRemove && (value == nil || isNull(value)):
-		add(SetLinks, nil, nil)
 	case op == opRemove:
-		add(RemoveLinks, values, nil)
-	case path.Filter == nil && op == opReplace:
-		add(SetLinks, values, nil)
-	case path.Filter == nil:
-		add(AddLinks, values, nil)
-	case op == opReplace:
-		add(RemoveLinksWhere, nil, path.Filter)
-		add(AddLinks, values, nil)
-	case single:
-		add(AddLinks, append(values, selected), nil)
-	default:
-		return Errorf(NoTarget, "elements are added to %s by their value", a.Path).At(a.Path)
+		return nil
+	case op == opReplace && path.Filter == nil:
+		kind = SetLinks
+	case op == opAdd && path.Filter != nil:
+		selected, single := equalTo(path.Filter, a.SubAttribute("value"))
+		if !single {
+			return Errorf(NoTarget, "elements are added to %s by their value", a.Path).At(a.Path)
+		}
+		if !slices.Contains(values, selected) {
+			values = append(values, selected)
+		}
 	}
+	p.links = append(p.links, LinkChange{Attr: a, Kind: kind, Values: values})
 	return nil
+}
+
+// removeLinks is the removal of what the filter selects, or else of the values,
+// or of everything where an operation has neither.
+func removeLinks(a *Attribute, filter Filter, value *structpb.Value, values []string) LinkChange {
+	selected, single := equalTo(filter, a.SubAttribute("value"))
+	switch {
+	case single:
+		return LinkChange{Attr: a, Kind: RemoveLinks, Values: []string{selected}}
+	case filter != nil:
+		return LinkChange{Attr: a, Kind: RemoveLinksWhere, Filter: filter}
+	case value == nil || isNull(value):
+		return LinkChange{Attr: a, Kind: SetLinks}
+	default:
+		return LinkChange{Attr: a, Kind: RemoveLinks, Values: values}
+	}
 }
 
 // linkValues reads the ids that a value of a link attribute names.
@@ -87,7 +98,7 @@ func isEmptyList(v *structpb.Value, a *Attribute) bool {
 // and with what.
 func equalTo(f Filter, attr *Attribute) (value string, ok bool) {
 	c, ok := f.(Comparison)
-	if !ok || c.Op != Equal || c.Value.Null || attr != nil && c.Attr != attr {
+	if !ok || c.Op != Equal || c.Value.Null || c.Attr != attr {
 		return "", false
 	}
 	return c.Value.Text, true

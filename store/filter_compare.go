@@ -1,7 +1,6 @@
 package store
 
 import (
-	"strings"
 	"unicode/utf8"
 
 	"github.com/muster-scim/muster/scim"
@@ -52,10 +51,6 @@ func (w *filterWriter) boolean(b bool) string {
 // compareText compares text with the literal s, byte by byte. LIKE serves for
 // nothing here: SQLite's ignores letter case, and PostgreSQL's does not.
 func (w *filterWriter) compareText(x operand, op scim.Operator, s string) {
-	if before, _, has := strings.Cut(s, "\x00"); has {
-		w.compareNUL(x, op, before)
-		return
-	}
 	length := utf8.RuneCountInString(s)
 	switch op {
 	case scim.Contains:
@@ -127,17 +122,3 @@ const (
 	surrogatesBegin = 0xD800
 	surrogatesEnd   = 0xE000
 )
-
-// compareNUL compares with text that has a NUL after before. No value has one,
-// and PostgreSQL does not even take it as an argument. So nothing is equal, and
-// only before itself and what is less is less.
-func (w *filterWriter) compareNUL(x operand, op scim.Operator, before string) {
-	switch op {
-	case scim.GreaterThan, scim.GreaterOrEqual:
-		w.order(x, scim.GreaterThan, before)
-	case scim.LessThan, scim.LessOrEqual:
-		w.order(x, scim.LessOrEqual, before)
-	default:
-		w.sql("FALSE")
-	}
-}

@@ -49,7 +49,7 @@ func TestMembers_MustExist(t *testing.T) {
 		a := create(t, tenant, scim.User, `{"userName":"a"}`)
 		g := create(t, tenant, scim.Group, `{"displayName":"G"}`)
 		before := logged(t, tenant)
-		_, err := patch(tenant, scim.Group, g, "", fmt.Sprintf(`[{"op":"replace","path":"displayName","value":"X"},{"op":"add","path":"members","value":[{"value":"%s"},{"value":"nobody"}]}]`, a))
+		_, err := patch(t, tenant, scim.Group, g, "", fmt.Sprintf(`[{"op":"replace","path":"displayName","value":"X"},{"op":"add","path":"members","value":[{"value":"%s"},{"value":"nobody"}]}]`, a))
 		if scim.ReasonOf(err) != scim.InvalidValue || !strings.Contains(err.Error(), "nobody") {
 			t.Errorf("patch: %v", err)
 		}
@@ -127,7 +127,7 @@ func TestMembers_Parallel(t *testing.T) {
 		var wg sync.WaitGroup
 		for _, u := range users {
 			wg.Go(func() {
-				if _, err := patch(tenant, scim.Group, g, "", `[{"op":"add","path":"members","value":[{"value":"`+u+`"}]}]`); err != nil {
+				if _, err := patch(t, tenant, scim.Group, g, "", `[{"op":"add","path":"members","value":[{"value":"`+u+`"}]}]`); err != nil {
 					t.Error(err)
 				}
 			})
@@ -159,7 +159,7 @@ func TestMembers_ParallelDelete(t *testing.T) {
 		for i, u := range users {
 			for _, g := range groups {
 				wg.Go(func() {
-					_, err := patch(tenant, scim.Group, g, "", `[{"op":"add","path":"members","value":[{"value":"`+u+`"}]}]`)
+					_, err := patch(t, tenant, scim.Group, g, "", `[{"op":"add","path":"members","value":[{"value":"`+u+`"}]}]`)
 					if err != nil && scim.ReasonOf(err) != scim.InvalidValue {
 						t.Error(err)
 					}

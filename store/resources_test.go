@@ -51,7 +51,7 @@ func TestUpdate_UserNameTaken(t *testing.T) {
 		tenant := newTenant(t, s)
 		create(t, tenant, scim.User, `{"userName":"a"}`)
 		b := create(t, tenant, scim.User, `{"userName":"b"}`)
-		_, err := patch(tenant, scim.User, b, "", `[{"op":"replace","path":"userName","value":"A"}]`)
+		_, err := patch(t, tenant, scim.User, b, "", `[{"op":"replace","path":"userName","value":"A"}]`)
 		if scim.ReasonOf(err) != scim.Uniqueness {
 			t.Errorf("got %v", err)
 		}
@@ -172,7 +172,7 @@ func TestUpdate_Version(t *testing.T) {
 		errs := make([]error, 16)
 		for i := range errs {
 			wg.Go(func() {
-				_, errs[i] = patch(tenant, scim.User, id, `W/"1"`, fmt.Sprintf(`[{"op":"add","path":"title","value":"t%d"}]`, i))
+				_, errs[i] = patch(t, tenant, scim.User, id, `W/"1"`, fmt.Sprintf(`[{"op":"add","path":"title","value":"t%d"}]`, i))
 			})
 		}
 		wg.Wait()
@@ -209,7 +209,7 @@ func TestNotFound(t *testing.T) {
 		group := create(t, tenant, scim.Group, `{"displayName":"G"}`)
 		for _, id := range []string{"nobody", "", group, "0190\x00", "x' OR 1=1 --"} {
 			_, get := tenant.Get(ctx, scim.User, id, true)
-			_, update := patch(tenant, scim.User, id, "", `[{"op":"add","path":"title","value":"t"}]`)
+			_, update := patch(t, tenant, scim.User, id, "", `[{"op":"add","path":"title","value":"t"}]`)
 			for _, err := range []error{get, update, tenant.Delete(ctx, scim.User, id, scim.Match{})} {
 				if scim.ReasonOf(err) != scim.NotFound {
 					t.Errorf("%q: %v", id, err)

@@ -74,16 +74,30 @@ func create(tb testing.TB, t Tenant, rt *scim.ResourceType, format string, args 
 	return r.GetId()
 }
 
-// patch applies a patch body.
-func patch(t Tenant, rt *scim.ResourceType, id, match, operations string) (scim.Resource, error) {
+// named gives a user another userName.
+func named(r scim.Resource, userName string) scim.Resource {
+	r.(*musterv1.User).UserName = userName
+	return r
+}
+
+// compilePatch compiles the operations of a patch.
+func compilePatch(tb testing.TB, rt *scim.ResourceType, operations string) scim.Change {
+	tb.Helper()
 	ops, err := scim.DecodePatch([]byte(`{"Operations":` + operations + `}`))
 	if err != nil {
-		return nil, err
+		tb.Fatal(err)
 	}
 	c, err := rt.CompilePatch(ops)
 	if err != nil {
-		return nil, err
+		tb.Fatal(err)
 	}
+	return c
+}
+
+// patch applies a patch.
+func patch(tb testing.TB, t Tenant, rt *scim.ResourceType, id, match, operations string) (scim.Resource, error) {
+	tb.Helper()
+	c := compilePatch(tb, rt, operations)
 	m, err := scim.ParseMatch(match)
 	if err != nil {
 		return nil, err
@@ -93,7 +107,7 @@ func patch(t Tenant, rt *scim.ResourceType, id, match, operations string) (scim.
 
 func mustPatch(tb testing.TB, t Tenant, rt *scim.ResourceType, id, operations string) scim.Resource {
 	tb.Helper()
-	r, err := patch(t, rt, id, "", operations)
+	r, err := patch(tb, t, rt, id, "", operations)
 	if err != nil {
 		tb.Fatal(err)
 	}

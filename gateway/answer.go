@@ -1,0 +1,176 @@
+package gateway
+
+import (
+	"context"
+	"io"
+	"net/http"
+	"strconv"
+	"strings"
+
+	"github.com/grpc-ecosystem/grpc-gateway/v2/runtime"
+	"google.golang.org/grpc/metadata"
+	"google.golang.org/protobuf/proto"
+
+	"github.com/muster-scim/muster/scim"
+)
+
+// An exchange is one request and its answer. It goes through the generated code
+// as the http.ResponseWriter, which sends nothing before the body is there: only
+// then the status and all headers are known.
+type exchange struct {
+	http.ResponseWriter
+
+	request   *http.Request // as it came
+	id        string        // of the request
+	base      string        // URL of the SCIM endpoints
+	mediaType string        // of the answer
+	body      body          // of the request
+	projected bool          // the request says which attributes it wants
+
+	status             int // of the answer; 0: not yet decided
+	sent               bool
+	tenant, credential string // who asked, as the core tells
+}
+
+// body is the body of a request, read already. Decoding leaves its error here,
+// because the generated code makes a text of it.
+type body struct {
+	data  []byte
+	fault error
+}
+
+func (*body) Read([]byte) (int, error) { return 0, io.EOF }
+func (*body) Close() error             { return nil }
+
+type exchangeKey struct{}
+
+func withExchange(ctx context.Context, x *exchange) context.Context {
+	return context.WithValue(ctx, exchangeKey{}, x)
+}
+
+// exchangeOf is the exchange that the call belongs to.
+func exchangeOf(ctx context.Context) *exchange {
+	x, _ := ctx.Value(exchangeKey{}).(*exchange)
+	return x
+}
+
+// WriteHeader decides the status.
+func (x *exchange) WriteHeader(status int) { x.status = status }
+
+// Write sends the answer, which is written in one piece.
+func (x *exchange) Write(data []byte) (int, error) {
+	if x.status == 0 {
+		x.status = http.StatusOK
+	}
+	h := x.Header()
+	empty := x.bodiless()
+	if empty {
+		h.Del("Content-Type")
+		h.Del("Content-Length")
+	} else if !x.sent {
+		h.Set("Content-Length", strconv.Itoa(len(data)))
+	}
+	if !x.sent {
+		x.sent = true
+		x.ResponseWriter.WriteHeader(x.status)
+	}
+	if empty || x.request.Method == http.MethodHead {
+		return len(data), nil
+	}
+	return x.ResponseWriter.Write(data)
+}
+
+// bodiless tells whether the status allows no body.
+func (x *exchange) bodiless() bool {
+	return x.status == http.StatusNoContent || x.status == http.StatusNotModified
+}
+
+// learn takes over what the core tells about the call in its headers.
+func (x *exchange) learn(ctx context.Context) metadata.MD {
+	md, _ := runtime.ServerMetadataFromContext(ctx)
+	x.tenant, x.credential = first(md.HeaderMD, "muster-tenant"), first(md.HeaderMD, "muster-credential")
+	return md.HeaderMD
+}
+
+// first is the first value of a header of the core, or "".
+func first(md metadata.MD, key string) string {
+	if values := md[key]; len(values) > 0 {
+		return values[0]
+	}
+	return ""
+}
+
+// answer is what the marshaler prints: a body, with the URL that its URIs begin
+// with.
+type answer struct {
+	body any
+	base string
+}
+
+// bodyOf is the part of a response message that http.yaml makes the body.
+func bodyOf(response proto.Message) any {
+	if r, ok := response.(interface{ XXX_ResponseBody() any }); ok {
+		return r.XXX_ResponseBody()
+	}
+	return response
+}
+
+// toAnswer prepares a response message for the marshaler.
+func toAnswer(ctx context.Context, response proto.Message) (any, error) {
+	x := exchangeOf(ctx)
+	if x.bodiless() {
+		return answer{}, nil
+	}
+	return answer{body: bodyOf(response), base: x.base}, nil
+}
+
+// decorate decides the status of an answer and sets its headers (RFC 7644
+// sections 3.3 to 3.6 and 3.14).
+func decorate(ctx context.Context, w http.ResponseWriter, response proto.Message) error {
+	x := exchangeOf(ctx)
+	x.learn(ctx)
+	h := w.Header()
+	h.Set("Content-Type", x.mediaType)
+	method := x.request.Method
+	r, single := bodyOf(response).(scim.Resource)
+	if !single {
+		if method == http.MethodDelete {
+			x.status = http.StatusNoContent
+		}
+		return nil
+	}
+	version := r.GetMeta().GetVersion()
+	if version != "" {
+		h.Set("ETag", version)
+	}
+	rt := scim.ResourceTypeOf(r)
+	switch {
+	case method == http.MethodPost:
+		x.status = http.StatusCreated
+		h.Set("Location", x.base+rt.Endpoint+"/"+r.GetId())
+	case method == http.MethodPatch && rt == scim.Group && !x.projected:
+		// The members are left out of this answer, and a group without its members
+		// could be taken for an empty one.
+		x.status = http.StatusNoContent
+	case (method == http.MethodGet || method == http.MethodHead) && namesVersion(x.request.Header["If-None-Match"], version):
+		x.status = http.StatusNotModified
+	}
+	return nil
+}
+
+// namesVersion tells whether an If-None-Match header names the version. The
+// comparison is the weak one (RFC 9110 section 13.1.2).
+func namesVersion(header []string, version string) bool {
+	if version == "" {
+		return false
+	}
+	for _, line := range header {
+		for tag := range strings.SplitSeq(line, ",") {
+			tag = strings.TrimSpace(tag)
+			if tag == "*" || strings.TrimPrefix(tag, "W/") == strings.TrimPrefix(version, "W/") {
+				return true
+			}
+		}
+	}
+	return false
+}

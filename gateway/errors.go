@@ -1,0 +1,159 @@
+package gateway
+
+import (
+	"context"
+	"errors"
+	"net/http"
+
+	"github.com/grpc-ecosystem/grpc-gateway/v2/runtime"
+	"google.golang.org/genproto/googleapis/rpc/errdetails"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+
+	"github.com/muster-scim/muster/scim"
+)
+
+// statusClientGone is what the log says of a request whose client did not wait
+// for the answer; nobody sees it sent.
+const statusClientGone = 499
+
+// A problem is why a request fails, in the words of HTTP and SCIM.
+type problem struct {
+	status int
+	reason scim.Reason // Internal where there is no word for it
+	detail string
+	allow  string // the methods that are allowed, for 405
+	after  string // when to try again, for 429 and 503; in seconds
+}
+
+// problemOf makes the problem of a reason.
+func problemOf(reason scim.Reason, detail string) *problem {
+	return &problem{status: statusOf(reason), reason: reason, detail: detail}
+}
+
+// statusOf is the HTTP status of a reason (RFC 7644 section 3.12).
+func statusOf(reason scim.Reason) int {
+	switch reason {
+	case scim.InvalidSyntax, scim.InvalidFilter, scim.InvalidPath, scim.InvalidValue, scim.InvalidVers,
+		scim.TooMany, scim.Mutability, scim.NoTarget:
+		return http.StatusBadRequest
+	case scim.Uniqueness:
+		return http.StatusConflict
+	case scim.Sensitive, scim.Forbidden:
+		return http.StatusForbidden
+	case scim.NotFound:
+		return http.StatusNotFound
+	case scim.VersionMismatch:
+		return http.StatusPreconditionFailed
+	case scim.PayloadTooLarge:
+		return http.StatusRequestEntityTooLarge
+	case scim.RateLimited:
+		return http.StatusTooManyRequests
+	case scim.Unauthenticated:
+		return http.StatusUnauthorized
+	case scim.Unavailable:
+		return http.StatusServiceUnavailable
+	case scim.NotImplemented:
+		return http.StatusNotImplemented
+	case scim.Internal:
+	}
+	return http.StatusInternalServerError
+}
+
+// reasonOfCode is what a status without a reason of ours means.
+func reasonOfCode(code codes.Code) scim.Reason {
+	switch code {
+	case codes.InvalidArgument, codes.OutOfRange, codes.FailedPrecondition:
+		return scim.InvalidValue
+	case codes.AlreadyExists:
+		return scim.Uniqueness
+	case codes.NotFound:
+		return scim.NotFound
+	case codes.Aborted:
+		return scim.VersionMismatch
+	case codes.ResourceExhausted:
+		return scim.RateLimited
+	case codes.Unauthenticated:
+		return scim.Unauthenticated
+	case codes.PermissionDenied:
+		return scim.Forbidden
+	case codes.Unavailable, codes.DeadlineExceeded, codes.Canceled:
+		return scim.Unavailable
+	case codes.Unimplemented:
+		return scim.NotImplemented
+	default:
+		return scim.Internal
+	}
+}
+
+// problemOfStatus reads an error of the core: the reason it carries as ErrorInfo,
+// or else the code.
+func problemOfStatus(st *status.Status) *problem {
+	reason := reasonOfCode(st.Code())
+	for _, detail := range st.Details() {
+		if said, ok := detail.(*errdetails.ErrorInfo); ok && said.GetDomain() == "muster" {
+			if known, ok := scim.ParseReason(said.GetReason()); ok {
+				reason = known
+			}
+		}
+	}
+	return problemOf(reason, st.Message())
+}
+
+// answerError is how the generated code answers an error.
+func answerError(ctx context.Context, _ *runtime.ServeMux, _ runtime.Marshaler, _ http.ResponseWriter, _ *http.Request, err error) {
+	x := exchangeOf(ctx)
+	md := x.learn(ctx)
+	if x.body.fault != nil {
+		err = x.body.fault
+	}
+	var p *problem
+	if ours, ok := errors.AsType[*scim.Error](err); ok {
+		p = problemOf(ours.Reason, ours.Detail)
+	} else {
+		p = problemOfStatus(status.Convert(err))
+	}
+	if x.request.Context().Err() != nil {
+		p.status = statusClientGone // no failure of ours, so none in the log
+	}
+	p.after = first(md, "retry-after")
+	x.refuse(p)
+}
+
+// answerRoutingError is how the generated code answers a request that it has no
+// rule for. The front lets none through, as long as the two agree.
+func answerRoutingError(ctx context.Context, _ *runtime.ServeMux, _ runtime.Marshaler, _ http.ResponseWriter, _ *http.Request, _ int) {
+	exchangeOf(ctx).refuse(noPlace())
+}
+
+// refuse sends the error body of a problem, with the headers that belong to its
+// status.
+func (x *exchange) refuse(p *problem) {
+	h := x.Header()
+	h.Del("Location") // of an answer that failed at its end
+	h.Del("ETag")
+	h.Set("Content-Type", x.mediaType)
+	switch p.status {
+	case http.StatusUnauthorized:
+		challenge := `Bearer realm="muster"`
+		if x.request.Header.Get("Authorization") != "" {
+			challenge += `, error="invalid_token"`
+		}
+		h.Set("WWW-Authenticate", challenge)
+	case http.StatusMethodNotAllowed:
+		h.Set("Allow", p.allow)
+	case http.StatusServiceUnavailable:
+		if p.after == "" {
+			p.after = "5"
+		}
+	case http.StatusInternalServerError:
+		// The cause is in the core's log, under the id of the request.
+		p.detail = "the server failed; its log tells more about the request " + x.id
+	}
+	if p.after != "" {
+		h.Set("Retry-After", p.after)
+	}
+	x.WriteHeader(p.status)
+	// An error means that the client is gone.
+	_, _ = x.Write(scim.AppendError(nil, p.status, p.reason, p.detail))
+}

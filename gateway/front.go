@@ -1,0 +1,229 @@
+package gateway
+
+import (
+	"bytes"
+	"context"
+	"crypto/rand"
+	"io"
+	"log/slog"
+	"mime"
+	"net/http"
+	"net/url"
+	"runtime/debug"
+	"strings"
+	"time"
+
+	"github.com/muster-scim/muster/scim"
+)
+
+const requestIDHeader = "X-Request-ID"
+
+// The front is the first to see a request. What it hands inward is a request
+// of its own making: a clean path, known query parameters, a body of known
+// size, and no header but those the core needs.
+type front struct {
+	mux     http.Handler
+	log     *slog.Logger
+	baseURL string
+}
+
+func (f *front) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	start := time.Now()
+	x := f.begin(w, r)
+	ctx := withExchange(r.Context(), x)
+	defer func() {
+		if cause := recover(); cause != nil {
+			f.recovered(x, cause)
+		}
+		f.logRequest(ctx, x, time.Since(start))
+	}()
+	inner, refused := x.admit(ctx)
+	if refused != nil {
+		x.refuse(refused)
+		return
+	}
+	f.mux.ServeHTTP(x, inner)
+}
+
+// begin opens the exchange.
+func (f *front) begin(w http.ResponseWriter, r *http.Request) *exchange {
+	x := &exchange{ResponseWriter: w, request: r, base: f.baseURL, mediaType: answerType(r.Header)}
+	if x.base == "" {
+		x.base = ownURL(r)
+	}
+	if x.id = r.Header.Get(requestIDHeader); !saneID(x.id) {
+		x.id = rand.Text()
+	}
+	w.Header().Set(requestIDHeader, x.id)
+	// Answers hold what is known of people: no cache keeps them.
+	w.Header().Set("Cache-Control", "no-store")
+	return x
+}
+
+// ownURL is the base URL as the client wrote it.
+func ownURL(r *http.Request) string {
+	switch {
+	case r.Host == "": // HTTP/1.0
+		return basePath
+	case r.TLS != nil:
+		return "https://" + r.Host + basePath
+	}
+	return "http://" + r.Host + basePath
+}
+
+// saneID tells whether a request id of the client can be passed on.
+func saneID(id string) bool {
+	for i := range len(id) {
+		c := id[i]
+		letter := 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || '0' <= c && c <= '9'
+		if !letter && strings.IndexByte("-_.:/+=@", c) < 0 {
+			return false
+		}
+	}
+	return 0 < len(id) && len(id) <= 128
+}
+
+// recovered answers a request that met a fault in the program.
+func (f *front) recovered(x *exchange, cause any) {
+	if cause == http.ErrAbortHandler { //nolint:errorlint // net/http compares the value of the panic too
+		panic(cause)
+	}
+	f.log.Error("panic", "cause", cause, "request_id", x.id, "stack", string(debug.Stack()))
+	if !x.sent {
+		x.refuse(problemOf(scim.Internal, ""))
+	}
+}
+
+// logRequest writes the line of one request. It has no query, no body and no
+// token: a filter names people.
+func (f *front) logRequest(ctx context.Context, x *exchange, took time.Duration) {
+	level := slog.LevelInfo
+	if x.status >= http.StatusInternalServerError {
+		level = slog.LevelError
+	}
+	if !f.log.Enabled(ctx, level) {
+		return
+	}
+	f.log.LogAttrs(ctx, level, "request",
+		slog.String("method", x.request.Method),
+		slog.String("path", x.request.URL.Path),
+		slog.Int("status", x.status),
+		slog.Duration("duration", took),
+		slog.String("tenant", x.tenant),
+		slog.String("credential", x.credential),
+		slog.String("request_id", x.id),
+	)
+}
+
+// admit checks what HTTP alone can check, in the order in which a client learns
+// most: is there such a place, may one do this there, can what is sent be read.
+func (x *exchange) admit(ctx context.Context) (*http.Request, *problem) {
+	r := x.request
+	place, refused := findPlace(r.URL.EscapedPath(), r.Method)
+	if refused != nil {
+		return nil, refused
+	}
+	if refused := x.readBody(); refused != nil {
+		return nil, refused
+	}
+	form, refused := place.readQuery(r.URL.RawQuery)
+	if refused != nil {
+		return nil, refused
+	}
+	x.projected = form.Has("attributes") || form.Has("excludedAttributes")
+	method := r.Method
+	switch method {
+	case http.MethodHead:
+		method = http.MethodGet // net/http sends no body to HEAD
+	case http.MethodPut, http.MethodPatch, http.MethodDelete:
+		// The form fills the fields of the request message that neither path nor
+		// body do: If-Match becomes its field if_match.
+		if match := strings.Join(r.Header.Values("If-Match"), ","); match != "" {
+			form.Set("ifMatch", match)
+		}
+	}
+	inner := &http.Request{
+		Method: method, URL: &url.URL{Path: place.path}, Host: r.Host, RemoteAddr: r.RemoteAddr,
+		Header: http.Header{},
+		Body:   &x.body,
+		Form:   form, PostForm: form, // set, so that no one parses them again
+	}
+	inner.Header.Set(requestIDHeader, x.id)
+	if auth := r.Header.Get("Authorization"); auth != "" {
+		inner.Header.Set("Authorization", auth)
+	}
+	return inner.WithContext(ctx), nil
+}
+
+// readBody reads the body of a request that must have one.
+func (x *exchange) readBody() *problem {
+	r := x.request
+	switch r.Method {
+	case http.MethodPost, http.MethodPut, http.MethodPatch:
+	default:
+		return nil
+	}
+	if !readable(r.Header) {
+		return &problem{status: http.StatusUnsupportedMediaType,
+			detail: "send application/scim+json or application/json, in UTF-8 and not compressed"}
+	}
+	if r.ContentLength > maxBody {
+		return tooLarge()
+	}
+	var buf bytes.Buffer
+	buf.Grow(int(min(max(r.ContentLength, 0), 64<<10)) + bytes.MinRead)
+	n, err := buf.ReadFrom(io.LimitReader(r.Body, maxBody+1))
+	switch {
+	case err != nil:
+		return problemOf(scim.InvalidSyntax, "the body could not be read to its end")
+	case n > maxBody:
+		return tooLarge()
+	case n == 0:
+		return problemOf(scim.InvalidSyntax, "the request needs a body")
+	}
+	x.body.data = buf.Bytes()
+	return nil
+}
+
+func tooLarge() *problem {
+	return problemOf(scim.PayloadTooLarge, "the body is larger than 2 MiB")
+}
+
+const (
+	scimJSON  = "application/scim+json"
+	plainJSON = "application/json"
+)
+
+// readable tells whether the body is JSON; one without a type is taken for it.
+func readable(h http.Header) bool {
+	if coding := h.Get("Content-Encoding"); coding != "" && !strings.EqualFold(coding, "identity") {
+		return false
+	}
+	switch written := h.Get("Content-Type"); written {
+	case "", scimJSON, plainJSON:
+		return true
+	default:
+		// The name is right even where a parameter is not; and whatever charset a
+		// client claims, the codec refuses what is not UTF-8.
+		name, _, _ := mime.ParseMediaType(written)
+		return name == scimJSON || name == plainJSON
+	}
+}
+
+// answerType is the media type of the answer: plain JSON for a client that
+// accepts nothing else, and SCIM's own for everybody.
+func answerType(h http.Header) string {
+	accepted := h["Accept"]
+	for _, line := range accepted {
+		for part := range strings.SplitSeq(line, ",") {
+			name, _, _ := strings.Cut(part, ";")
+			if !strings.EqualFold(strings.TrimSpace(name), plainJSON) {
+				return scimJSON
+			}
+		}
+	}
+	if len(accepted) == 0 {
+		return scimJSON
+	}
+	return plainJSON
+}

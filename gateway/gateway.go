@@ -1,0 +1,93 @@
+// Package gateway is the SCIM REST face: it turns HTTP requests into calls of
+// the gRPC services and their answers into SCIM JSON (RFC 7644 section 3). It
+// holds no rule about users and groups, reads no token, and reaches the core
+// over a gRPC connection only; what it knows is HTTP.
+//
+// A request goes through three steps, and one exchange follows it through all
+// of them. The front (front.go) refuses what HTTP alone can refuse, and hands
+// inward a request made anew, clean in path, query and headers. grpc-gateway's
+// generated code, driven by http.yaml, makes the call. The answer is given its
+// status and headers in answer.go and its JSON in marshal.go; errors become
+// SCIM error bodies in errors.go.
+package gateway
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/grpc-ecosystem/grpc-gateway/v2/runtime"
+	"google.golang.org/grpc"
+
+	musterv1 "github.com/muster-scim/muster/gen/muster/v1"
+)
+
+// basePath is where SCIM is served. http.yaml writes it out in each rule.
+const basePath = "/scim/v2"
+
+// Limits of a request.
+const (
+	maxBody    = 2 << 20  // bytes
+	maxHeaders = 64 << 10 // bytes, with the request line
+)
+
+// Options are what the face can be told. The zero Options work.
+type Options struct {
+	// BaseURL is the public address, such as https://scim.example.com/scim/v2; it
+	// begins every URI in an answer. Empty: as the request addressed us.
+	BaseURL string
+	// Log gets one line for each request. Nil: no log.
+	Log *slog.Logger
+}
+
+// New makes the face of the services that conn reaches. It serves SCIM below
+// /scim/v2 and answers every other path with a SCIM error.
+func New(conn grpc.ClientConnInterface, opts Options) (http.Handler, error) {
+	mux := runtime.NewServeMux(
+		runtime.WithMarshalerOption(runtime.MIMEWildcard, marshaler{}),
+		runtime.WithForwardResponseOption(decorate),
+		runtime.WithForwardResponseRewriter(toAnswer),
+		runtime.WithWriteContentLength(),
+		runtime.WithErrorHandler(answerError),
+		runtime.WithRoutingErrorHandler(answerRoutingError),
+		runtime.WithIncomingHeaderMatcher(forwarded),
+		runtime.WithOutgoingHeaderMatcher(func(string) (string, bool) { return "", false }),
+		runtime.WithDisablePathLengthFallback(),
+		runtime.WithDisableHTTPMethodOverride(),
+	)
+	ctx := context.Background() // used by connections that the generated code opens itself: none here
+	if err := musterv1.RegisterProvisioningServiceHandlerClient(ctx, mux, musterv1.NewProvisioningServiceClient(conn)); err != nil {
+		return nil, fmt.Errorf("registering the provisioning service: %w", err)
+	}
+	if err := musterv1.RegisterDiscoveryServiceHandlerClient(ctx, mux, musterv1.NewDiscoveryServiceClient(conn)); err != nil {
+		return nil, fmt.Errorf("registering the discovery service: %w", err)
+	}
+	log := opts.Log
+	if log == nil {
+		log = slog.New(slog.DiscardHandler)
+	}
+	return &front{mux: mux, log: log, baseURL: strings.TrimRight(opts.BaseURL, "/")}, nil
+}
+
+// forwarded tells under which name a header goes to the core. Authorization does
+// so anyway; the front lets no others in.
+func forwarded(header string) (name string, ok bool) {
+	return "x-request-id", strings.EqualFold(header, requestIDHeader)
+}
+
+// Server makes an HTTP server for the face, with limits that a slow or greedy
+// client meets before the server feels it.
+func Server(addr string, h http.Handler) *http.Server {
+	return &http.Server{
+		Addr:              addr,
+		Handler:           h,
+		ReadHeaderTimeout: 10 * time.Second,
+		ReadTimeout:       60 * time.Second,
+		WriteTimeout:      120 * time.Second, // of the whole answer: a group may have very many members
+		IdleTimeout:       120 * time.Second,
+		MaxHeaderBytes:    maxHeaders,
+	}
+}

@@ -1,0 +1,128 @@
+package gateway
+
+import (
+	"fmt"
+	"io"
+
+	"github.com/grpc-ecosystem/grpc-gateway/v2/runtime"
+
+	musterv1 "github.com/muster-scim/muster/gen/muster/v1"
+	"github.com/muster-scim/muster/scim"
+)
+
+// marshaler is SCIM JSON for grpc-gateway: requests are decoded and answers
+// printed by the rules of package scim.
+type marshaler struct{}
+
+// NewDecoder decodes the body of a request, which the front has read.
+func (marshaler) NewDecoder(r io.Reader) runtime.Decoder {
+	return runtime.DecoderFunc(func(v any) error {
+		b, ok := r.(*body)
+		if !ok {
+			return fmt.Errorf("gateway: a body of type %T did not come through the front", r)
+		}
+		b.fault = decode(b.data, v)
+		return b.fault
+	})
+}
+
+// Unmarshal decodes data into the field of a request message.
+func (marshaler) Unmarshal(data []byte, v any) error { return decode(data, v) }
+
+// decode decodes data into v, which points to the field of a request message
+// that http.yaml makes the body.
+func decode(data []byte, v any) (err error) {
+	switch field := v.(type) {
+	case **musterv1.User:
+		*field, err = decodeResource[*musterv1.User](scim.User, data)
+	case **musterv1.Group:
+		*field, err = decodeResource[*musterv1.Group](scim.Group, data)
+	case *[]*musterv1.PatchOperation:
+		*field, err = scim.DecodePatch(data)
+	default:
+		err = fmt.Errorf("gateway: no SCIM JSON is read into %T", v)
+	}
+	return err
+}
+
+func decodeResource[R scim.Resource](rt *scim.ResourceType, data []byte) (r R, err error) {
+	decoded, err := rt.DecodeJSON(data)
+	if err != nil {
+		return r, err
+	}
+	return decoded.(R), nil //nolint:forcetypeassert // rt makes no other type
+}
+
+// Marshal prints an answer.
+func (marshaler) Marshal(v any) ([]byte, error) {
+	a, ok := v.(answer)
+	if !ok {
+		return nil, fmt.Errorf("gateway: %T is not an answer", v)
+	}
+	return a.appendJSON(nil)
+}
+
+// NewEncoder prints answers to w.
+func (m marshaler) NewEncoder(w io.Writer) runtime.Encoder {
+	return runtime.EncoderFunc(func(v any) error {
+		data, err := m.Marshal(v)
+		if err != nil {
+			return err
+		}
+		_, err = w.Write(data)
+		return err
+	})
+}
+
+// ContentType is what an answer has until decorate knows the request's wishes.
+func (marshaler) ContentType(any) string { return scimJSON }
+
+// Sizes to begin with, in bytes; an answer that is larger grows.
+const (
+	resourceSize = 2 << 10
+	memberSize   = 192
+)
+
+func (a answer) appendJSON(dst []byte) ([]byte, error) {
+	switch b := a.body.(type) {
+	case nil:
+		return dst, nil
+	case *musterv1.User:
+		return scim.User.AppendJSON(make([]byte, 0, resourceSize), b, a.base), nil
+	case *musterv1.Group:
+		return scim.Group.AppendJSON(make([]byte, 0, resourceSize+memberSize*len(b.GetMembers())), b, a.base), nil
+	case *musterv1.ListUsersResponse:
+		return appendPage(scim.User, b, b.GetUsers(), a.base), nil
+	case *musterv1.ListGroupsResponse:
+		return appendPage(scim.Group, b, b.GetGroups(), a.base), nil
+	case *musterv1.ServiceProviderConfig:
+		return scim.AppendServiceProviderConfigJSON(dst, b, a.base), nil
+	case *musterv1.ResourceType:
+		return scim.AppendResourceTypeJSON(dst, b, a.base), nil
+	case *musterv1.Schema:
+		return scim.AppendSchemaJSON(dst, b, a.base), nil
+	case *musterv1.ListResourceTypesResponse:
+		return appendAll(b.GetResourceTypes(), scim.AppendResourceTypeJSON, a.base), nil
+	case *musterv1.ListSchemasResponse:
+		return appendAll(b.GetSchemas(), scim.AppendSchemaJSON, a.base), nil
+	}
+	return nil, fmt.Errorf("gateway: no SCIM JSON for %T", a.body)
+}
+
+// page is what the answers of the list methods have in common.
+type page interface {
+	GetTotalResults() int32
+	GetStartIndex() int32
+	GetItemsPerPage() int32
+}
+
+func appendPage[R scim.Resource](rt *scim.ResourceType, p page, items []R, base string) []byte {
+	return scim.AppendList(make([]byte, 0, resourceSize*(1+len(items))), int(p.GetTotalResults()), int(p.GetStartIndex()), int(p.GetItemsPerPage()), len(items),
+		func(dst []byte, i int) []byte { return rt.AppendJSON(dst, items[i], base) })
+}
+
+// appendAll prints a list that is always complete (RFC 7644 section 4).
+func appendAll[T any](items []T, appendItem func([]byte, T, string) []byte, base string) []byte {
+	n := len(items)
+	return scim.AppendList(nil, n, 1, n, n, func(dst []byte, i int) []byte { return appendItem(dst, items[i], base) })
+}

@@ -1,0 +1,79 @@
+package scim
+
+import (
+	"os"
+	"strings"
+	"testing"
+)
+
+// seed adds the cases of a golden file.
+func seed(f *testing.F, file string) {
+	f.Helper()
+	text, err := os.ReadFile(file)
+	if err != nil {
+		f.Fatal(err)
+	}
+	for line := range strings.Lines(string(text)) {
+		if line = strings.TrimSuffix(line, "\n"); line != "" && !strings.ContainsAny(line[:1], "\t#@") {
+			f.Add(line)
+		}
+	}
+}
+
+// Whatever the text, parsing ends, with a filter that its canonical form gives
+// back and that can be matched, or with an error that has a reason.
+func FuzzParseFilter(f *testing.F) {
+	seed(f, "testdata/filter.txt")
+	_, r := decodeStored(f, ada)
+	f.Fuzz(func(t *testing.T, text string) {
+		filter, err := User.ParseFilter(text)
+		if err != nil {
+			if ReasonOf(err) != InvalidFilter {
+				t.Fatalf("%q: %v", text, err)
+			}
+			return
+		}
+		canonical := formatFilter(filter)
+		if len(canonical) > MaxFilterLength {
+			return
+		}
+		again, err := User.ParseFilter(canonical)
+		if err != nil {
+			t.Fatalf("%q: its canonical form %q: %v", text, canonical, err)
+		}
+		if second := formatFilter(again); second != canonical {
+			t.Fatalf("%q: %q became %q", text, canonical, second)
+		}
+		if User.Match(filter, r) != User.Match(again, r) {
+			t.Fatalf("%q: %q matches otherwise", text, canonical)
+		}
+		if User.Match(Not{filter}, r) == User.Match(filter, r) {
+			t.Fatalf("%q: not makes no difference", text)
+		}
+	})
+}
+
+// The same for paths.
+func FuzzParsePath(f *testing.F) {
+	seed(f, "testdata/path.txt")
+	f.Fuzz(func(t *testing.T, text string) {
+		path, err := User.ParsePath(text)
+		if err != nil {
+			if r := ReasonOf(err); r != InvalidPath && r != InvalidFilter {
+				t.Fatalf("%q: %v", text, err)
+			}
+			return
+		}
+		canonical := formatPath(path)
+		if len(canonical) > MaxFilterLength {
+			return
+		}
+		again, err := User.ParsePath(canonical)
+		if err != nil || formatPath(again) != canonical {
+			t.Fatalf("%q: its canonical form %q: %v, %v", text, canonical, again, err)
+		}
+		if again.Attr != path.Attr || again.Sub != path.Sub {
+			t.Fatalf("%q: %q is another path", text, canonical)
+		}
+	})
+}

@@ -1,0 +1,128 @@
+package store
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"sync/atomic"
+	"testing"
+
+	"github.com/muster-scim/muster/scim"
+	testpostgres "github.com/muster-scim/muster/test/postgres"
+)
+
+// The benchmarks of the store alone; test/bench measures the whole program. Run
+// them as eight clients: go test ./store -run '^$' -bench . -cpu 8
+func benchBoth(b *testing.B, bench func(b *testing.B, t Tenant)) {
+	b.Helper()
+	b.Run("SQLite", func(b *testing.B) {
+		bench(b, newTenant(b, openMigrated(b, "sqlite://"+filepath.Join(b.TempDir(), "muster.db"))))
+	})
+	b.Run("PostgreSQL", func(b *testing.B) { bench(b, newTenant(b, openMigrated(b, testpostgres.URL(b)))) })
+}
+
+// richUser is a user of about 2 KB with a name of its own.
+func richUser(b *testing.B, n int64) scim.Resource {
+	b.Helper()
+	doc, err := os.ReadFile("../scim/testdata/user.json")
+	if err != nil {
+		b.Fatal(err)
+	}
+	r := decode(b, scim.User, "%s", doc)
+	return named(r, fmt.Sprint("user ", n))
+}
+
+func BenchmarkCreate(b *testing.B) {
+	benchBoth(b, func(b *testing.B, t Tenant) {
+		var n atomic.Int64
+		b.ResetTimer()
+		b.RunParallel(func(pb *testing.PB) {
+			for pb.Next() {
+				if _, err := t.Create(context.Background(), scim.User, richUser(b, n.Add(1)), false); err != nil {
+					b.Error(err)
+				}
+			}
+		})
+	})
+}
+
+// BenchmarkInsert is the ceiling of BenchmarkCreate: one row with the same
+// document, in the same way.
+func BenchmarkInsert(b *testing.B) {
+	benchBoth(b, func(b *testing.B, t Tenant) {
+		run(b, t.store, "CREATE TABLE bare (id text PRIMARY KEY, tenant_id bigint, name text, document text, UNIQUE (tenant_id, name))")
+		var n atomic.Int64
+		b.ResetTimer()
+		b.RunParallel(func(pb *testing.PB) {
+			for pb.Next() {
+				name := fmt.Sprint("user ", n.Add(1))
+				doc := string(scim.User.AppendDocument(nil, richUser(b, 0)))
+				run(b, t.store, "INSERT INTO bare VALUES (", arg{name}, ", 1, ", arg{name}, ", ", arg{doc}, ")")
+			}
+		})
+	})
+}
+
+func BenchmarkGet(b *testing.B) {
+	benchBoth(b, func(b *testing.B, t Tenant) {
+		r, err := t.Create(context.Background(), scim.User, richUser(b, 1), false)
+		if err != nil {
+			b.Fatal(err)
+		}
+		b.ResetTimer()
+		b.RunParallel(func(pb *testing.PB) {
+			for pb.Next() {
+				if _, err := t.Get(context.Background(), scim.User, r.GetId(), true); err != nil {
+					b.Error(err)
+				}
+			}
+		})
+	})
+}
+
+func BenchmarkLookup(b *testing.B) {
+	benchBoth(b, func(b *testing.B, t Tenant) {
+		if _, err := t.Create(context.Background(), scim.User, richUser(b, 1), false); err != nil {
+			b.Fatal(err)
+		}
+		f, err := scim.User.ParseFilter(`userName eq "user 1"`)
+		if err != nil {
+			b.Fatal(err)
+		}
+		b.ResetTimer()
+		b.RunParallel(func(pb *testing.PB) {
+			for pb.Next() {
+				page, err := t.List(context.Background(), scim.User, Query{Filter: f, Count: 100, Links: true})
+				if err != nil || page.Total != 1 {
+					b.Error(page.Total, err)
+				}
+			}
+		})
+	})
+}
+
+// BenchmarkAddMember adds and removes one member of a group of ten and of one of
+// a hundred thousand.
+func BenchmarkAddMember(b *testing.B) {
+	for _, size := range []int{10, 100_000} {
+		b.Run(fmt.Sprint(size), func(b *testing.B) {
+			benchBoth(b, func(b *testing.B, t Tenant) {
+				group := create(b, t, scim.Group, `{"displayName":"G"}`)
+				fillGroups(b, t, []string{group}, size)
+				user := create(b, t, scim.User, `{"userName":"one more"}`)
+				b.ResetTimer()
+				for i := range b.N {
+					op := "add"
+					if i%2 == 1 {
+						op = "remove"
+					}
+					c := compilePatch(b, scim.Group, `[{"op":"`+op+`","path":"members","value":[{"value":"`+user+`"}]}]`)
+					if _, err := t.Update(context.Background(), scim.Group, group, scim.Match{}, c, false); err != nil {
+						b.Fatal(err)
+					}
+				}
+			})
+		})
+	}
+}

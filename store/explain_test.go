@@ -1,0 +1,111 @@
+package store
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"testing"
+
+	"github.com/muster-scim/muster/scim"
+)
+
+// The filters that clients use are answered through an index, by the very
+// statements that List runs.
+func TestList_UsesIndex(t *testing.T) {
+	cases := []struct {
+		rt     *scim.ResourceType
+		filter string
+		index  string
+	}{
+		{scim.User, `userName eq "user-1234"`, "resource_tenant_id_type_user_name"},
+		{scim.User, `externalId eq "x1234"`, "resource_tenant_id_type_external_id"},
+		{scim.User, `externalId eq "x1234" and active eq true`, "resource_tenant_id_type_external_id"},
+		{scim.User, `id eq "user-1234"`, "resources_pkey"},
+		{scim.User, `displayName eq "Person 1234"`, "resource_tenant_id_type_display_name"},
+		{scim.User, `displayName sw "Person 123"`, "resource_tenant_id_type_display_name"},
+		{scim.User, `userName sw "user-123"`, "resource_tenant_id_type_user_name"},
+		{scim.Group, `displayName eq "Group 7"`, "resource_tenant_id_type_display_name"},
+		{scim.User, `emails.value eq "mail1234@example.com"`, "attributevalue_tenant_id_type_attr_value_resource_id"},
+		{scim.User, `emails.value sw "mail1234@"`, "attributevalue_tenant_id_type_attr_value_resource_id"},
+		{scim.User, `emails[type eq "work" and value eq "mail1234@example.com"]`, "attributevalue_tenant_id_type_attr_value_resource_id"},
+		{scim.User, `userName eq "user-1234" or emails.value eq "mail1234@example.com"`, "resource_tenant_id_type_user_name"},
+		{scim.User, `meta.lastModified gt "2001-01-01T00:00:00Z"`, "resource_tenant_id_type_updated_at"},
+		{scim.Group, `members.value eq "user-1234"`, "membership_member_id_group_id"},
+		{scim.Group, `members[value eq "user-1234" and type eq "User"]`, "membership_member_id_group_id"},
+		{scim.Group, `displayName eq "Group 7" and members.value eq "user-1234"`, "resource_tenant_id_type_display_name"},
+		{scim.User, `groups.value eq "group-7"`, "memberships_pkey"},
+		{scim.User, `groups.display eq "Group 7"`, "resource_tenant_id_type_display_name"},
+		{scim.User, `groups[value eq "group-7" and type eq "direct"]`, "memberships_pkey"},
+	}
+	onBoth(t, func(t *testing.T, s *Store) {
+		tenant := newTenant(t, s)
+		fillMany(t, tenant)
+		for _, c := range cases {
+			t.Run(c.filter, func(t *testing.T) {
+				f, err := c.rt.ParseFilter(c.filter)
+				if err != nil {
+					t.Fatal(err)
+				}
+				page := s.statement()
+				tenant.addList(page, c.rt, Query{Filter: f, Count: 100})
+				plan := explain(t, s, page)
+				t.Log("\n" + plan)
+			})
+		}
+	})
+}
+
+// explain is how the database goes about a statement.
+func explain(tb testing.TB, s *Store, st *statement) string {
+	tb.Helper()
+	how := s.statement()
+	if s.dialect == postgres {
+		how.add("EXPLAIN ")
+	} else {
+		how.add("EXPLAIN QUERY PLAN ")
+	}
+	how.add(st.text.String())
+	how.args = st.args
+	var plan strings.Builder
+	err := s.read(context.Background(), how, func(scan scan) error {
+		var line string
+		if s.dialect == postgres {
+			err := scan(&line)
+			fmt.Fprintln(&plan, line)
+			return err
+		}
+		var id, parent, unused int
+		err := scan(&id, &parent, &unused, &line)
+		fmt.Fprintln(&plan, line)
+		return err
+	})
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return plan.String()
+}
+
+// fillMany makes some thousand users in some hundred groups, so that an index is
+// worth its while, and lets the database count them.
+func fillMany(tb testing.TB, tenant Tenant) {
+	tb.Helper()
+	s := tenant.store
+	numbers := func(n int) string {
+		return fmt.Sprintf(" FROM (WITH RECURSIVE number (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM number WHERE n < %d) SELECT n FROM number) AS numbers", n)
+	}
+	const columns = "INSERT INTO resources (id, tenant_id, type, version, created_at, updated_at, external_id, user_name, display_name, display, document) "
+	document := "CAST(" + `'{"emails":[{"value":"mail' || n || '@example.com","type":"work"}]}'` + " AS text)"
+	if s.dialect == postgres {
+		document = "CAST(" + document + " AS jsonb)"
+	}
+	run(tb, s, columns, "SELECT 'user-' || n, ", arg{tenant.id}, ", 'User', 1, n, 978307200000 - 5000 + 10 + n, 'x' || n, 'user-' || n, 'person ' || n, 'Person ' || n,",
+		document, numbers(5000))
+	run(tb, s, columns, "SELECT 'group-' || n, ", arg{tenant.id}, ", 'Group', 1, n, n, NULL, NULL, 'group ' || n, 'Group ' || n, ", document, numbers(500))
+	run(tb, s, "INSERT INTO attribute_values (tenant_id, type, attr, value, resource_id)",
+		" SELECT ", arg{tenant.id}, ", 'User', 'emails.value', 'mail' || n || '@example.com', 'user-' || n", numbers(5000))
+	run(tb, s, "INSERT INTO memberships (group_id, member_id, tenant_id, member_type)",
+		" SELECT 'group-' || (n % 500 + 1), 'user-' || n, ", arg{tenant.id}, ", 'User'", numbers(5000))
+	if s.dialect == postgres {
+		run(tb, s, "ANALYZE")
+	}
+}
