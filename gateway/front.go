@@ -108,7 +108,7 @@ func (f *front) logRequest(ctx context.Context, x *exchange, took time.Duration)
 		slog.String("method", x.request.Method),
 		slog.String("path", x.request.URL.Path),
 		slog.Int("status", x.status),
-		slog.Duration("duration", took),
+		slog.Float64("duration_ms", float64(took.Microseconds())/1000),
 		slog.String("tenant", x.tenant),
 		slog.String("credential", x.credential),
 		slog.String("request_id", x.id),

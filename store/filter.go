@@ -39,8 +39,8 @@ type filterWriter struct {
 // An operand is the place of one value.
 type operand struct {
 	sql string // NULL where the attribute has no value
-	// column tells that it is a column, ready to compare: folded unless the
-	// attribute is caseExact, and mostly with an index.
+	// column tells that it is a column with an index, folded unless the attribute
+	// is caseExact.
 	column bool
 }
 
@@ -147,9 +147,11 @@ func conjuncts(f scim.Filter) []scim.Filter {
 	return all
 }
 
-// isSelective tells whether an index finds the few values that c asks for.
-func isSelective(c scim.Comparison) bool {
-	return !c.Value.Null && (c.Op == scim.Equal || c.Op == scim.StartsWith)
+// isSelective tells whether f asks for a value that few have, and that an index
+// finds if there is one.
+func isSelective(f scim.Filter) bool {
+	c, ok := f.(scim.Comparison)
+	return ok && !c.Value.Null && (c.Op == scim.Equal || c.Op == scim.StartsWith)
 }
 
 // addElement asks for one element, of an attribute that the document holds, that
@@ -174,9 +176,26 @@ func (w *filterWriter) addElement(a *scim.Attribute, f scim.Filter) {
 
 // addEmail asks for one e-mail address, by way of the rows that an index finds.
 func (w *filterWriter) addEmail(c scim.Comparison) {
-	w.sql("r.id IN (SELECT v.resource_id FROM attribute_values v WHERE v.tenant_id = ", arg{w.tenant},
-		" AND v.type = ", arg{w.rt.Name}, " AND v.attr = ", arg{emailsValue}, " AND ")
-	w.compare(operand{sql: "v.value", column: true}, c)
+	w.addIDIn(isSelective(c), func() {
+		w.sql("SELECT v.resource_id FROM attribute_values v WHERE v.tenant_id = ", arg{w.tenant},
+			" AND v.type = ", arg{w.rt.Name}, " AND v.attr = ", arg{emailsValue}, " AND ")
+		w.compare(operand{sql: "v.value", column: true}, c)
+	})
+}
+
+// addIDIn asks whether r is one of those that a query finds; few tells that they
+// are likely to be few. PostgreSQL cannot see that: it guesses far too many, and
+// would rather read all resources. Of an array it always expects few members, and
+// looks each up.
+func (w *filterWriter) addIDIn(few bool, query func()) {
+	if few && w.dialect == postgres {
+		w.sql("r.id = ANY(ARRAY(")
+		query()
+		w.sql("))")
+		return
+	}
+	w.sql("r.id IN (")
+	query()
 	w.sql(")")
 }
 
@@ -186,9 +205,9 @@ var columns = map[string]operand{
 	"externalId":        {"r.external_id", true},
 	"userName":          {"r.user_name", true},
 	"displayName":       {"r.display_name", true},
-	"meta":              {"r.version", true}, // it is always there
-	"meta.resourceType": {"r.type", true},
-	"meta.created":      {"r.created_at", true},
+	"meta":              {"r.version", false}, // it is always there
+	"meta.resourceType": {"r.type", false},
+	"meta.created":      {"r.created_at", false},
 	"meta.lastModified": {"r.updated_at", true},
 	"meta.version":      {`('W/"' || CAST(r.version AS text) || '"')`, false},
 }

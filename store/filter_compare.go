@@ -21,7 +21,7 @@ func (w *filterWriter) compare(x operand, c scim.Comparison) {
 	case c.Attr.Type == scim.Boolean:
 		w.sql(x.sql, " = ", w.boolean(c.Value.Bool))
 	case c.Attr.Type == scim.DateTime:
-		w.sql(x.sql, symbols[c.Op], arg{c.Value.Time.UnixMilli()})
+		w.order(x, c.Op, c.Value.Time.UnixMilli())
 	default:
 		if !x.column && !c.Attr.CaseExact {
 			x.sql = "muster_fold(" + x.sql + ")"
@@ -79,12 +79,24 @@ func (w *filterWriter) compareText(x operand, op scim.Operator, s string) {
 	}
 }
 
-// order compares by an operator that SQL has too. The order is that of the bytes
-// in both databases, whatever the locale of PostgreSQL.
-func (w *filterWriter) order(x operand, op scim.Operator, s string) {
-	w.sql(x.sql, symbols[op], arg{s})
-	if w.dialect == postgres && op != scim.Equal {
+// order compares by an operator that SQL has too. The order of text is that of
+// its bytes in both databases, whatever the locale of PostgreSQL.
+//
+// SQLite keeps no statistics. Left alone it takes the resources of a tenant for
+// nine, and reads all of them in the order of their ids, which a list is in,
+// rather than find the few that a filter asks for; so it is told that they are
+// few.
+func (w *filterWriter) order(x operand, op scim.Operator, literal any) {
+	hint := x.column && w.dialect == sqlite
+	if hint {
+		w.sql("likelihood(")
+	}
+	w.sql(x.sql, symbols[op], arg{literal})
+	if _, isText := literal.(string); isText && w.dialect == postgres && op != scim.Equal {
 		w.sql(` COLLATE "C"`)
+	}
+	if hint {
+		w.sql(", 0.0001)")
 	}
 }
 

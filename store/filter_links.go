@@ -1,6 +1,10 @@
 package store
 
-import "github.com/muster-scim/muster/scim"
+import (
+	"slices"
+
+	"github.com/muster-scim/muster/scim"
+)
 
 // Links are filtered where they are kept, in the rows of memberships.
 
@@ -26,16 +30,16 @@ func (w *filterWriter) addLink(a *scim.Attribute, f scim.Filter) {
 // The join costs nothing where the filter asks for nothing of it.
 func (w *filterWriter) addMember(f scim.Filter) {
 	const members = "memberships m LEFT JOIN resources x ON x.id = m.member_id WHERE "
-	known := false
 	for _, part := range conjuncts(f) {
-		c, ok := part.(scim.Comparison)
-		known = known || ok && c.Attr.Name == "value" && c.Op == scim.Equal && !c.Value.Null
+		if c, ok := part.(scim.Comparison); ok && c.Attr.Name == "value" && isSelective(c) {
+			w.addIDIn(true, func() {
+				w.sql("SELECT m.group_id FROM ", members, "m.tenant_id = ", arg{w.tenant}, " AND ")
+				w.within(memberColumn).add(f)
+			})
+			return
+		}
 	}
-	if known {
-		w.sql("r.id IN (SELECT m.group_id FROM ", members, "m.tenant_id = ", arg{w.tenant}, " AND ")
-	} else {
-		w.sql("EXISTS (SELECT 1 FROM ", members, "m.group_id = r.id AND ")
-	}
+	w.sql("EXISTS (SELECT 1 FROM ", members, "m.group_id = r.id AND ")
 	w.within(memberColumn).add(f)
 	w.sql(")")
 }
@@ -47,7 +51,7 @@ func memberColumn(sub *scim.Attribute) operand {
 	case "value":
 		return operand{"m.member_id", true}
 	case "type":
-		return operand{"m.member_type", true}
+		return operand{"m.member_type", false}
 	default:
 		return operand{"x.display", false}
 	}
@@ -65,27 +69,27 @@ func (w *filterWriter) addGroup(f scim.Filter) {
 			ofGroup = append(ofGroup, part)
 		}
 	}
-	whole := !asksType(f)
-	w.sql("(")
-	if len(ofGroup) > 0 {
+	switch {
+	case !asksType(f):
 		w.addDown(ofGroup)
-	}
-	if len(ofGroup) > 0 && !whole {
-		w.sql(" AND ")
-	}
-	if !whole {
+	case len(ofGroup) == 0:
 		w.addUp(f)
+	default:
+		w.sql("(")
+		w.addDown(ofGroup)
+		w.sql(" AND ")
+		w.addUp(f)
+		w.sql(")")
 	}
-	w.sql(")")
 }
 
 // asksType tells whether a filter over an element of groups asks for its type.
 func asksType(f scim.Filter) bool {
 	switch f := f.(type) {
 	case scim.And:
-		return anyAsksType(f)
+		return slices.ContainsFunc(f, asksType)
 	case scim.Or:
-		return anyAsksType(f)
+		return slices.ContainsFunc(f, asksType)
 	case scim.Not:
 		return asksType(f.Filter)
 	case scim.Comparison:
@@ -95,24 +99,18 @@ func asksType(f scim.Filter) bool {
 	}
 }
 
-func anyAsksType(parts []scim.Filter) bool {
-	for _, part := range parts {
-		if asksType(part) {
-			return true
-		}
-	}
-	return false
-}
-
 // addDown asks whether r is in one of the groups x that meet f, or in a group
 // that is. UNION, which drops what was met before, ends the walk where groups
 // hold each other.
-func (w *filterWriter) addDown(f scim.Filter) {
-	w.sql("r.id IN (WITH RECURSIVE down (id) AS ("+
-		"SELECT m.member_id FROM resources x JOIN memberships m ON m.group_id = x.id WHERE x.tenant_id = ", arg{w.tenant},
-		" AND x.type = ", arg{scim.Group.Name}, " AND ")
-	w.within(groupColumn).add(f)
-	w.sql(" UNION SELECT m.member_id FROM down JOIN memberships m ON m.group_id = down.id) SELECT id FROM down)")
+func (w *filterWriter) addDown(f scim.And) {
+	w.addIDIn(slices.ContainsFunc(f, isSelective), func() {
+		w.sql("WITH RECURSIVE down (id, type) AS ("+
+			"SELECT m.member_id, m.member_type FROM resources x JOIN memberships m ON m.group_id = x.id WHERE x.tenant_id = ", arg{w.tenant},
+			" AND x.type = ", arg{scim.Group.Name}, " AND ")
+		w.within(groupColumn).add(f)
+		w.sql(" UNION SELECT m.member_id, m.member_type FROM down JOIN memberships m ON m.group_id = down.id WHERE down.type = ", arg{scim.Group.Name},
+			") SELECT id FROM down WHERE type = ", arg{scim.User.Name})
+	})
 }
 
 // addUp asks whether one of the groups x that r is in, however deep, meets f.

@@ -23,7 +23,7 @@ type statement struct {
 }
 
 // add appends parts: strings as they are, an arg as a placeholder, an in as a
-// condition.
+// condition, a table as a table.
 func (st *statement) add(parts ...any) *statement {
 	for _, p := range parts {
 		switch p := p.(type) {
@@ -35,6 +35,8 @@ func (st *statement) add(parts ...any) *statement {
 			st.text.WriteString(strconv.Itoa(len(st.args)))
 		case in:
 			st.addIn(p)
+		case table:
+			st.addTable(p)
 		}
 	}
 	return st
@@ -52,9 +54,26 @@ func (st *statement) addIn(values in) {
 		st.add(" = ANY(", arg{[]string(values)}, ")")
 		return
 	}
-	list, err := json.Marshal([]string(values))
+	st.add(" IN (SELECT value FROM json_each(", arg{jsonList(values)}, "))")
+}
+
+// table is the values as a table j with the one column value. Where a key has
+// more columns, a join that begins with it finds each value by the whole key;
+// with a condition, SQLite would rather read all rows that share the first.
+type table []string
+
+func (st *statement) addTable(values table) {
+	if st.dialect == postgres {
+		st.add("unnest(", arg{[]string(values)}, "::text[]) AS j (value)")
+		return
+	}
+	st.add("json_each(", arg{jsonList(values)}, ") AS j")
+}
+
+func jsonList(values []string) string {
+	list, err := json.Marshal(values)
 	if err != nil {
 		panic(err) // a list of strings has a JSON form
 	}
-	st.add(" IN (SELECT value FROM json_each(", arg{string(list)}, "))")
+	return string(list)
 }

@@ -1,0 +1,189 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"net/url"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+	"github.com/spf13/viper"
+)
+
+// config is what the operator decides. Each setting is a flag, an environment
+// variable (MUSTER_ and the name in capitals, "-" as "_") and a key of the YAML
+// file; the first of the three that has it wins.
+type config struct {
+	Data      string
+	Database  string
+	HTTP      string
+	GRPC      string
+	BaseURL   string
+	LogLevel  string
+	LogFormat string
+}
+
+// setting describes one setting, once for all three places.
+type setting struct {
+	name, value, help string
+	field             func(*config) *string
+}
+
+// settings lists all settings, in the order in which people read them.
+var settings = []setting{
+	{"data", "./data", "folder of the embedded database; made if missing", func(c *config) *string { return &c.Data }},
+	{"database", "", "database, instead of --data: postgres://USER:PASSWORD@HOST/NAME or sqlite://PATH", func(c *config) *string { return &c.Database }},
+	{"http", "127.0.0.1:8080", "address of the SCIM REST face; port 0 takes a free one", func(c *config) *string { return &c.HTTP }},
+	{"grpc", "127.0.0.1:9090", "address of the gRPC server; port 0 takes a free one", func(c *config) *string { return &c.GRPC }},
+	{"base-url", "", "public address of the SCIM base, such as https://scim.example.com/scim/v2; without it, the host the client asked for", func(c *config) *string { return &c.BaseURL }},
+	{"log-level", "info", "debug, info, warn or error", func(c *config) *string { return &c.LogLevel }},
+	{"log-format", "auto", "text, json, or auto: text on a terminal, JSON otherwise", func(c *config) *string { return &c.LogFormat }},
+}
+
+// addSettings gives a command the flags of the settings, and --config.
+func addSettings(cmd *cobra.Command) {
+	flags := cmd.Flags()
+	flags.SortFlags = false
+	for _, s := range settings {
+		flags.String(s.name, s.value, s.help)
+	}
+	flags.String("config", "", "YAML file with these settings, named as the flags are")
+}
+
+// newViper reads flags and environment, in this order of precedence.
+func newViper(flags *pflag.FlagSet) (*viper.Viper, error) {
+	v := viper.New()
+	v.SetEnvPrefix("MUSTER")
+	v.SetEnvKeyReplacer(strings.NewReplacer("-", "_"))
+	v.AutomaticEnv()
+	return v, v.BindPFlags(flags)
+}
+
+// loadConfig finds the effective settings of a command that has addSettings. A
+// key in the file that means nothing is an error: it is a typing mistake, and
+// the setting it should have been would silently keep its default.
+func loadConfig(flags *pflag.FlagSet) (config, error) {
+	var c config
+	v, err := newViper(flags)
+	if err != nil {
+		return c, err
+	}
+	if path := v.GetString("config"); path != "" {
+		v.SetConfigFile(path)
+		v.SetConfigType("yaml")
+		if err := v.ReadInConfig(); err != nil {
+			return c, fmt.Errorf("the configuration file %s: %w", path, err)
+		}
+	}
+	for _, key := range v.AllKeys() {
+		known := func(s setting) bool { return s.name == key }
+		if flags.Lookup(key) == nil && !slices.ContainsFunc(settings, known) {
+			return c, fmt.Errorf("the configuration file has the unknown key %q; the keys are the names of the flags of `muster serve`", key)
+		}
+	}
+	for _, s := range settings {
+		*s.field(&c) = strings.TrimSpace(v.GetString(s.name))
+	}
+	return c, c.check()
+}
+
+// check refuses settings that cannot work, before anything is opened.
+func (c *config) check() error {
+	if _, err := parseLevel(c.LogLevel); err != nil {
+		return err
+	}
+	if !slices.Contains([]string{"auto", "text", "json"}, c.LogFormat) {
+		return fmt.Errorf("log-format is %q; use auto, text or json", c.LogFormat)
+	}
+	if c.Database != "" && c.dialect() == "" {
+		return fmt.Errorf("database is %q; give postgres://USER:PASSWORD@HOST/NAME or sqlite://PATH", redact(c.Database))
+	}
+	if c.Database == "" && c.Data == "" {
+		return fmt.Errorf("give a folder with --data or a database with --database")
+	}
+	if c.BaseURL != "" {
+		u, err := url.Parse(c.BaseURL)
+		if err != nil || u.Host == "" || (u.Scheme != "http" && u.Scheme != "https") {
+			return fmt.Errorf("base-url is %q; give one such as https://scim.example.com/scim/v2", c.BaseURL)
+		}
+		c.BaseURL = strings.TrimRight(c.BaseURL, "/")
+	}
+	return nil
+}
+
+// databaseURL is what store.Open is given.
+func (c *config) databaseURL() string {
+	if c.Database != "" {
+		return c.Database
+	}
+	return "sqlite://" + filepath.Join(c.Data, "muster.db")
+}
+
+// dialect is "sqlite" or "postgres", or empty where the URL names neither.
+func (c *config) dialect() string {
+	scheme, _, _ := strings.Cut(c.databaseURL(), "://")
+	switch scheme {
+	case "sqlite":
+		return "sqlite"
+	case "postgres", "postgresql":
+		return "postgres"
+	}
+	return ""
+}
+
+// redact hides the passwords of a database URL.
+func redact(text string) string {
+	if text == "" {
+		return ""
+	}
+	u, err := url.Parse(text)
+	if err != nil || u.Scheme == "" {
+		return "(not shown: it is no URL)"
+	}
+	query := u.Query()
+	for key := range query {
+		if strings.Contains(strings.ToLower(key), "password") {
+			query.Set(key, "xxxxx")
+		}
+	}
+	u.RawQuery = query.Encode()
+	return u.Redacted()
+}
+
+// write prints the settings as a YAML file that can be given to --config, less
+// the secrets.
+func (c *config) write(w io.Writer) error {
+	for _, s := range settings {
+		value := *s.field(c)
+		if s.name == "database" {
+			value = redact(value)
+		}
+		if _, err := fmt.Fprintf(w, "%s: %q\n", s.name, value); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func configCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "config",
+		Short: "Print the effective settings, without secrets",
+		Long: `Print the settings that ` + "`muster serve`" + ` would use with the same flags,
+environment and configuration file. A flag beats the environment, the
+environment beats the file. Passwords are left out.`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			c, err := loadConfig(cmd.Flags())
+			if err != nil {
+				return err
+			}
+			return c.write(cmd.OutOrStdout())
+		},
+	}
+	addSettings(cmd)
+	return cmd
+}

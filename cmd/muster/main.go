@@ -1,0 +1,71 @@
+// Command muster is a SCIM 2.0 provisioning server: provisioning clients write
+// users and groups over REST, and internal services read them over gRPC.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/spf13/cobra"
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	code := execute(ctx, os.Args[1:], os.Stdout, os.Stderr)
+	stop()
+	os.Exit(code)
+}
+
+// errFailed is returned by a command that has already told what failed.
+var errFailed = errors.New("failed")
+
+// execute runs the command line and returns the exit code: 0 for success, 1 for
+// anything else. It ends early, and gracefully, when ctx does.
+func execute(ctx context.Context, args []string, stdout, stderr io.Writer) int {
+	root := rootCommand()
+	root.SetArgs(args)
+	root.SetOut(stdout)
+	root.SetErr(stderr)
+	err := root.ExecuteContext(ctx)
+	if err == nil {
+		return 0
+	}
+	if !errors.Is(err, errFailed) {
+		fmt.Fprintf(stderr, "muster: %v\n", err)
+	}
+	return 1
+}
+
+const rootHelp = `Muster keeps the users and groups that a provisioning system (CyberArk
+Identity, or any other SCIM 2.0 client) writes, and serves them to a company's
+own services over gRPC.
+
+Start it, and it prints what to type into the provisioning system:
+
+  muster serve
+
+Check it, as CyberArk Identity would use it:
+
+  muster simulate cyberark --url http://127.0.0.1:8080/scim/v2 --token TOKEN`
+
+func rootCommand() *cobra.Command {
+	root := &cobra.Command{
+		Use:           "muster",
+		Short:         "A SCIM 2.0 provisioning server",
+		Long:          rootHelp,
+		Args:          cobra.NoArgs,
+		SilenceUsage:  true,
+		SilenceErrors: true,
+		RunE:          func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+	}
+	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
+		return fmt.Errorf("%w; see `%s --help`", err, cmd.CommandPath())
+	})
+	root.AddCommand(serveCommand(), migrateCommand(), configCommand(), simulateCommand(), versionCommand())
+	return root
+}

@@ -1,0 +1,243 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"runtime/debug"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/muster-scim/muster/gateway"
+	"github.com/muster-scim/muster/server"
+	"github.com/muster-scim/muster/store"
+)
+
+// How long serve waits for requests under way when it is told to stop.
+const drainTime = 20 * time.Second
+
+// softMemoryLimit is the size from which the collector works harder (see
+// GOMEMLIMIT). It keeps the server small under bursts of large answers; memory
+// is not what makes Muster fast, the database's own cache is.
+const softMemoryLimit = 100 << 20
+
+const serveHelp = `Serve SCIM over REST and gRPC until told to stop by SIGTERM or Ctrl-C; requests
+under way are finished first.
+
+At the first start on an empty database it makes the tenant "default" with one
+bearer token, and prints the token: it is kept only as a hash and never shown
+again. MUSTER_BOOTSTRAP_TOKEN sets that token instead, for scripts.
+
+Without --database it keeps everything in one file in the --data folder, and
+brings that file's schema up to date by itself. With PostgreSQL, run
+` + "`muster migrate`" + ` first.
+
+It serves plain text. Listen on loopback behind a proxy that speaks TLS, and
+tell it the public address with --base-url.`
+
+func serveCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "serve",
+		Short: "Run the server",
+		Long:  serveHelp,
+		Example: `  muster serve
+  muster serve --data /var/lib/muster --base-url https://scim.example.com/scim/v2
+  MUSTER_DATABASE=postgres://muster:PASSWORD@db/muster muster serve`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			c, err := loadConfig(cmd.Flags())
+			if err != nil {
+				return err
+			}
+			log, err := newLogger(cmd.ErrOrStderr(), c.LogLevel, c.LogFormat)
+			if err != nil {
+				return err
+			}
+			p, err := openProgram(cmd.Context(), c, log, cmd.OutOrStdout())
+			if err != nil {
+				return err
+			}
+			return p.run(cmd.Context())
+		},
+	}
+	addSettings(cmd)
+	return cmd
+}
+
+// program is a server with its doors open: the database is ready and both
+// addresses are bound, so that a client may connect before run is called.
+type program struct {
+	log        *slog.Logger
+	store      *store.Store
+	core       *server.Server
+	face       *http.Server
+	http, grpc net.Listener
+}
+
+// openProgram prepares everything that can fail, and tells the operator on out
+// what to type into the provisioning client. The caller must call run.
+func openProgram(ctx context.Context, c config, log *slog.Logger, out io.Writer) (p *program, err error) {
+	limitMemory()
+	p = &program{log: log}
+	defer func() {
+		if err != nil {
+			p.close()
+		}
+	}()
+	if p.store, err = openStore(ctx, c); err != nil {
+		return nil, err
+	}
+	if err = p.prepareSchema(ctx, c); err != nil {
+		return nil, err
+	}
+	token, err := p.bootstrap(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if err = p.listen(ctx, c); err != nil {
+		return nil, err
+	}
+	p.core = server.New(p.store, server.Options{Log: log})
+	handler, err := gateway.New(p.core.Conn(), gateway.Options{BaseURL: c.BaseURL, Log: log})
+	if err != nil {
+		return nil, err
+	}
+	p.face = gateway.Server(c.HTTP, handler)
+	return p, p.announce(c, token, out)
+}
+
+// limitMemory sets softMemoryLimit, unless the operator sets GOMEMLIMIT.
+func limitMemory() {
+	if os.Getenv("GOMEMLIMIT") == "" {
+		debug.SetMemoryLimit(softMemoryLimit)
+	}
+}
+
+// prepareSchema migrates the embedded database, and refuses any other whose
+// schema this program does not know.
+func (p *program) prepareSchema(ctx context.Context, c config) error {
+	if c.dialect() != "sqlite" {
+		return p.store.CheckSchema(ctx)
+	}
+	n, err := p.store.Migrate(ctx)
+	if err != nil {
+		return fmt.Errorf("migrating the embedded database: %w", err)
+	}
+	if n > 0 {
+		p.log.Info("migrated the embedded database", "migrations", n)
+	}
+	return p.store.CheckSchema(ctx)
+}
+
+// bootstrap makes the first tenant and its credential on an empty database, and
+// returns the token to show: empty where there was nothing to make.
+func (p *program) bootstrap(ctx context.Context) (token string, err error) {
+	const variable = "MUSTER_BOOTSTRAP_TOKEN"
+	token, show := strings.TrimSpace(os.Getenv(variable)), "as "+variable+" says"
+	if token == "" {
+		token = newToken()
+		show = token + "   (shown this once)"
+	} else if len(token) < 20 {
+		p.log.Warn(variable + " is short: use a random text of at least 20 characters where others can reach the server")
+	}
+	created, err := p.store.Bootstrap(ctx, "default", "bootstrap", tokenHash(token))
+	if err != nil {
+		return "", fmt.Errorf("making the first tenant: %w", err)
+	}
+	if !created {
+		return "", nil
+	}
+	return show, nil
+}
+
+// listen binds both addresses.
+func (p *program) listen(ctx context.Context, c config) (err error) {
+	var l net.ListenConfig
+	if p.http, err = l.Listen(ctx, "tcp", c.HTTP); err != nil {
+		return fmt.Errorf("the REST face cannot listen; choose another address with --http: %w", err)
+	}
+	if p.grpc, err = l.Listen(ctx, "tcp", c.GRPC); err != nil {
+		return fmt.Errorf("the gRPC server cannot listen; choose another address with --grpc: %w", err)
+	}
+	for name, at := range map[string]net.Listener{"http": p.http, "grpc": p.grpc} {
+		if tcp, ok := at.Addr().(*net.TCPAddr); ok && !tcp.IP.IsLoopback() {
+			p.log.Warn("listening without TLS where other machines can connect: tokens travel in plain text; put a TLS proxy in front and listen on loopback",
+				"listener", name, "address", at.Addr().String())
+		}
+	}
+	return nil
+}
+
+// announce prints what an administrator needs.
+func (p *program) announce(c config, token string, out io.Writer) error {
+	base := c.BaseURL
+	if base == "" {
+		base = "http://" + p.http.Addr().String() + "/scim/v2"
+	}
+	if token != "" {
+		token = "Bearer token:  " + token + "\n"
+	}
+	_, err := fmt.Fprintf(out, "SCIM Base URL: %s\n%sgRPC address:  %s\n", base, token, p.grpc.Addr())
+	return err
+}
+
+// run serves until ctx ends, then drains: the REST face first, since its
+// requests need the core, then gRPC, then the database. An error means that a
+// listener failed or requests had to be cut off.
+func (p *program) run(ctx context.Context) error {
+	defer p.close()
+	p.log.Info("serving", "version", programVersion(), "http", p.http.Addr().String(), "grpc", p.grpc.Addr().String())
+	group, failed := errgroup.WithContext(context.WithoutCancel(ctx))
+	group.Go(func() error {
+		if err := p.face.Serve(p.http); !errors.Is(err, http.ErrServerClosed) {
+			return fmt.Errorf("the REST face stopped: %w", err)
+		}
+		return nil
+	})
+	group.Go(func() error {
+		if err := p.core.Serve(p.grpc); err != nil {
+			return fmt.Errorf("the gRPC server stopped: %w", err)
+		}
+		return nil
+	})
+	select {
+	case <-ctx.Done():
+	case <-failed.Done():
+	}
+	return errors.Join(p.drain(context.WithoutCancel(ctx)), group.Wait())
+}
+
+func (p *program) drain(ctx context.Context) error {
+	p.log.Info("stopping: finishing the requests under way", "at most", drainTime.String())
+	ctx, cancel := context.WithTimeout(ctx, drainTime)
+	defer cancel()
+	err := errors.Join(p.face.Shutdown(ctx), p.core.Shutdown(ctx))
+	if err != nil {
+		return fmt.Errorf("not all requests could be finished: %w", err)
+	}
+	p.log.Info("stopped")
+	return nil
+}
+
+// close gives back whatever was opened.
+func (p *program) close() {
+	for _, l := range []net.Listener{p.http, p.grpc} {
+		if l != nil {
+			_ = l.Close() // already closed where it was served
+		}
+	}
+	if p.store == nil {
+		return
+	}
+	if err := p.store.Close(); err != nil {
+		p.log.Error("closing the database", "error", err)
+	}
+}

@@ -1,0 +1,66 @@
+package server
+
+import (
+	"context"
+	"strings"
+
+	musterv1 "github.com/muster-scim/muster/gen/muster/v1"
+	"github.com/muster-scim/muster/scim"
+)
+
+// discovery is muster.v1.DiscoveryService.
+type discovery struct {
+	musterv1.UnimplementedDiscoveryServiceServer
+}
+
+func (*discovery) GetServiceProviderConfig(context.Context, *musterv1.GetServiceProviderConfigRequest) (*musterv1.GetServiceProviderConfigResponse, error) {
+	return &musterv1.GetServiceProviderConfigResponse{ServiceProviderConfig: &musterv1.ServiceProviderConfig{
+		Patch:          &musterv1.ServiceProviderConfig_Patch{Supported: true},
+		Bulk:           &musterv1.ServiceProviderConfig_Bulk{},
+		Filter:         &musterv1.ServiceProviderConfig_Filter{Supported: true, MaxResults: MaxResults},
+		ChangePassword: &musterv1.ServiceProviderConfig_ChangePassword{Supported: true},
+		Sort:           &musterv1.ServiceProviderConfig_Sort{},
+		Etag:           &musterv1.ServiceProviderConfig_Etag{Supported: true},
+		AuthenticationSchemes: []*musterv1.ServiceProviderConfig_AuthenticationScheme{{
+			Type:        "oauthbearertoken",
+			Name:        "Bearer Token",
+			Description: "A token in the header Authorization: Bearer TOKEN",
+			SpecUri:     "https://www.rfc-editor.org/info/rfc6750",
+			Primary:     true,
+		}},
+	}}, nil
+}
+
+func (*discovery) ListResourceTypes(context.Context, *musterv1.ListResourceTypesRequest) (*musterv1.ListResourceTypesResponse, error) {
+	out := &musterv1.ListResourceTypesResponse{}
+	for _, rt := range scim.ResourceTypes() {
+		out.ResourceTypes = append(out.ResourceTypes, rt.Proto())
+	}
+	return out, nil
+}
+
+func (*discovery) GetResourceType(_ context.Context, req *musterv1.GetResourceTypeRequest) (*musterv1.GetResourceTypeResponse, error) {
+	for _, rt := range scim.ResourceTypes() {
+		if rt.Name == req.GetId() {
+			return &musterv1.GetResourceTypeResponse{ResourceType: rt.Proto()}, nil
+		}
+	}
+	return nil, scim.Errorf(scim.NotFound, "there is no resource type %.80q", req.GetId())
+}
+
+func (*discovery) ListSchemas(context.Context, *musterv1.ListSchemasRequest) (*musterv1.ListSchemasResponse, error) {
+	out := &musterv1.ListSchemasResponse{}
+	for _, s := range scim.Schemas() {
+		out.Schemas = append(out.Schemas, s.Proto())
+	}
+	return out, nil
+}
+
+func (*discovery) GetSchema(_ context.Context, req *musterv1.GetSchemaRequest) (*musterv1.GetSchemaResponse, error) {
+	for _, s := range scim.Schemas() {
+		if strings.EqualFold(s.URN, req.GetId()) {
+			return &musterv1.GetSchemaResponse{Schema: s.Proto()}, nil
+		}
+	}
+	return nil, scim.Errorf(scim.NotFound, "there is no schema %.200q", req.GetId())
+}

@@ -1,0 +1,187 @@
+package server
+
+import (
+	"context"
+	"crypto/rand"
+	"crypto/sha256"
+	"fmt"
+	"log/slog"
+	"runtime/debug"
+	"strings"
+	"time"
+
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/metadata"
+	"google.golang.org/grpc/peer"
+	"google.golang.org/grpc/status"
+
+	"github.com/muster-scim/muster/scim"
+	"github.com/muster-scim/muster/store"
+)
+
+// An interceptor is one step that every call takes, over a socket or in process,
+// of one message or a stream. New lists them in order: the first sees the call
+// first and its outcome last.
+type interceptor func(ctx context.Context, c *call, next handler) error
+
+type handler func(ctx context.Context) error
+
+// A call is what the interceptors know of one call.
+type call struct {
+	method    string // "/muster.v1.ProvisioningService/GetUser"
+	requestID string
+	inProcess bool
+	principal store.Principal // who is calling, once authenticated
+}
+
+// Metadata of requests and answers.
+const (
+	requestIDKey  = "x-request-id"
+	tenantKey     = "muster-tenant"
+	credentialKey = "muster-credential"
+)
+
+// run takes a call through the interceptors to its handler.
+func (s *Server) run(ctx context.Context, method string, handle handler) error {
+	c := &call{method: method, requestID: first(ctx, requestIDKey), inProcess: isInProcess(ctx)}
+	if c.requestID == "" || len(c.requestID) > 128 {
+		c.requestID = rand.Text()
+	}
+	var step func(i int) handler
+	step = func(i int) handler {
+		if i == len(s.interceptors) {
+			return handle
+		}
+		return func(ctx context.Context) error { return s.interceptors[i](ctx, c, step(i+1)) }
+	}
+	return step(0)(ctx)
+}
+
+func (s *Server) unary(ctx context.Context, req any, info *grpc.UnaryServerInfo, h grpc.UnaryHandler) (answer any, err error) {
+	err = s.run(ctx, info.FullMethod, func(ctx context.Context) (err error) {
+		answer, err = h(ctx, req)
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	return answer, nil
+}
+
+func (s *Server) stream(srv any, ss grpc.ServerStream, info *grpc.StreamServerInfo, h grpc.StreamHandler) error {
+	return s.run(ss.Context(), info.FullMethod, func(ctx context.Context) error {
+		return h(srv, &streamIn{ss, ctx})
+	})
+}
+
+// streamIn is a stream with the context that the interceptors made.
+type streamIn struct {
+	grpc.ServerStream
+	ctx context.Context //nolint:containedctx // grpc.ServerStream asks for it by method
+}
+
+func (s *streamIn) Context() context.Context { return s.ctx }
+
+// logCall writes the line of a call over a socket. What comes in process has its
+// line from the gateway.
+func (s *Server) logCall(ctx context.Context, c *call, next handler) error {
+	start := time.Now()
+	err := next(ctx)
+	if c.inProcess {
+		return err
+	}
+	from := ""
+	if p, ok := peer.FromContext(ctx); ok {
+		from = p.Addr.String()
+	}
+	s.log.LogAttrs(ctx, slog.LevelInfo, "call",
+		slog.String("rpc", c.method),
+		slog.String("status", status.Code(err).String()),
+		slog.Float64("duration_ms", float64(time.Since(start).Microseconds())/1000),
+		slog.String("tenant", c.principal.TenantName),
+		slog.String("credential", c.principal.Credential),
+		slog.String("request_id", c.requestID),
+		slog.String("peer", from),
+	)
+	return err
+}
+
+// translateErrors makes statuses of errors. The cause of what clients are told
+// nothing of stands in the log.
+func (s *Server) translateErrors(ctx context.Context, c *call, next handler) error {
+	err := next(ctx)
+	if err == nil {
+		return nil
+	}
+	st := statusOf(err)
+	if isInternal(err) {
+		s.log.LogAttrs(ctx, slog.LevelError, "internal error",
+			slog.String("rpc", c.method), slog.String("request_id", c.requestID), slog.String("cause", err.Error()))
+	}
+	return st.Err()
+}
+
+// recoverPanics makes an error of a panic.
+func recoverPanics(ctx context.Context, _ *call, next handler) (err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = fmt.Errorf("panic: %v\n%s", p, debug.Stack())
+		}
+	}()
+	return next(ctx)
+}
+
+// authenticate finds out who is calling, and tells the caller's side for its log.
+func (s *Server) authenticate(ctx context.Context, c *call, next handler) error {
+	_ = grpc.SetHeader(ctx, metadata.Pairs(requestIDKey, c.requestID)) // it fails only after the header was sent
+	if access, known := policy[c.method]; known && access == public {
+		return next(ctx)
+	}
+	token, err := bearerToken(first(ctx, "authorization"))
+	if err != nil {
+		return err
+	}
+	if c.principal, err = s.store.Authenticate(ctx, sha256.Sum256([]byte(token))); err != nil {
+		return err
+	}
+	_ = grpc.SetHeader(ctx, metadata.Pairs(tenantKey, c.principal.TenantName, credentialKey, c.principal.Credential))
+	return next(context.WithValue(ctx, principalKey{}, c.principal))
+}
+
+// bearerToken takes the token out of an authorization header. Clients are known
+// to put the word Bearer there twice, and blanks at the end.
+func bearerToken(header string) (string, error) {
+	fields := strings.Fields(header)
+	for len(fields) > 1 && strings.EqualFold(fields[0], "Bearer") {
+		if fields = fields[1:]; len(fields) == 1 {
+			return fields[0], nil
+		}
+	}
+	if header == "" {
+		return "", scim.Errorf(scim.Unauthenticated, "send a token, as in Authorization: Bearer TOKEN")
+	}
+	return "", scim.Errorf(scim.Unauthenticated, "the Authorization header is not of the form Bearer TOKEN")
+}
+
+// authorize refuses what the policy does not allow.
+func authorize(ctx context.Context, c *call, next handler) error {
+	if _, known := policy[c.method]; !known {
+		return scim.Errorf(scim.Forbidden, "%s is not open to anybody", c.method)
+	}
+	return next(ctx)
+}
+
+type principalKey struct{}
+
+// tenantOf is the tenant of the caller. Methods that ask for it are never public.
+func tenantOf(ctx context.Context) store.Tenant {
+	return ctx.Value(principalKey{}).(store.Principal).Tenant //nolint:forcetypeassert // authenticate has set it
+}
+
+// first is the first value of incoming metadata, or "".
+func first(ctx context.Context, key string) string {
+	if values := metadata.ValueFromIncomingContext(ctx, key); len(values) > 0 {
+		return values[0]
+	}
+	return ""
+}

@@ -1,0 +1,43 @@
+package server
+
+import (
+	"context"
+
+	"github.com/alexedwards/argon2id"
+	"golang.org/x/sync/semaphore"
+
+	"github.com/muster-scim/muster/scim"
+)
+
+// The cost of a hash: OWASP's first choice for argon2id. Two at once use 38 MiB.
+var hashCost = &argon2id.Params{Memory: 19 << 10, Iterations: 2, Parallelism: 1, SaltLength: 16, KeyLength: 32}
+
+const (
+	hashesAtOnce = 2
+	// maxPassword is the most bytes of a password.
+	maxPassword = 1024
+)
+
+// passwords hashes passwords, a few at once, before any transaction begins.
+type passwords struct{ turns *semaphore.Weighted }
+
+func newPasswords() passwords { return passwords{semaphore.NewWeighted(hashesAtOnce)} }
+
+// hash makes the hash of a password. present is the hash of the present one, or
+// "": where it is of the same password the result is "", for nothing changes.
+func (p passwords) hash(ctx context.Context, plain, present string) (string, error) {
+	if len(plain) > maxPassword {
+		return "", scim.Errorf(scim.InvalidValue, "a password has at most %d bytes", maxPassword).At("password")
+	}
+	if err := p.turns.Acquire(ctx, 1); err != nil {
+		return "", err
+	}
+	defer p.turns.Release(1)
+	if present != "" {
+		same, err := argon2id.ComparePasswordAndHash(plain, present)
+		if same || err != nil {
+			return "", err
+		}
+	}
+	return argon2id.CreateHash(plain, hashCost)
+}

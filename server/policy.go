@@ -1,0 +1,46 @@
+package server
+
+import (
+	musterv1 "github.com/muster-scim/muster/gen/muster/v1"
+)
+
+// access is what a method asks of its caller.
+type access uint8
+
+const (
+	// public methods need no credential.
+	public access = iota + 1
+	// read and write need a credential. Every credential may do both so far.
+	read
+	write
+)
+
+// policy says what each method asks. A method without a row is refused: what is
+// new is closed until somebody decides.
+var policy = map[string]access{
+	musterv1.ProvisioningService_GetUser_FullMethodName:    read,
+	musterv1.ProvisioningService_ListUsers_FullMethodName:  read,
+	musterv1.ProvisioningService_GetGroup_FullMethodName:   read,
+	musterv1.ProvisioningService_ListGroups_FullMethodName: read,
+
+	musterv1.ProvisioningService_CreateUser_FullMethodName:   write,
+	musterv1.ProvisioningService_ReplaceUser_FullMethodName:  write,
+	musterv1.ProvisioningService_PatchUser_FullMethodName:    write,
+	musterv1.ProvisioningService_DeleteUser_FullMethodName:   write,
+	musterv1.ProvisioningService_CreateGroup_FullMethodName:  write,
+	musterv1.ProvisioningService_ReplaceGroup_FullMethodName: write,
+	musterv1.ProvisioningService_PatchGroup_FullMethodName:   write,
+	musterv1.ProvisioningService_DeleteGroup_FullMethodName:  write,
+
+	// A client checks its token with these first, so they are not public.
+	musterv1.DiscoveryService_GetServiceProviderConfig_FullMethodName: read,
+	musterv1.DiscoveryService_ListResourceTypes_FullMethodName:        read,
+	musterv1.DiscoveryService_GetResourceType_FullMethodName:          read,
+	musterv1.DiscoveryService_ListSchemas_FullMethodName:              read,
+	musterv1.DiscoveryService_GetSchema_FullMethodName:                read,
+
+	"/grpc.health.v1.Health/Check":                              public,
+	"/grpc.health.v1.Health/List":                               public,
+	"/grpc.health.v1.Health/Watch":                              public,
+	"/grpc.reflection.v1.ServerReflection/ServerReflectionInfo": public, // the contract is no secret
+}

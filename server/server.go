@@ -1,0 +1,99 @@
+// Package server is the gRPC core: the services of muster.v1, each method one
+// call of a generic verb, behind one list of interceptors. It knows who is
+// calling and what they may do; the rules are scim's and the data is the
+// store's.
+package server
+
+import (
+	"context"
+	"log/slog"
+	"net"
+	"time"
+
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/health"
+	healthv1 "google.golang.org/grpc/health/grpc_health_v1"
+	"google.golang.org/grpc/keepalive"
+	"google.golang.org/grpc/reflection"
+
+	musterv1 "github.com/muster-scim/muster/gen/muster/v1"
+	"github.com/muster-scim/muster/store"
+)
+
+// Limits of a connection and a call.
+const (
+	maxMessage    = 4 << 20 // bytes of a request
+	maxStreams    = 256     // calls at once on one connection
+	maxHeaderList = 16 << 10
+	minPing       = 20 * time.Second // clients that ping more often are cut off
+	handshake     = 10 * time.Second
+)
+
+// Options are what a server can be told. The zero Options work.
+type Options struct {
+	// Log gets one line for each call over a socket, and the cause of each
+	// internal error. Nil: no log.
+	Log *slog.Logger
+}
+
+// Server is the gRPC core.
+type Server struct {
+	store        *store.Store
+	log          *slog.Logger
+	interceptors []interceptor
+	grpc         *grpc.Server
+	health       *health.Server
+	conn         *conn
+}
+
+// New makes a server over an open store. It listens nowhere yet; Conn works at
+// once.
+func New(st *store.Store, opts Options) *Server {
+	s := &Server{store: st, log: opts.Log, health: health.NewServer()}
+	if s.log == nil {
+		s.log = slog.New(slog.DiscardHandler)
+	}
+	s.interceptors = []interceptor{s.logCall, s.translateErrors, recoverPanics, s.authenticate, authorize}
+	s.grpc = grpc.NewServer(
+		grpc.UnaryInterceptor(s.unary),
+		grpc.StreamInterceptor(s.stream),
+		grpc.MaxRecvMsgSize(maxMessage),
+		grpc.MaxConcurrentStreams(maxStreams),
+		grpc.MaxHeaderListSize(maxHeaderList),
+		grpc.ConnectionTimeout(handshake),
+		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: minPing, PermitWithoutStream: true}),
+	)
+	s.conn = newConn(s.unary)
+	for _, r := range []grpc.ServiceRegistrar{s.grpc, s.conn} {
+		musterv1.RegisterProvisioningServiceServer(r, &provisioning{passwords: newPasswords()})
+		musterv1.RegisterDiscoveryServiceServer(r, &discovery{})
+	}
+	healthv1.RegisterHealthServer(s.grpc, s.health)
+	reflection.RegisterV1(s.grpc)
+	return s
+}
+
+// Conn is a connection to the server without a socket: the same methods behind
+// the same interceptors.
+func (s *Server) Conn() grpc.ClientConnInterface { return s.conn }
+
+// Serve serves the connections of a listener until Shutdown.
+func (s *Server) Serve(l net.Listener) error { return s.grpc.Serve(l) }
+
+// Shutdown takes no more calls and waits for those under way; when ctx ends it
+// cuts them off and returns its error.
+func (s *Server) Shutdown(ctx context.Context) error {
+	s.health.Shutdown()
+	done := make(chan struct{})
+	go func() {
+		s.grpc.GracefulStop()
+		close(done)
+	}()
+	select {
+	case <-done:
+		return nil
+	case <-ctx.Done():
+		s.grpc.Stop()
+		return ctx.Err()
+	}
+}

@@ -1,0 +1,177 @@
+package server
+
+import (
+	"context"
+
+	musterv1 "github.com/muster-scim/muster/gen/muster/v1"
+	"github.com/muster-scim/muster/scim"
+	"github.com/muster-scim/muster/store"
+)
+
+// MaxResults is the most resources in one page, and how many there are by
+// default.
+const MaxResults = 1000
+
+// A projected request says what its answer contains.
+type projected interface {
+	GetAttributes() []string
+	GetExcludedAttributes() []string
+}
+
+// answer is the projection of a request, and whether links must be read for it.
+func answer(rt *scim.ResourceType, req projected) (p *scim.Projection, links bool, err error) {
+	if p, err = rt.CompileProjection(req.GetAttributes(), req.GetExcludedAttributes()); err != nil {
+		return nil, false, err
+	}
+	for _, a := range rt.Links() {
+		links = links || p.Includes(a)
+	}
+	return p, links, nil
+}
+
+// finish projects an answer. R is the message of the resource type.
+func finish[R scim.Resource](p *scim.Projection, r scim.Resource, err error) (R, error) {
+	if err != nil {
+		var none R
+		return none, err
+	}
+	p.Apply(r)
+	return r.(R), nil //nolint:forcetypeassert // the store answers with what was asked for
+}
+
+// isNil tells whether a request lacks its resource.
+func isNil[R scim.Resource](r R) bool {
+	var none R
+	return any(r) == any(none)
+}
+
+func create[R scim.Resource](ctx context.Context, s *provisioning, rt *scim.ResourceType, r R, req projected) (none R, err error) {
+	if isNil(r) {
+		return none, scim.Errorf(scim.InvalidSyntax, "the request has no %s", rt.Name)
+	}
+	p, links, err := answer(rt, req)
+	if err != nil {
+		return none, err
+	}
+	if err := rt.Prepare(r); err != nil {
+		return none, err
+	}
+	if u, ok := any(r).(*musterv1.User); ok && u.GetPassword() != "" {
+		if u.Password, err = s.passwords.hash(ctx, u.GetPassword(), ""); err != nil {
+			return none, err
+		}
+	}
+	made, err := tenantOf(ctx).Create(ctx, rt, r, links)
+	return finish[R](p, made, err)
+}
+
+func get[R scim.Resource](ctx context.Context, rt *scim.ResourceType, id string, req projected) (none R, err error) {
+	p, links, err := answer(rt, req)
+	if err != nil {
+		return none, err
+	}
+	r, err := tenantOf(ctx).Get(ctx, rt, id, links)
+	return finish[R](p, r, err)
+}
+
+// A listing request asks for a page.
+type listing interface {
+	projected
+	GetFilter() string
+	GetStartIndex() int32
+	GetCount() int32
+}
+
+// page is an answer to it.
+type page[R scim.Resource] struct {
+	resources    []R
+	total, start int32
+}
+
+func list[R scim.Resource](ctx context.Context, rt *scim.ResourceType, req listing, counted bool) (out page[R], err error) {
+	p, links, err := answer(rt, req)
+	if err != nil {
+		return out, err
+	}
+	out.start = max(req.GetStartIndex(), 1)
+	q := store.Query{Offset: int(out.start) - 1, Count: MaxResults, Links: links}
+	if counted {
+		q.Count = min(max(int(req.GetCount()), 0), MaxResults)
+	}
+	if req.GetFilter() != "" {
+		if q.Filter, err = rt.ParseFilter(req.GetFilter()); err != nil {
+			return out, err
+		}
+	}
+	found, err := tenantOf(ctx).List(ctx, rt, q)
+	if err != nil {
+		return out, err
+	}
+	out.total = int32(found.Total) //nolint:gosec // two thousand million resources do not fit any database of ours
+	out.resources = make([]R, len(found.Resources))
+	for i, r := range found.Resources {
+		if out.resources[i], err = finish[R](p, r, nil); err != nil {
+			return out, err
+		}
+	}
+	return out, nil
+}
+
+// A changing request changes one resource, if its version allows.
+type changing interface {
+	projected
+	GetId() string
+	GetIfMatch() string
+}
+
+func replace[R scim.Resource](ctx context.Context, s *provisioning, rt *scim.ResourceType, r R, req changing) (none R, err error) {
+	if isNil(r) {
+		return none, scim.Errorf(scim.InvalidSyntax, "the request has no %s", rt.Name)
+	}
+	c, err := rt.CompileReplace(r)
+	if err != nil {
+		return none, err
+	}
+	return change[R](ctx, s, rt, c, req, true)
+}
+
+func patch[R scim.Resource](ctx context.Context, s *provisioning, rt *scim.ResourceType, ops []*musterv1.PatchOperation, req changing, withLinks bool) (none R, err error) {
+	c, err := rt.CompilePatch(ops)
+	if err != nil {
+		return none, err
+	}
+	return change[R](ctx, s, rt, c, req, withLinks)
+}
+
+// change makes a compiled change. withLinks: the answer may have links.
+func change[R scim.Resource](ctx context.Context, s *provisioning, rt *scim.ResourceType, c scim.Change, req changing, withLinks bool) (none R, err error) {
+	p, links, err := answer(rt, req)
+	if err != nil {
+		return none, err
+	}
+	match, err := scim.ParseMatch(req.GetIfMatch())
+	if err != nil {
+		return none, err
+	}
+	tenant := tenantOf(ctx)
+	err = c.Secrets(func(plain string) (string, error) {
+		present, err := tenant.PasswordHash(ctx, req.GetId())
+		if err != nil {
+			return "", err
+		}
+		return s.passwords.hash(ctx, plain, present)
+	})
+	if err != nil {
+		return none, err
+	}
+	r, err := tenant.Update(ctx, rt, req.GetId(), match, c, links && withLinks)
+	return finish[R](p, r, err)
+}
+
+func remove(ctx context.Context, rt *scim.ResourceType, id, ifMatch string) error {
+	match, err := scim.ParseMatch(ifMatch)
+	if err != nil {
+		return err
+	}
+	return tenantOf(ctx).Delete(ctx, rt, id, match)
+}

@@ -1,0 +1,85 @@
+// Package simulate plays what a provisioning client sends, against any SCIM 2.0
+// server, and reports what the server got right. It speaks plain HTTP and knows
+// nothing of Muster's own packages, so it proves a deployment from outside: with
+// its real address, proxy and credential.
+//
+// The scripts follow what vendors publish about their clients. They are not
+// captures of those clients.
+package simulate
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+)
+
+// Options say against which server to play.
+type Options struct {
+	// URL is the SCIM base URL, as one would type it into the client's
+	// configuration: with or without a trailing slash.
+	URL string
+	// Token is the bearer token.
+	Token string
+}
+
+// Names of the two media types that provisioning clients send. A replay uses
+// one of them throughout.
+const (
+	mediaSCIM = "application/scim+json"
+	mediaJSON = "application/json; charset=utf-8"
+)
+
+// CyberArk plays a provisioning run of CyberArk Identity, built to the list of
+// endpoints that CyberArk publishes: once in each media type. It removes the
+// users and groups that it made, whose names are unique to the run, so it can
+// be repeated and leaves other data alone.
+//
+// An error means that the options are unusable; whatever the server does wrong
+// is in the report.
+func CyberArk(ctx context.Context, o Options) (*Report, error) {
+	base, err := url.Parse(strings.TrimRight(strings.TrimSpace(o.URL), "/"))
+	if err != nil || base.Host == "" || (base.Scheme != "http" && base.Scheme != "https") {
+		return nil, fmt.Errorf("%q is not a SCIM base URL; give one such as http://127.0.0.1:8080/scim/v2", o.URL)
+	}
+	if strings.TrimSpace(o.Token) == "" {
+		return nil, errors.New("no token; give the bearer token that `muster serve` printed at its first start")
+	}
+	report := &Report{Script: "cyberark", URL: base.String(), Started: time.Now().UTC()}
+	run := make([]byte, 4)
+	_, _ = rand.Read(run) // never fails (crypto/rand)
+	for _, media := range []string{mediaSCIM, mediaJSON} {
+		p := newPlay(ctx, base, o.Token, media, report)
+		p.run = hex.EncodeToString(run) + shortMedia(media)[:1]
+		p.cyberArk()
+		p.cleanUp()
+	}
+	report.Seconds = time.Since(report.Started).Seconds()
+	return report, nil
+}
+
+// newClient returns an HTTP client that shows redirects instead of following
+// them, and gives up on a server that does not answer.
+func newClient() *http.Client {
+	return &http.Client{
+		Timeout: 30 * time.Second,
+		Transport: &http.Transport{
+			Proxy:                 http.ProxyFromEnvironment,
+			MaxIdleConnsPerHost:   32,
+			IdleConnTimeout:       30 * time.Second,
+			ExpectContinueTimeout: time.Second,
+		},
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	}
+}
+
+// shortMedia is the media type as the report shows it.
+func shortMedia(media string) string {
+	bare, _, _ := strings.Cut(media, ";")
+	return strings.TrimPrefix(bare, "application/")
+}
