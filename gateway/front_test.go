@@ -138,7 +138,7 @@ func TestFace_Log(t *testing.T) {
 		Tenant     string   `json:"tenant"`
 		Credential string   `json:"credential"`
 		Status     int      `json:"status"`
-		Duration   *float64 `json:"duration"`
+		Duration   *float64 `json:"duration_ms"`
 		RequestID  string   `json:"request_id"`
 	}
 	check := func(want line) {

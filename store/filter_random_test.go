@@ -26,7 +26,7 @@ func TestFilter_AgreesWithMatch(t *testing.T) {
 			pools[i] = fill(t, tenant, i)
 		}
 		rapid.Check(t, func(t *rapid.T) {
-			for range 4 {
+			for range 20 {
 				i := rapid.IntRange(0, len(pools)-1).Draw(t, "tenant")
 				rt := scim.User
 				if rapid.Bool().Draw(t, "groups") {
@@ -136,7 +136,8 @@ var (
 	character = rapid.SampledFrom([]rune("aaabbbAABcsSſkKıİiIßẞéÉσςΣ😀\uD7FF\uE000\U0010FFFF1%_'\"\\"))
 	word      = rapid.StringOfN(character, 1, 3, -1)
 	certain   = []byte{0, 1, 0xff}
-	kinds     = rapid.SampledFrom([]string{"work", "Work", "home", "direct", "indirect", "User", "Group"})
+	kinds     = rapid.SampledFrom([]string{"work", "Work", "home"})
+	linkKinds = rapid.SampledFrom([]string{"direct", "indirect", "User", "Group"})
 )
 
 // object is a random JSON object of some of the attributes.
@@ -206,6 +207,15 @@ func (p *pool) term(t *rapid.T, rt *scim.ResourceType, element *scim.Attribute) 
 	choice := rt.Attributes()
 	if element != nil {
 		choice = element.Sub
+	}
+	var intricate []*scim.Attribute // these are drawn as often as all others
+	for _, a := range choice {
+		if a.Link || a.Name == "emails" || a.Parent != nil && a.Parent.Link {
+			intricate = append(intricate, a)
+		}
+	}
+	if len(intricate) > 0 && rapid.Bool().Draw(t, "intricate") {
+		choice = intricate
 	}
 	a := rapid.SampledFrom(searchable(choice)).Draw(t, "attribute")
 	name := a.Path
@@ -289,7 +299,9 @@ func (p *pool) met(t *rapid.T, rt *scim.ResourceType, a *scim.Attribute, s strin
 			return u.GetDisplayName()
 		}
 		return r.(*musterv1.Group).GetDisplayName()
-	case a.Name == "type", a.Name == "resourceType":
+	case a.Name == "type" && isLink, a.Name == "resourceType":
+		return linkKinds.Draw(t, "kind")
+	case a.Name == "type":
 		return kinds.Draw(t, "kind")
 	case a.Name == "version":
 		return rapid.SampledFrom([]string{`W/"1"`, `W/"2"`, `W/"`, `"`, "1"}).Draw(t, "version")

@@ -197,12 +197,12 @@ const file_muster_v1_group_proto_rawDesc = "" +
 	" \x01(\tB,\xba\xc8\x18(\"$A human-readable name for the group.(\x01R\vdisplayName\x12U\n" +
 	"\amembers\x18\v \x03(\v2\x11.muster.v1.MemberB(\xba\xc8\x18 \"\x1eThe members: users and groups.\xc0\xc8\x18\x01R\amembers:v\xea\xc7\x18;\n" +
 	"+urn:ietf:params:scim:schemas:core:2.0:Group\x12\x05Group\x1a\x05Group\xf2\xc7\x183\n" +
-	"\x05Group\x12\x05Group\x1a\x1aA set of users and groups.\"\a/Groups\"\x8b\x02\n" +
+	"\x05Group\x12\x05Group\x1a\x1aA set of users and groups.\"\a/Groups\"\x89\x02\n" +
 	"\x06Member\x127\n" +
 	"\x05value\x18\x01 \x01(\tB!\xba\xc8\x18\x1d\"\x15The id of the member.(\x018\x01@\x03R\x05value\x12B\n" +
 	"\x03ref\x18\x02 \x01(\tB/\xba\xc8\x18+\x10\a\"\x16The URI of the member.8\x01@\x02Z\x04UserZ\x05GroupR\x04$ref\x12<\n" +
-	"\adisplay\x18\x03 \x01(\tB\"\xba\xc8\x18\x1e\"\x1aThe member's display name.@\x02R\adisplay\x12F\n" +
-	"\x04type\x18\x04 \x01(\tB2\xba\xc8\x18.\"\x1bThe member's resource type.2\x04User2\x05Group8\x01@\x02R\x04typeB\x96\x01\n" +
+	"\adisplay\x18\x03 \x01(\tB\"\xba\xc8\x18\x1e\"\x1aThe member's display name.@\x02R\adisplay\x12D\n" +
+	"\x04type\x18\x04 \x01(\tB0\xba\xc8\x18,\"\x1bThe member's resource type.2\x04User2\x05Group@\x02R\x04typeB\x96\x01\n" +
 	"\rcom.muster.v1B\n" +
 	"GroupProtoP\x01Z4github.com/muster-scim/muster/gen/muster/v1;musterv1\xa2\x02\x03MXX\xaa\x02\tMuster.V1\xca\x02\tMuster\\V1\xe2\x02\x15Muster\\V1\\GPBMetadata\xea\x02\n" +
 	"Muster::V1b\x06proto3"

@@ -1253,12 +1253,12 @@ const file_muster_v1_user_proto_rawDesc = "" +
 	"\x04type\x18\a \x01(\tB6\xba\xc8\x182\"\x1dWhat the address is used for.2\x04work2\x04home2\x05otherR\x04type\x12W\n" +
 	"\aprimary\x18\b \x01(\bB8\xba\xc8\x184\"2Whether this is the preferred one; at most one is.H\x00R\aprimary\x88\x01\x01B\n" +
 	"\n" +
-	"\b_primary\"\xa4\x02\n" +
+	"\b_primary\"\xa2\x02\n" +
 	"\tUserGroup\x124\n" +
 	"\x05value\x18\x01 \x01(\tB\x1e\xba\xc8\x18\x1a\"\x14The id of the group.8\x01@\x02R\x05value\x12;\n" +
 	"\x03ref\x18\x02 \x01(\tB(\xba\xc8\x18$\x10\a\"\x15The URI of the group.8\x01@\x02Z\x05GroupR\x04$ref\x12@\n" +
-	"\adisplay\x18\x03 \x01(\tB&\xba\xc8\x18\"\"\x1eThe display name of the group.@\x02R\adisplay\x12b\n" +
-	"\x04type\x18\x04 \x01(\tBN\xba\xc8\x18J\"2direct, or indirect where another group brings it.2\x06direct2\bindirect8\x01@\x02R\x04type\"\x8f\x02\n" +
+	"\adisplay\x18\x03 \x01(\tB&\xba\xc8\x18\"\"\x1eThe display name of the group.@\x02R\adisplay\x12`\n" +
+	"\x04type\x18\x04 \x01(\tBL\xba\xc8\x18H\"2direct, or indirect where another group brings it.2\x06direct2\bindirect@\x02R\x04type\"\x8f\x02\n" +
 	"\vEntitlement\x12,\n" +
 	"\x05value\x18\x01 \x01(\tB\x16\xba\xc8\x18\x12\"\x10The entitlement.R\x05value\x126\n" +
 	"\adisplay\x18\x02 \x01(\tB\x1c\xba\xc8\x18\x18\"\x16A human-readable form.R\adisplay\x125\n" +
