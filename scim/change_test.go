@@ -18,7 +18,7 @@ func TestPrepare(t *testing.T) {
 		Id: "x", Meta: &musterv1.Meta{}, Groups: []*musterv1.UserGroup{{Value: "g"}}, Schemas: []string{"nonsense"},
 		UserName: "ada",
 		Emails: []*musterv1.Email{
-			{Value: "a@x", Primary: proto.Bool(true)}, {}, {Value: "b@x", Primary: proto.Bool(true)}, {Value: "c@x"},
+			{Value: "a@x", Primary: new(true)}, {}, {Value: "b@x", Primary: new(true)}, {Value: "c@x"},
 		},
 		EnterpriseUser: &musterv1.EnterpriseUser{Manager: &musterv1.Manager{Ref: "x"}},
 	}
@@ -27,7 +27,7 @@ func TestPrepare(t *testing.T) {
 	}
 	want := &musterv1.User{
 		UserName: "ada", Schemas: []string{User.Schema.URN},
-		Emails: []*musterv1.Email{{Value: "a@x", Primary: proto.Bool(false)}, {Value: "b@x", Primary: &yes}, {Value: "c@x"}},
+		Emails: []*musterv1.Email{{Value: "a@x", Primary: new(false)}, {Value: "b@x", Primary: &yes}, {Value: "c@x"}},
 	}
 	if !proto.Equal(u, want) {
 		t.Errorf("got %v, want %v", u, want)

@@ -163,7 +163,7 @@ func TestAppendDocument_LeavesOutWhatHasItsOwnPlace(t *testing.T) {
 func drawUser(t *rapid.T) *musterv1.User {
 	text := rapid.StringMatching(`[ -~äß€😀İſ]{0,12}`)
 	flag := rapid.Custom(func(t *rapid.T) *bool {
-		return []*bool{nil, proto.Bool(false), proto.Bool(true)}[rapid.IntRange(0, 2).Draw(t, "flag")]
+		return []*bool{nil, new(false), new(true)}[rapid.IntRange(0, 2).Draw(t, "flag")]
 	})
 	u := &musterv1.User{
 		UserName: rapid.StringMatching(`[ -~ä]{1,9}`).Draw(t, "userName"), DisplayName: text.Draw(t, "displayName"),

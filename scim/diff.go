@@ -91,14 +91,15 @@ func equalObjects(x, y object, a *Attribute) bool {
 }
 
 func equalSimple(x, y reflect.Value) bool {
-	switch x.Kind() {
+	switch x.Kind() { //nolint:exhaustive // the kinds that fields of resources have
 	case reflect.String:
 		return x.String() == y.String()
 	case reflect.Slice:
 		return string(x.Bytes()) == string(y.Bytes())
 	}
-	if m, ok := x.Interface().(proto.Message); ok {
-		return proto.Equal(m, y.Interface().(proto.Message))
+	if t, ok := reflect.TypeAssert[proto.Message](x); ok {
+		u, _ := reflect.TypeAssert[proto.Message](y)
+		return proto.Equal(t, u)
 	}
 	return x.Elem().Bool() == y.Elem().Bool()
 }

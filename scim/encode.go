@@ -87,7 +87,7 @@ func (e *encoder) attribute(dst []byte, o object, a *Attribute) (_ []byte, ok bo
 
 // value appends one value; not ok: it is unassigned.
 func (e *encoder) value(dst []byte, f reflect.Value, a *Attribute) (_ []byte, ok bool) {
-	switch f.Kind() {
+	switch f.Kind() { //nolint:exhaustive // the others are pointers
 	case reflect.String:
 		if f.Len() == 0 {
 			return dst, false
@@ -111,8 +111,8 @@ func (e *encoder) value(dst []byte, f reflect.Value, a *Attribute) (_ []byte, ok
 		}
 		return append(dst, "false"...), true
 	case DateTime:
-		t := f.Interface().(*timestamppb.Timestamp).AsTime()
-		return t.AppendFormat(dst, `"2006-01-02T15:04:05.000Z"`), true
+		t, _ := reflect.TypeAssert[*timestamppb.Timestamp](f)
+		return t.AsTime().AppendFormat(dst, `"2006-01-02T15:04:05.000Z"`), true
 	default:
 		before := len(dst)
 		dst = e.object(dst, object{f.Elem()}, a.Sub)

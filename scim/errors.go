@@ -96,8 +96,7 @@ func (e *Error) At(attr string) *Error {
 
 // ReasonOf returns the reason of err; an error of another type is Internal.
 func ReasonOf(err error) Reason {
-	var e *Error
-	if errors.As(err, &e) {
+	if e, ok := errors.AsType[*Error](err); ok {
 		return e.Reason
 	}
 	return Internal

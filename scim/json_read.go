@@ -78,7 +78,7 @@ func (r *jsonReader) fail(err *Error) {
 	}
 }
 
-func (r *jsonReader) syntax(format string, args ...any) {
+func (r *jsonReader) syntaxf(format string, args ...any) {
 	e := Errorf(InvalidSyntax, format, args...)
 	e.Detail += " at byte " + strconv.Itoa(r.pos)
 	r.fail(e)
@@ -101,7 +101,7 @@ func (r *jsonReader) peek() kind {
 	}
 	r.space()
 	if r.pos == len(r.in) {
-		r.syntax("the JSON text ends too early")
+		r.syntaxf("the JSON text ends too early")
 		return kindNone
 	}
 	switch c := r.in[r.pos]; c {
@@ -119,7 +119,7 @@ func (r *jsonReader) peek() kind {
 		if c == '-' || '0' <= c && c <= '9' {
 			return kindNumber
 		}
-		r.syntax("unexpected %q", rune(c))
+		r.syntaxf("unexpected %q", rune(c))
 		return kindNone
 	}
 }
@@ -129,7 +129,7 @@ func (r *jsonReader) word(w string) {
 		r.pos += len(w)
 		return
 	}
-	r.syntax("expected %s", w)
+	r.syntaxf("expected %s", w)
 }
 
 func (r *jsonReader) boolean() bool {
@@ -147,7 +147,7 @@ func (r *jsonReader) number() string {
 		r.pos++
 	}
 	if whole := r.digits(); whole > 1 && r.in[r.pos-whole] == '0' {
-		r.syntax("a number has a leading zero")
+		r.syntaxf("a number has a leading zero")
 	}
 	if r.pos < len(r.in) && r.in[r.pos] == '.' {
 		r.pos++
@@ -169,7 +169,7 @@ func (r *jsonReader) digits() (n int) {
 		n++
 	}
 	if n == 0 {
-		r.syntax("expected a digit")
+		r.syntaxf("expected a digit")
 	}
 	return n
 }
@@ -188,12 +188,12 @@ func (r *jsonReader) text() string {
 		case c == '\\':
 			return r.escapedText(start)
 		case c < ' ':
-			r.syntax("a control character in a string")
+			r.syntaxf("a control character in a string")
 			return ""
 		}
 		r.pos++
 	}
-	r.syntax("a string without end")
+	r.syntaxf("a string without end")
 	return ""
 }
 
@@ -209,12 +209,12 @@ func (r *jsonReader) escapedText(start int) string {
 		case c == '\\':
 			b = r.escape(b)
 		case c < ' ':
-			r.syntax("a control character in a string")
+			r.syntaxf("a control character in a string")
 		default:
 			b = append(b, c)
 		}
 	}
-	r.syntax("a string without end")
+	r.syntaxf("a string without end")
 	return ""
 }
 
@@ -230,18 +230,18 @@ func (r *jsonReader) escape(b []byte) []byte {
 		return append(b, "\"\\/\b\f\n\r\t"[i])
 	}
 	if c != 'u' {
-		r.syntax("an unknown escape in a string")
+		r.syntaxf("an unknown escape in a string")
 		return b
 	}
 	char := r.hex4()
 	if utf16.IsSurrogate(char) {
 		if !strings.HasPrefix(r.in[r.pos:], `\u`) {
-			r.syntax("half a surrogate pair")
+			r.syntaxf("half a surrogate pair")
 			return b
 		}
 		r.pos += 2
 		if char = utf16.DecodeRune(char, r.hex4()); char == utf8.RuneError {
-			r.syntax("half a surrogate pair")
+			r.syntaxf("half a surrogate pair")
 		}
 	}
 	if char == 0 {
@@ -253,12 +253,12 @@ func (r *jsonReader) escape(b []byte) []byte {
 
 func (r *jsonReader) hex4() rune {
 	if r.pos+4 > len(r.in) {
-		r.syntax("an escape is cut off")
+		r.syntaxf("an escape is cut off")
 		return 0
 	}
 	n, err := strconv.ParseUint(r.in[r.pos:r.pos+4], 16, 16)
 	if err != nil {
-		r.syntax(`expected four hexadecimal digits after \u`)
+		r.syntaxf(`expected four hexadecimal digits after \u`)
 	}
 	r.pos += 4
 	return rune(n)
@@ -266,7 +266,7 @@ func (r *jsonReader) hex4() rune {
 
 func (r *jsonReader) open() {
 	if r.depth == maxJSONDepth {
-		r.syntax("objects and arrays nest more than %d deep", maxJSONDepth)
+		r.syntaxf("objects and arrays nest more than %d deep", maxJSONDepth)
 		return
 	}
 	r.stack[r.depth] = frame{object: r.in[r.pos] == '{'}
@@ -300,7 +300,7 @@ func (r *jsonReader) next() (key string, more bool) {
 		return "", true
 	}
 	if r.pos == len(r.in) || r.in[r.pos] != '"' {
-		r.syntax("expected a member name in quotes")
+		r.syntaxf("expected a member name in quotes")
 		return "", false
 	}
 	key = r.text()
@@ -313,7 +313,7 @@ func (r *jsonReader) expect(c byte) bool {
 		r.pos++
 		return true
 	}
-	r.syntax("expected %q", rune(c))
+	r.syntaxf("expected %q", rune(c))
 	return false
 }
 
@@ -322,7 +322,7 @@ func (r *jsonReader) null() { r.word("null") }
 // end checks that nothing follows the value.
 func (r *jsonReader) end() {
 	if r.space(); r.pos < len(r.in) {
-		r.syntax("text after the end of the JSON value")
+		r.syntaxf("text after the end of the JSON value")
 	}
 }
 

@@ -51,7 +51,7 @@ func Fold(s string) string {
 // FoldRune is Fold for one rune.
 func FoldRune(r rune) rune {
 	if r < 0x80 {
-		return rune(lowerASCII(byte(r)))
+		return unicode.ToLower(r)
 	}
 	// The runes of one letter form a cycle: its least member stands for all.
 	least := r

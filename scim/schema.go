@@ -149,7 +149,7 @@ func ResourceTypeOf(r Resource) *ResourceType {
 
 // New makes an empty resource.
 func (rt *ResourceType) New() Resource {
-	return reflect.New(rt.message).Interface().(Resource)
+	return reflect.New(rt.message).Interface().(Resource) //nolint:forcetypeassert // compileResourceType got one
 }
 
 // Attribute finds a top-level attribute of the core schema by name in any
@@ -178,7 +178,7 @@ func (rt *ResourceType) Stamp(r Resource, id string, meta *musterv1.Meta) {
 
 func compileResourceType(m Resource) *ResourceType {
 	d := m.ProtoReflect().Descriptor()
-	opt := proto.GetExtension(d.Options(), musterv1.E_ResourceType).(*musterv1.ResourceType)
+	opt := proto.GetExtension(d.Options(), musterv1.E_ResourceType).(*musterv1.ResourceType) //nolint:forcetypeassert // the type of the option
 	rt := &ResourceType{
 		Name:        opt.GetName(),
 		Description: opt.GetDescription(),
@@ -233,13 +233,13 @@ func isSchema(d protoreflect.MessageDescriptor) bool {
 }
 
 func compileSchema(d protoreflect.MessageDescriptor) *Schema {
-	opt := proto.GetExtension(d.Options(), musterv1.E_Schema).(*musterv1.Schema)
+	opt := proto.GetExtension(d.Options(), musterv1.E_Schema).(*musterv1.Schema) //nolint:forcetypeassert // the type of the option
 	return &Schema{URN: opt.GetId(), Name: opt.GetName(), Description: opt.GetDescription()}
 }
 
 func compileAttribute(f protoreflect.FieldDescriptor, schema *Schema, parent, box *Attribute, in reflect.Type, field int) *Attribute {
-	opt := proto.GetExtension(f.Options(), musterv1.E_Attribute).(*musterv1.Attribute)
-	a := &Attribute{
+	opt := proto.GetExtension(f.Options(), musterv1.E_Attribute).(*musterv1.Attribute) //nolint:forcetypeassert // the type of the option
+	a := &Attribute{                                                                   //nolint:forcetypeassert // the type of the option
 		Name: f.JSONName(), Path: f.JSONName(), Parent: parent, Schema: schema, container: box,
 		Type: attributeType(f, opt), MultiValued: f.IsList(),
 		Required: opt.GetRequired(), CaseExact: opt.GetCaseExact(),

@@ -102,7 +102,8 @@ func (o object) boolean(a *Attribute) bool { return o.value(a, 0).Elem().Bool() 
 
 // time is the value of a dateTime attribute.
 func (o object) time(a *Attribute) time.Time {
-	return o.value(a, 0).Interface().(*timestamppb.Timestamp).AsTime()
+	t, _ := reflect.TypeAssert[*timestamppb.Timestamp](o.value(a, 0))
+	return t.AsTime()
 }
 
 // clear makes the attribute unassigned.

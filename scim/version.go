@@ -1,6 +1,7 @@
 package scim
 
 import (
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -41,13 +42,5 @@ func ParseMatch(header string) (Match, error) {
 
 // Allows tells whether a resource with this version may be changed.
 func (m Match) Allows(version int64) bool {
-	if !m.given || m.any {
-		return true
-	}
-	for _, v := range m.versions {
-		if v == version {
-			return true
-		}
-	}
-	return false
+	return !m.given || m.any || slices.Contains(m.versions, version)
 }

@@ -19,7 +19,7 @@ func (s *provisioning) GetGroup(ctx context.Context, req *musterv1.GetGroupReque
 
 func (s *provisioning) ListGroups(ctx context.Context, req *musterv1.ListGroupsRequest) (*musterv1.ListGroupsResponse, error) {
 	p, err := list[*musterv1.Group](ctx, scim.Group, req, req.Count != nil)
-	return &musterv1.ListGroupsResponse{Groups: p.resources, TotalResults: p.total, StartIndex: p.start, ItemsPerPage: int32(len(p.resources))}, err
+	return &musterv1.ListGroupsResponse{Groups: p.resources, TotalResults: p.total, StartIndex: p.start, ItemsPerPage: p.length}, err
 }
 
 func (s *provisioning) ReplaceGroup(ctx context.Context, req *musterv1.ReplaceGroupRequest) (*musterv1.ReplaceGroupResponse, error) {

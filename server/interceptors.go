@@ -38,7 +38,7 @@ type call struct {
 const (
 	requestIDKey  = "x-request-id"
 	tenantKey     = "muster-tenant"
-	credentialKey = "muster-credential"
+	credentialKey = "muster-credential" //nolint:gosec // a name
 )
 
 // run takes a call through the interceptors to its handler.
@@ -77,6 +77,7 @@ func (s *Server) stream(srv any, ss grpc.ServerStream, info *grpc.StreamServerIn
 // streamIn is a stream with the context that the interceptors made.
 type streamIn struct {
 	grpc.ServerStream
+
 	ctx context.Context //nolint:containedctx // grpc.ServerStream asks for it by method
 }
 

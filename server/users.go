@@ -27,7 +27,7 @@ func (s *provisioning) GetUser(ctx context.Context, req *musterv1.GetUserRequest
 
 func (s *provisioning) ListUsers(ctx context.Context, req *musterv1.ListUsersRequest) (*musterv1.ListUsersResponse, error) {
 	p, err := list[*musterv1.User](ctx, scim.User, req, req.Count != nil)
-	return &musterv1.ListUsersResponse{Users: p.resources, TotalResults: p.total, StartIndex: p.start, ItemsPerPage: int32(len(p.resources))}, err
+	return &musterv1.ListUsersResponse{Users: p.resources, TotalResults: p.total, StartIndex: p.start, ItemsPerPage: p.length}, err
 }
 
 func (s *provisioning) ReplaceUser(ctx context.Context, req *musterv1.ReplaceUserRequest) (*musterv1.ReplaceUserResponse, error) {

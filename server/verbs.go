@@ -84,8 +84,8 @@ type listing interface {
 
 // page is an answer to it.
 type page[R scim.Resource] struct {
-	resources    []R
-	total, start int32
+	resources            []R
+	total, start, length int32
 }
 
 func list[R scim.Resource](ctx context.Context, rt *scim.ResourceType, req listing, counted bool) (out page[R], err error) {
@@ -107,7 +107,8 @@ func list[R scim.Resource](ctx context.Context, rt *scim.ResourceType, req listi
 	if err != nil {
 		return out, err
 	}
-	out.total = int32(found.Total) //nolint:gosec // two thousand million resources do not fit any database of ours
+	out.total = int32(found.Total)           //nolint:gosec // two thousand million resources do not fit any database of ours
+	out.length = int32(len(found.Resources)) //nolint:gosec // MaxResults at most
 	out.resources = make([]R, len(found.Resources))
 	for i, r := range found.Resources {
 		if out.resources[i], err = finish[R](p, r, nil); err != nil {

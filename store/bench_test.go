@@ -13,7 +13,7 @@ import (
 )
 
 // The benchmarks of the store alone; test/bench measures the whole program. Run
-// them as eight clients: go test ./store -run '^$' -bench . -cpu 8
+// them as eight clients, with -cpu 8.
 func benchBoth(b *testing.B, bench func(b *testing.B, t Tenant)) {
 	b.Helper()
 	b.Run("SQLite", func(b *testing.B) {

@@ -91,7 +91,7 @@ func (t Tenant) apply(ctx context.Context, tx tx, rt *scim.ResourceType, w *row,
 	if err := t.updateValues(ctx, tx, rt, w.id, was, l.emails); err != nil {
 		return nil, err
 	}
-	return r, t.record(ctx, tx, rt, w, updated, d.appendJSON(nil, nil))
+	return r, t.record(ctx, tx, rt, w, updated, d.json(nil))
 }
 
 // update writes the row of a resource; only its version if nothing but links
@@ -137,7 +137,7 @@ func (t Tenant) Delete(ctx context.Context, rt *scim.ResourceType, id string, ma
 			return err
 		}
 		w.version++
-		if err := t.record(ctx, tx, rt, &w, deleted, newDiff().appendJSON(nil, w.document)); err != nil {
+		if err := t.record(ctx, tx, rt, &w, deleted, newDiff().json(w.document)); err != nil {
 			return err
 		}
 		st := t.store.statement()
@@ -169,7 +169,7 @@ func (t Tenant) leaveGroups(ctx context.Context, tx tx, w *row) error {
 	d.remove(w.id)
 	st = t.store.statement()
 	st.add("INSERT INTO changes (tenant_id, resource_type, resource_id, operation, version, occurred_at, detail)"+
-		" SELECT g.tenant_id, g.type, g.id, ", arg{string(updated)}, ", g.version, ", arg{w.updated}, ", ", arg{string(d.appendJSON(nil, nil))},
+		" SELECT g.tenant_id, g.type, g.id, ", arg{string(updated)}, ", g.version, ", arg{w.updated}, ", ", arg{string(d.json(nil))},
 		" FROM memberships m JOIN resources g ON g.id = m.group_id WHERE m.member_id = ", arg{w.id})
 	return tx.write(ctx, st)
 }

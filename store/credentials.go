@@ -44,7 +44,7 @@ func (s *Store) Bootstrap(ctx context.Context, tenant, credential string, secret
 }
 
 func bootstrap(ctx context.Context, tx *ent.Tx, tenant, credential string, secretHash [32]byte) (bool, error) {
-	if any, err := tx.Tenant.Query().Exist(ctx); any || err != nil {
+	if found, err := tx.Tenant.Query().Exist(ctx); found || err != nil {
 		return false, err
 	}
 	t, err := tx.Tenant.Create().SetName(tenant).SetCreatedAt(now()).Save(ctx)

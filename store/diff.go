@@ -57,10 +57,10 @@ func mustDecode(rt *scim.ResourceType, document []byte) scim.Resource {
 	return r
 }
 
-// appendJSON appends the detail: the attributes and members that changed, and
-// the last document of a resource that was deleted. Where there is nothing to
-// say it appends nothing.
-func (d *diff) appendJSON(dst, last []byte) []byte {
+// json is the detail: the attributes and members that changed, and
+// the last document of a resource that was deleted. It is empty where there is
+// nothing to say.
+func (d *diff) json(last []byte) []byte {
 	detail := struct {
 		Attributes json.RawMessage     `json:"attributes,omitempty"`
 		Members    map[string][]string `json:"members,omitempty"`
@@ -77,11 +77,11 @@ func (d *diff) appendJSON(dst, last []byte) []byte {
 		detail.Members[word] = append(detail.Members[word], id)
 	}
 	if detail.Attributes == nil && detail.Members == nil && detail.Document == nil {
-		return dst
+		return nil
 	}
 	text, err := json.Marshal(detail)
 	if err != nil {
 		panic(err) // its parts are JSON already
 	}
-	return append(dst, text...)
+	return text
 }

@@ -36,6 +36,8 @@ func TestList_UsesIndex(t *testing.T) {
 		{scim.User, `emails.value eq "mail1234@example.com"`, byValue},
 		{scim.User, `emails.value sw "mail1234@"`, byValue},
 		{scim.User, `emails[type eq "work" and value eq "mail1234@example.com"]`, byValue},
+		{scim.User, `userName eq "user-1234" or externalId eq "x1234"`, byName},
+		{scim.User, `userName eq "user-1234" or emails.value eq "mail1234@example.com"`, byValue},
 		{scim.User, `userName co "4" and emails.value eq "mail1234@example.com"`, byValue},
 		{scim.Group, `displayName eq "Group 7"`, byDisplay},
 		{scim.Group, `members.value eq "user-1234"`, byMember},
@@ -69,6 +71,26 @@ func TestList_UsesIndex(t *testing.T) {
 					}
 				}
 			})
+		}
+	})
+}
+
+// A membership is found by its whole key: the other members are not read.
+func TestLinks_UseWholeKey(t *testing.T) {
+	onBoth(t, func(t *testing.T, s *Store) {
+		tenant := newTenant(t, s)
+		fillMany(t, tenant)
+		for _, ids := range [][]string{{"user-1"}, {"user-1", "user-2", "user-3"}} {
+			present, drop := s.statement(), s.statement()
+			addPresent(present, "group-7", ids)
+			addDrop(drop, "group-7", ids)
+			for _, st := range []*statement{present, drop} {
+				plan := explain(t, s, st)
+				whole := regexp.MustCompile(`\((group_id|member_id)=\? AND (group_id|member_id)=\?\)|\(group_id = \S+\) AND \(member_id = |\(member_id = \S+\) AND \(group_id = `)
+				if !whole.MatchString(plan) {
+					t.Errorf("%s\nreads more than it names:\n%s", &st.text, plan)
+				}
+			}
 		}
 	})
 }

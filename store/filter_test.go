@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"slices"
 	"strings"
 	"testing"
 
@@ -54,7 +55,7 @@ func TestList_Filter(t *testing.T) {
 		{`emails eq null`, "last\U0010FFFF! last\uD7FF! lasu"},
 		{`emails.display ne null`, "bob"},
 		{`x509Certificates.value eq "AAE="`, "lasu"},
-		{`x509Certificates.value eq "AAF="`, ""},
+		{`x509Certificates.value eq "AAI="`, ""},
 		{`meta.version eq "W/\"1\"" and meta.resourceType eq "User"`, "Ada bob last\U0010FFFF! last\uD7FF! lasu"},
 		{`meta.created gt "2999-12-31T23:59:59+01:00"`, ""},
 		{`meta.created lt "2999-12-31T23:59:59+01:00" and userName eq "bob"`, "bob"},
@@ -83,7 +84,7 @@ func TestList_FilterGroups(t *testing.T) {
 		{`groups.display sw "em"`, ""},
 		{`groups pr`, "direct both deep"},
 		{`groups eq null`, "none"},
-		{`groups.type eq "indirect"`, "direct both deep"},
+		{`groups.type eq "indirect"`, "direct deep"},
 		{`groups[value eq "$outer" and type eq "direct"]`, "direct both"},
 		{`groups[value eq "$outer" and type eq "indirect"]`, "deep"},
 		{`groups[value eq "$inner" and not (type eq "direct")]`, "direct"},
@@ -213,4 +214,30 @@ func TestAfterPrefix(t *testing.T) {
 			t.Errorf("%q: got %q, want %q", prefix, got, want)
 		}
 	}
+}
+
+// A patch chooses the members it removes by the same filters.
+func TestUpdate_RemoveFilteredMembers(t *testing.T) {
+	onBoth(t, func(t *testing.T, s *Store) {
+		tenant := newTenant(t, s)
+		ada := create(t, tenant, scim.User, `{"userName":"ada","displayName":"Countess"}`)
+		bob := create(t, tenant, scim.User, `{"userName":"bob"}`)
+		inner := create(t, tenant, scim.Group, `{"displayName":"inner"}`)
+		for filter, want := range map[string][]string{
+			`value eq \"` + ada + `\"`:                     {bob, inner},
+			`value ne \"` + ada + `\"`:                     {ada},
+			`display eq \"COUNTESS\"`:                      {bob, inner},
+			`display sw \"b\" or type eq \"Group\"`:        {ada},
+			`type eq \"group\"`:                            {ada, bob},
+			`not (type eq \"User\" and display ew \"SS\")`: {ada},
+			`display pr and not (value co \"no such id\")`: nil,
+		} {
+			group := create(t, tenant, scim.Group, `{"displayName":"outer"}`)
+			addMembers(t, tenant, group, ada, bob, inner)
+			mustPatch(t, tenant, scim.Group, group, `[{"op":"remove","path":"members[`+filter+`]"}]`)
+			if got := membersOf(t, tenant, group); !slices.Equal(got, want) {
+				t.Errorf("after the removal of %s: %q, want %q", filter, got, want)
+			}
+		}
+	})
 }

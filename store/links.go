@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"slices"
 
 	"golang.org/x/sync/semaphore"
 
@@ -19,7 +20,7 @@ func (t Tenant) changeLinks(ctx context.Context, tx tx, group string, changes []
 		c := changes[i]
 		for c.Filter == nil && c.Kind != scim.SetLinks && i+1 < len(changes) && changes[i+1].Kind == c.Kind {
 			i++ // neighbours of one kind are one change
-			c.Values = append(c.Values[:len(c.Values):len(c.Values)], changes[i].Values...)
+			c.Values = append(slices.Clip(c.Values), changes[i].Values...)
 		}
 		var err error
 		switch c.Kind {
@@ -138,8 +139,13 @@ func (t Tenant) dropLinks(ctx context.Context, tx tx, group string, ids []string
 		d.remove(id)
 	}
 	st := t.store.statement()
-	st.add("DELETE FROM memberships WHERE (group_id, member_id) IN (SELECT CAST(", arg{group}, " AS text), j.value FROM ", table(ids), ")")
+	addDrop(st, group, ids)
 	return tx.write(ctx, st)
+}
+
+// addDrop is the statement that removes members from a group.
+func addDrop(st *statement, group string, ids []string) {
+	st.add("DELETE FROM memberships WHERE (group_id, member_id) IN (SELECT CAST(", arg{group}, " AS text), j.value FROM ", table(ids), ")")
 }
 
 // setLinks makes the members the only ones.

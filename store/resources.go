@@ -141,7 +141,7 @@ func (t Tenant) Create(ctx context.Context, rt *scim.ResourceType, r scim.Resour
 		if err := t.addLinks(ctx, tx, w.id, members, d); err != nil {
 			return err
 		}
-		return t.record(ctx, tx, rt, &w, created, d.appendJSON(nil, nil))
+		return t.record(ctx, tx, rt, &w, created, d.json(nil))
 	})
 	if err != nil {
 		return nil, err
@@ -242,9 +242,31 @@ type Page struct {
 	Total int
 }
 
-// List reads a page of resources.
+// maxQuery is how long a page may take to find. Only filters that no index helps
+// with, over very many resources, come near.
+const maxQuery = 20 * time.Second
+
+// List reads a page of resources. It fails with Unavailable where finding them
+// takes longer than maxQuery.
 func (t Tenant) List(ctx context.Context, rt *scim.ResourceType, q Query) (Page, error) {
-	var page Page
+	page, err := t.list(ctx, rt, q)
+	if err != nil || !q.Links || len(page.Resources) == 0 {
+		return page, err
+	}
+	served, err := t.loadLinks(ctx, rt, page.Resources)
+	page.Resources = page.Resources[:served]
+	return page, err
+}
+
+// list is List without links.
+func (t Tenant) list(whole context.Context, rt *scim.ResourceType, q Query) (page Page, err error) {
+	ctx, cancel := context.WithTimeout(whole, maxQuery)
+	defer cancel()
+	defer func() {
+		if err != nil && ctx.Err() != nil && whole.Err() == nil {
+			err = scim.Errorf(scim.Unavailable, "the filter takes too long; add a condition on an attribute such as userName")
+		}
+	}()
 	if q.Count > 0 {
 		st := t.store.statement()
 		t.addList(st, rt, q)
@@ -264,18 +286,9 @@ func (t Tenant) List(ctx context.Context, rt *scim.ResourceType, q Query) (Page,
 	n := len(page.Resources)
 	page.Total = q.Offset + n
 	if n == q.Count || n == 0 && q.Offset > 0 { // there may be more, or fewer
-		if err := t.count(ctx, rt, q.Filter, &page.Total); err != nil {
-			return Page{}, err
-		}
+		err = t.count(ctx, rt, q.Filter, &page.Total)
 	}
-	if q.Links && n > 0 {
-		served, err := t.loadLinks(ctx, rt, page.Resources)
-		if err != nil {
-			return Page{}, err
-		}
-		page.Resources = page.Resources[:served]
-	}
-	return page, nil
+	return page, err
 }
 
 // addList is the query of a page.

@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"database/sql"
+	"errors"
 	"fmt"
 	"net/url"
 	"os"
@@ -25,7 +26,7 @@ const sqliteReaders = 4
 // it, so neither a crash nor a power loss takes back what was acknowledged.
 func openSQLite(ctx context.Context, path string) (*Store, error) {
 	if path == "" {
-		return nil, fmt.Errorf("sqlite:// needs a path, such as sqlite://muster.db")
+		return nil, errors.New("sqlite:// needs a path, such as sqlite://muster.db")
 	}
 	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
 		return nil, fmt.Errorf("the folder of the database: %w", err)
@@ -60,13 +61,13 @@ func openSQLite(ctx context.Context, path string) (*Store, error) {
 		db:       db,
 		readers:  prepared{on: db},
 		writerDB: writerDB,
-		writer:   newSQLiteWriter(conn),
+		writer:   newSQLiteWriter(conn), //nolint:contextcheck // each job brings its own
 	}, nil
 }
 
 // touch makes the file readable for nobody else before SQLite would make it.
 func touch(path string) error {
-	f, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o600)
+	f, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o600) //nolint:gosec // the operator names it
 	if err != nil {
 		return err
 	}

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"net/url"
@@ -102,7 +103,7 @@ func (c *config) check() error {
 		return fmt.Errorf("database is %q; give postgres://USER:PASSWORD@HOST/NAME or sqlite://PATH", redact(c.Database))
 	}
 	if c.Database == "" && c.Data == "" {
-		return fmt.Errorf("give a folder with --data or a database with --database")
+		return errors.New("give a folder with --data or a database with --database")
 	}
 	if c.BaseURL != "" {
 		u, err := url.Parse(c.BaseURL)

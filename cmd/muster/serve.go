@@ -44,7 +44,7 @@ It serves plain text. Listen on loopback behind a proxy that speaks TLS, and
 tell it the public address with --base-url.`
 
 func serveCommand() *cobra.Command {
-	cmd := &cobra.Command{
+	cmd := &cobra.Command{ //nolint:gosec // the password is called PASSWORD
 		Use:   "serve",
 		Short: "Run the server",
 		Long:  serveHelp,
@@ -106,7 +106,7 @@ func openProgram(ctx context.Context, c config, log *slog.Logger, out io.Writer)
 		return nil, err
 	}
 	p.core = server.New(p.store, server.Options{Log: log})
-	handler, err := gateway.New(p.core.Conn(), gateway.Options{BaseURL: c.BaseURL, Log: log})
+	handler, err := gateway.New(p.core.Conn(), gateway.Options{BaseURL: c.BaseURL, Log: log}) //nolint:contextcheck // it outlives the start
 	if err != nil {
 		return nil, err
 	}

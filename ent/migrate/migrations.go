@@ -1,3 +1,4 @@
+// Package migrate holds what ent knows of the tables, and the migrations.
 package migrate
 
 import "embed"

@@ -20,7 +20,7 @@ import (
 
 const (
 	program = "bin/muster"
-	token   = "acceptance-token-for-a-server-on-loopback" //nolint:gosec // of a server that lives for seconds
+	token   = "acceptance-token-for-a-server-on-loopback"
 )
 
 func main() {

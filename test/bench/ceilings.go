@@ -90,7 +90,7 @@ func measureHTTPCeiling(ctx context.Context, p plan) (c ceilings, err error) {
 	if c.page, err = get(url + "/Users?count=100"); err != nil {
 		return c, err
 	}
-	say("net/http, no work\n  POST of a user         %8.0f/s\n  GET of a user          %8.0f/s\n  GET of 100 users       %8.0f/s\n", post, c.get, c.page)
+	sayf("net/http, no work\n  POST of a user         %8.0f/s\n  GET of a user          %8.0f/s\n  GET of 100 users       %8.0f/s\n", post, c.get, c.page)
 	return c, nil
 }
 

@@ -49,7 +49,7 @@ func sqliteDatabase(dir string) database {
 		if _, err := db.ExecContext(ctx, fmt.Sprintf(createTable, "text")); err != nil {
 			return 0, err
 		}
-		insert, err := db.PrepareContext(ctx, insertRow)
+		insert, err := db.PrepareContext(ctx, insertRow) //nolint:sqlclosecheck // it closes with the database
 		if err != nil {
 			return 0, err
 		}
@@ -90,7 +90,7 @@ func insertAll(ctx context.Context, db *sql.DB, insert *sql.Stmt, batch []*waiti
 	if err != nil {
 		return err
 	}
-	stmt := tx.StmtContext(ctx, insert)
+	stmt := tx.StmtContext(ctx, insert) //nolint:sqlclosecheck // it closes with the transaction
 	for _, row := range batch {
 		if _, err := stmt.ExecContext(ctx, row.values...); err != nil {
 			_ = tx.Rollback()
@@ -106,7 +106,7 @@ func postgresDatabase(url string) database {
 		if err != nil {
 			return 0, err
 		}
-		config.MaxConns = int32(p.connections) //nolint:gosec // a small number
+		config.MaxConns = int32(p.connections)
 		pool, err := pgxpool.NewWithConfig(ctx, config)
 		if err != nil {
 			return 0, err

@@ -60,7 +60,7 @@ func run(ctx context.Context, p plan) error {
 		return err
 	}
 	defer os.RemoveAll(dir)
-	say("%d connections, users of %d bytes; best of %d rounds of %s\n", p.connections, len(userBody(0)), p.rounds, p.round)
+	sayf("%d connections, users of %d bytes; best of %d rounds of %s\n", p.connections, len(userBody(0)), p.rounds, p.round)
 	http, err := measureHTTPCeiling(ctx, p)
 	if err != nil {
 		return err
@@ -70,7 +70,7 @@ func run(ctx context.Context, p plan) error {
 	}
 	url, stop, err := postgres.Start(ctx, dir)
 	if err != nil {
-		say("\nPostgreSQL is not measured: %v\n", err)
+		sayf("\nPostgreSQL is not measured: %v\n", err)
 		return nil
 	}
 	defer stop()
@@ -79,7 +79,7 @@ func run(ctx context.Context, p plan) error {
 
 // measureDatabase prints the table of one database.
 func measureDatabase(ctx context.Context, p plan, http ceilings, name string, db database) error {
-	say("\n%s\n", name)
+	sayf("\n%s\n", name)
 	insert, err := db.measureInsert(ctx, p)
 	if err != nil {
 		return fmt.Errorf("bare INSERT: %w", err)
@@ -94,7 +94,7 @@ func measureDatabase(ctx context.Context, p plan, http ceilings, name string, db
 	if err != nil {
 		return err
 	}
-	say("  bare INSERT, no HTTP   %8.0f/s\n", insert)
+	sayf("  bare INSERT, no HTTP   %8.0f/s\n", insert)
 	row("create", create, "bare INSERT", insert)
 	if err := b.reads(ctx, http); err != nil {
 		return err
@@ -112,9 +112,9 @@ func measureDatabase(ctx context.Context, p plan, http ceilings, name string, db
 	return m.reportMemory()
 }
 
-func say(format string, args ...any) { fmt.Fprintf(os.Stdout, format, args...) }
+func sayf(format string, args ...any) { fmt.Fprintf(os.Stdout, format, args...) }
 
 // row prints one measurement and its part of a ceiling.
 func row(what string, rate float64, ceiling string, of float64) {
-	say("  %-22s %8.0f/s   %3.0f %% of %s\n", what, rate, 100*rate/of, ceiling)
+	sayf("  %-22s %8.0f/s   %3.0f %% of %s\n", what, rate, 100*rate/of, ceiling)
 }

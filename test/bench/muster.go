@@ -19,7 +19,7 @@ import (
 	"time"
 )
 
-const token = "bench-token-for-a-server-on-loopback" //nolint:gosec // of a server that lives for minutes
+const token = "bench-token-for-a-server-on-loopback"
 
 // muster is the program under measurement, in a process of its own.
 type muster struct {
@@ -59,7 +59,7 @@ func (m *muster) stop() {
 func (m *muster) reportMemory() error {
 	data, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", m.cmd.Process.Pid))
 	if err != nil {
-		say("  resident memory is not known here\n")
+		sayf("  resident memory: %v\n", err)
 		return nil
 	}
 	lines := bufio.NewScanner(bytes.NewReader(data))
@@ -68,9 +68,9 @@ func (m *muster) reportMemory() error {
 		kb, _ := strconv.Atoi(strings.TrimSuffix(strings.TrimSpace(value), " kB"))
 		switch name {
 		case "VmHWM":
-			say("  resident, at most      %8d MB\n", kb>>10)
+			sayf("  resident, at most      %8d MB\n", kb>>10)
 		case "VmRSS":
-			say("  resident, now          %8d MB\n", kb>>10)
+			sayf("  resident, now          %8d MB\n", kb>>10)
 		}
 	}
 	return lines.Err()
@@ -79,6 +79,7 @@ func (m *muster) reportMemory() error {
 // bench is a filled server and the client that measures it.
 type bench struct {
 	plan
+
 	muster *muster
 	client *http.Client
 	users  int64
@@ -119,7 +120,7 @@ func (b *bench) reads(ctx context.Context, c ceilings) error {
 			return err
 		})
 	}
-	say("  with %d users:\n", b.users)
+	sayf("  with %d users:\n", b.users)
 	rate, err := get(func() string { return "/Users/" + b.ids[rand.IntN(len(b.ids))] })
 	if err != nil {
 		return err
@@ -150,12 +151,12 @@ func (b *bench) members(ctx context.Context) error {
 		if rates[i], err = b.patchMembers(ctx, group, b.ids[size:]); err != nil {
 			return err
 		}
-		say("  patch-member           %8.0f/s   one member more in a group of %d\n", rates[i], size)
+		sayf("  patch-member           %8.0f/s   one member more in a group of %d\n", rates[i], size)
 		if err := b.readGroup(ctx, group); err != nil {
 			return err
 		}
 	}
-	say("  in the large group it costs %.2f times as much as in the small one\n", rates[0]/rates[1])
+	sayf("  in the large group it costs %.2f times as much as in the small one\n", rates[0]/rates[1])
 	return nil
 }
 
@@ -165,7 +166,9 @@ func (b *bench) makeGroup(ctx context.Context, size int) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	var group struct{ ID string }
+	var group struct {
+		ID string `json:"id"`
+	}
 	if err := json.Unmarshal(data, &group); err != nil {
 		return "", err
 	}
@@ -210,7 +213,7 @@ func (b *bench) readGroup(ctx context.Context, group string) error {
 		if err != nil {
 			return err
 		}
-		say("    read it %-27s %10s   %d KB\n", query, time.Since(start).Round(10*time.Microsecond), len(data)>>10)
+		sayf("    read it %-27s %10s   %d KB\n", query, time.Since(start).Round(10*time.Microsecond), len(data)>>10)
 	}
 	return nil
 }

@@ -22,6 +22,14 @@ import (
 // ErrNotFound says that this machine has no PostgreSQL server programs.
 var ErrNotFound = errors.New("no PostgreSQL server programs found (initdb, postgres): install PostgreSQL, or name a server in MUSTER_TEST_POSTGRES")
 
+// script runs a server and removes its files, the folder $0, when it ends or is
+// told to: also where nobody is left to do that. SIGINT is PostgreSQL's fast
+// shutdown.
+const script = `"$@" & server=$!
+trap 'kill -INT $server' INT TERM
+wait $server; wait $server
+rm -rf "$0"`
+
 // Start starts a server whose files are in a new folder below dir, and returns
 // the URL of an empty database. stop ends the server. The server also ends when
 // this process does, however that happens.
@@ -42,20 +50,18 @@ func Start(ctx context.Context, dir string) (url string, stop func(), err error)
 	if err != nil {
 		return "", nil, err
 	}
-	initdb := command(ctx, owner, filepath.Join(bin, "initdb"), "--pgdata", data, "--username", "muster", "--auth", "trust",
-		"--encoding", "UTF8", "--locale", "C", "--no-sync", "--no-instructions")
-	if out, err := initdb.CombinedOutput(); err != nil {
-		return "", nil, fmt.Errorf("initdb: %w: %s", err, out)
+	if err := initialize(ctx, owner, bin, data); err != nil {
+		return "", nil, err
 	}
 	var log bytes.Buffer
-	server := command(context.WithoutCancel(ctx), owner, filepath.Join(bin, "postgres"), "-D", data, "-h", "127.0.0.1", "-p", strconv.Itoa(port), "-k", data,
-		"-c", "shared_buffers=128MB", "-c", "max_connections=200", "-c", "max_wal_size=2GB")
+	server := command(context.WithoutCancel(ctx), owner, "/bin/sh", "-c", script, data, filepath.Join(bin, "postgres"), "-D", data,
+		"-h", "127.0.0.1", "-p", strconv.Itoa(port), "-k", data, "-c", "shared_buffers=128MB", "-c", "max_connections=200", "-c", "max_wal_size=2GB")
 	server.Stdout, server.Stderr = &log, &log
 	if err := server.Start(); err != nil {
 		return "", nil, err
 	}
 	stop = func() {
-		_ = server.Process.Signal(syscall.SIGINT) // PostgreSQL's fast shutdown
+		_ = server.Process.Signal(syscall.SIGTERM)
 		_ = server.Wait()
 		_ = os.RemoveAll(data)
 	}
@@ -65,6 +71,23 @@ func Start(ctx context.Context, dir string) (url string, stop func(), err error)
 		return "", nil, fmt.Errorf("PostgreSQL does not start: %w: %s", err, log.String())
 	}
 	return url, stop, nil
+}
+
+// initialize makes the files of a server. Its locale sorts as people do, where
+// that can be had: so a test finds SQL that relies on the order of bytes without
+// saying so.
+func initialize(ctx context.Context, owner *syscall.Credential, bin, data string) error {
+	initdb := func(locale ...string) ([]byte, error) {
+		return command(ctx, owner, filepath.Join(bin, "initdb"), append([]string{"--pgdata", data, "--username", "muster", "--auth", "trust",
+			"--encoding", "UTF8", "--no-sync", "--no-instructions"}, locale...)...).CombinedOutput()
+	}
+	if _, err := initdb("--locale-provider", "icu", "--icu-locale", "en-US", "--locale", "C.UTF-8"); err == nil {
+		return nil
+	}
+	if out, err := initdb("--locale", "C"); err != nil { // before version 15, or without ICU
+		return fmt.Errorf("initdb: %w: %s", err, out)
+	}
+	return nil
 }
 
 // programs finds the folder of initdb and postgres: in the path, or where Debian
@@ -114,7 +137,7 @@ func makeDataDir(dir string, owner *syscall.Credential) (string, error) {
 		return data, err
 	}
 	for at := filepath.Dir(data); at != os.TempDir() && at != "/"; at = filepath.Dir(at) {
-		if err := os.Chmod(at, 0o711); err != nil { //nolint:gosec // to be walked through, not read
+		if err := os.Chmod(at, 0o711); err != nil { // to be walked through, not read
 			return "", err
 		}
 	}
@@ -126,7 +149,7 @@ func command(ctx context.Context, owner *syscall.Credential, name string, args .
 	cmd := exec.CommandContext(ctx, name, args...)
 	cmd.Dir = "/"
 	cmd.Env = []string{"PATH=" + os.Getenv("PATH"), "LANG=C.UTF-8"}
-	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: owner, Pdeathsig: syscall.SIGINT}
+	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: owner, Pdeathsig: syscall.SIGTERM}
 	return cmd
 }
 
@@ -137,7 +160,7 @@ func freePort(ctx context.Context) (int, error) {
 		return 0, err
 	}
 	defer l.Close()
-	return l.Addr().(*net.TCPAddr).Port, nil //nolint:forcetypeassert // a TCP listener has one
+	return l.Addr().(*net.TCPAddr).Port, nil
 }
 
 func await(ctx context.Context, url string) error {
