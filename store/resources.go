@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"slices"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -33,13 +34,14 @@ type row struct {
 	version          int64
 	created, updated int64 // Unix time in milliseconds
 	document         []byte
+	linked           bool // see askLinked
 }
 
 // rowColumns are the columns of r that make a row.
 const rowColumns = "r.id, r.version, r.created_at, r.updated_at, r.document"
 
-func (w *row) scan(scan scan) error {
-	return scan(&w.id, &w.version, &w.created, &w.updated, &w.document)
+func (w *row) scan(scan scan, more ...any) error {
+	return scan(append([]any{&w.id, &w.version, &w.created, &w.updated, &w.document}, more...)...)
 }
 
 // meta is what the row says of the resource.
@@ -169,10 +171,15 @@ func (t Tenant) insert(ctx context.Context, tx tx, rt *scim.ResourceType, w *row
 
 // insertValues writes the rows by which a filter finds e-mail addresses.
 func (t Tenant) insertValues(ctx context.Context, tx tx, rt *scim.ResourceType, id string, emails []string) error {
-	for _, email := range emails {
+	for few := range slices.Chunk(emails, 4) { // few texts to prepare
 		st := t.store.statement()
-		st.add("INSERT INTO attribute_values (tenant_id, type, attr, value, resource_id) VALUES (",
-			arg{t.id}, ", ", arg{rt.Name}, ", ", arg{emailsValue}, ", ", arg{email}, ", ", arg{id}, ")")
+		st.add("INSERT INTO attribute_values (tenant_id, type, attr, value, resource_id) VALUES ")
+		for i, email := range few {
+			if i > 0 {
+				st.add(", ")
+			}
+			st.add("(", arg{t.id}, ", ", arg{rt.Name}, ", ", arg{emailsValue}, ", ", arg{email}, ", ", arg{id}, ")")
+		}
 		if err := tx.write(ctx, st); err != nil {
 			return err
 		}
@@ -183,30 +190,45 @@ func (t Tenant) insertValues(ctx context.Context, tx tx, rt *scim.ResourceType, 
 // Get reads one resource. links tells whether to read its links too: the members
 // of a group, or the groups of a user. It fails with NotFound.
 func (t Tenant) Get(ctx context.Context, rt *scim.ResourceType, id string, links bool) (scim.Resource, error) {
-	w, err := t.find(ctx, t.store, rt, id, "")
+	ask := ""
+	if links {
+		ask = askLinked[rt]
+	}
+	w, err := t.find(ctx, t.store, rt, id, ask, "")
 	if err != nil {
 		return nil, err
 	}
 	r, err := w.resource(rt)
-	if err != nil || !links {
+	if err != nil || !w.linked {
 		return r, err
 	}
 	_, err = t.loadLinks(ctx, rt, []scim.Resource{r})
 	return r, err
 }
 
-// find reads the row of one resource.
-func (t Tenant) find(ctx context.Context, from reader, rt *scim.ResourceType, id, lock string) (row, error) {
+// askLinked is one more column of a row: whether the resource has any links. Most
+// have none to read, and this costs less than looking for them.
+var askLinked = map[*scim.ResourceType]string{
+	scim.User:  ", EXISTS (SELECT 1 FROM memberships m WHERE m.member_id = r.id)",
+	scim.Group: ", EXISTS (SELECT 1 FROM memberships m WHERE m.group_id = r.id)",
+}
+
+// find reads the row of one resource; ask is "" or askLinked, and lock is "" or
+// the clause that locks the row.
+func (t Tenant) find(ctx context.Context, from reader, rt *scim.ResourceType, id, ask, lock string) (row, error) {
 	if len(id) > maxID || strings.IndexByte(id, 0) >= 0 || !utf8.ValidString(id) {
 		return row{}, notFound(rt, id) // nothing that a database needs to see
 	}
 	st := t.store.statement()
-	st.add("SELECT "+rowColumns+" FROM resources r WHERE r.id = ", arg{id},
+	st.add("SELECT "+rowColumns, ask, " FROM resources r WHERE r.id = ", arg{id},
 		" AND r.tenant_id = ", arg{t.id}, " AND r.type = ", arg{rt.Name}, lock)
 	var w row
 	found := false
 	err := from.read(context.WithoutCancel(ctx), st, func(scan scan) error {
 		found = true
+		if ask != "" {
+			return w.scan(scan, &w.linked)
+		}
 		return w.scan(scan)
 	})
 	if err == nil && !found {

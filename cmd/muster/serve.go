@@ -24,10 +24,14 @@ import (
 // How long serve waits for requests under way when it is told to stop.
 const drainTime = 20 * time.Second
 
-// softMemoryLimit is the size from which the collector works harder (see
-// GOMEMLIMIT). It keeps the server small under bursts of large answers; memory
-// is not what makes Muster fast, the database's own cache is.
-const softMemoryLimit = 100 << 20
+// How much memory Go may use before its collector works harder (GOMEMLIMIT), and
+// how seldom it collects below that (GOGC). What lives from one request to the
+// next is small, so collecting seldom costs little memory and saves a tenth of
+// the work; the limit keeps the server small under bursts of large answers.
+const (
+	softMemoryLimit = 80 << 20
+	collectPercent  = 400
+)
 
 const serveHelp = `Serve SCIM over REST and gRPC until told to stop by SIGTERM or Ctrl-C; requests
 under way are finished first.
@@ -114,10 +118,13 @@ func openProgram(ctx context.Context, c config, log *slog.Logger, out io.Writer)
 	return p, p.announce(c, token, out)
 }
 
-// limitMemory sets softMemoryLimit, unless the operator sets GOMEMLIMIT.
+// limitMemory sets these, unless the operator does.
 func limitMemory() {
 	if os.Getenv("GOMEMLIMIT") == "" {
 		debug.SetMemoryLimit(softMemoryLimit)
+	}
+	if os.Getenv("GOGC") == "" {
+		debug.SetGCPercent(collectPercent)
 	}
 }
 
