@@ -53,7 +53,7 @@ func (t Tenant) lock(ctx context.Context, tx tx, rt *scim.ResourceType, id strin
 	if t.store.dialect == postgres {
 		lock = " FOR NO KEY UPDATE"
 	}
-	w, err := t.find(ctx, tx, rt, id, "", lock)
+	w, err := t.find(ctx, tx, rt, id, false, lock)
 	if err == nil && !match.Allows(w.version) {
 		err = scim.Errorf(scim.VersionMismatch, "the version is %s now", scim.FormatVersion(w.version))
 	}

@@ -7,11 +7,19 @@ import (
 
 	entdialect "entgo.io/ent/dialect"
 	entsql "entgo.io/ent/dialect/sql"
+	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/jackc/pgx/v5/stdlib"
 
 	"github.com/muster-scim/muster/ent"
 )
+
+// settings are those of every connection. A statement is planned once and its
+// plan kept: made while a table is new and small, it would read the whole table
+// for ever, or until statistics are gathered. Every table has an index that fits,
+// so reading all of one is never the plan that we mean. Compiling queries to
+// machine code takes longer than ours run.
+const settings = "SET enable_seqscan = off; SET jit = off"
 
 // openPostgres opens a pool of connections. The parameters of pgxpool, such as
 // pool_max_conns, may stand in the URL.
@@ -21,6 +29,10 @@ func openPostgres(ctx context.Context, url string) (*Store, error) {
 		return nil, errors.New("the URL of the database cannot be read; it looks like postgres://USER:PASSWORD@HOST:5432/NAME, with special characters percent-encoded")
 	}
 	config.MaxConns = max(config.MaxConns, 16)
+	config.AfterConnect = func(ctx context.Context, conn *pgx.Conn) error {
+		_, err := conn.Exec(ctx, settings)
+		return err
+	}
 	pool, err := pgxpool.NewWithConfig(ctx, config)
 	if err != nil {
 		return nil, err

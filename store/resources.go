@@ -34,14 +34,14 @@ type row struct {
 	version          int64
 	created, updated int64 // Unix time in milliseconds
 	document         []byte
-	linked           bool // see askLinked
+	linked           bool // whether it has links, if that was asked
 }
 
-// rowColumns are the columns of r that make a row.
+// rowColumns, and askLinked after them, are the columns of r that make a row.
 const rowColumns = "r.id, r.version, r.created_at, r.updated_at, r.document"
 
-func (w *row) scan(scan scan, more ...any) error {
-	return scan(append([]any{&w.id, &w.version, &w.created, &w.updated, &w.document}, more...)...)
+func (w *row) scan(scan scan) error {
+	return scan(&w.id, &w.version, &w.created, &w.updated, &w.document, &w.linked)
 }
 
 // meta is what the row says of the resource.
@@ -190,11 +190,7 @@ func (t Tenant) insertValues(ctx context.Context, tx tx, rt *scim.ResourceType, 
 // Get reads one resource. links tells whether to read its links too: the members
 // of a group, or the groups of a user. It fails with NotFound.
 func (t Tenant) Get(ctx context.Context, rt *scim.ResourceType, id string, links bool) (scim.Resource, error) {
-	ask := ""
-	if links {
-		ask = askLinked[rt]
-	}
-	w, err := t.find(ctx, t.store, rt, id, ask, "")
+	w, err := t.find(ctx, t.store, rt, id, links, "")
 	if err != nil {
 		return nil, err
 	}
@@ -206,29 +202,31 @@ func (t Tenant) Get(ctx context.Context, rt *scim.ResourceType, id string, links
 	return r, err
 }
 
-// askLinked is one more column of a row: whether the resource has any links. Most
-// have none to read, and this costs less than looking for them.
-var askLinked = map[*scim.ResourceType]string{
-	scim.User:  ", EXISTS (SELECT 1 FROM memberships m WHERE m.member_id = r.id)",
-	scim.Group: ", EXISTS (SELECT 1 FROM memberships m WHERE m.group_id = r.id)",
+// askLinked is the last column of a row: whether the resource has any links, if
+// they are wanted. To know that there are none is cheaper than to look for them.
+func askLinked(rt *scim.ResourceType, wanted bool) string {
+	switch {
+	case !wanted:
+		return "FALSE"
+	case rt == scim.Group:
+		return "EXISTS (SELECT 1 FROM memberships m WHERE m.group_id = r.id)"
+	default:
+		return "EXISTS (SELECT 1 FROM memberships m WHERE m.member_id = r.id)"
+	}
 }
 
-// find reads the row of one resource; ask is "" or askLinked, and lock is "" or
-// the clause that locks the row.
-func (t Tenant) find(ctx context.Context, from reader, rt *scim.ResourceType, id, ask, lock string) (row, error) {
+// find reads the row of one resource; lock is "" or the clause that locks it.
+func (t Tenant) find(ctx context.Context, from reader, rt *scim.ResourceType, id string, links bool, lock string) (row, error) {
 	if len(id) > maxID || strings.IndexByte(id, 0) >= 0 || !utf8.ValidString(id) {
 		return row{}, notFound(rt, id) // nothing that a database needs to see
 	}
 	st := t.store.statement()
-	st.add("SELECT "+rowColumns, ask, " FROM resources r WHERE r.id = ", arg{id},
+	st.add("SELECT "+rowColumns+", "+askLinked(rt, links)+" FROM resources r WHERE r.id = ", arg{id},
 		" AND r.tenant_id = ", arg{t.id}, " AND r.type = ", arg{rt.Name}, lock)
 	var w row
 	found := false
 	err := from.read(context.WithoutCancel(ctx), st, func(scan scan) error {
 		found = true
-		if ask != "" {
-			return w.scan(scan, &w.linked)
-		}
 		return w.scan(scan)
 	})
 	if err == nil && !found {
@@ -271,8 +269,8 @@ const maxQuery = 20 * time.Second
 // List reads a page of resources. It fails with Unavailable where finding them
 // takes longer than maxQuery.
 func (t Tenant) List(ctx context.Context, rt *scim.ResourceType, q Query) (Page, error) {
-	page, err := t.list(ctx, rt, q)
-	if err != nil || !q.Links || len(page.Resources) == 0 {
+	page, linked, err := t.list(ctx, rt, q)
+	if err != nil || !linked {
 		return page, err
 	}
 	served, err := t.loadLinks(ctx, rt, page.Resources)
@@ -280,8 +278,8 @@ func (t Tenant) List(ctx context.Context, rt *scim.ResourceType, q Query) (Page,
 	return page, err
 }
 
-// list is List without links.
-func (t Tenant) list(whole context.Context, rt *scim.ResourceType, q Query) (page Page, err error) {
+// list is List without links, and tells whether any of the resources has some.
+func (t Tenant) list(whole context.Context, rt *scim.ResourceType, q Query) (page Page, linked bool, err error) {
 	ctx, cancel := context.WithTimeout(whole, maxQuery)
 	defer cancel()
 	defer func() {
@@ -297,12 +295,13 @@ func (t Tenant) list(whole context.Context, rt *scim.ResourceType, q Query) (pag
 			if err := w.scan(scan); err != nil {
 				return err
 			}
+			linked = linked || w.linked
 			r, err := w.resource(rt)
 			page.Resources = append(page.Resources, r)
 			return err
 		})
 		if err != nil {
-			return Page{}, err
+			return Page{}, false, err
 		}
 	}
 	n := len(page.Resources)
@@ -310,12 +309,12 @@ func (t Tenant) list(whole context.Context, rt *scim.ResourceType, q Query) (pag
 	if n == q.Count || n == 0 && q.Offset > 0 { // there may be more, or fewer
 		err = t.count(ctx, rt, q.Filter, &page.Total)
 	}
-	return page, err
+	return page, linked, err
 }
 
 // addList is the query of a page.
 func (t Tenant) addList(st *statement, rt *scim.ResourceType, q Query) {
-	st.add("SELECT " + rowColumns)
+	st.add("SELECT " + rowColumns + ", " + askLinked(rt, q.Links))
 	t.addFrom(st, rt, q.Filter)
 	st.add(" ORDER BY r.id LIMIT ", arg{q.Count}, " OFFSET ", arg{q.Offset})
 }

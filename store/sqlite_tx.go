@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"runtime/debug"
 	"sync"
+	"time"
 
 	modernc "modernc.org/sqlite"
 	sqlite3 "modernc.org/sqlite/lib"
@@ -111,6 +112,8 @@ type sqliteWriter struct {
 	conn prepared
 	jobs chan *waiting
 	done chan struct{}
+	// expected is how many jobs the last batch had.
+	expected int
 
 	mu     sync.RWMutex
 	closed bool
@@ -142,6 +145,10 @@ func (p *panicked) Error() string { return p.text }
 // maxBatch is the most jobs of one commit: it bounds how long the first waits
 // for the last.
 const maxBatch = 128
+
+// linger is how long a batch waits for as many jobs as the last one had. It is
+// a part of what a commit takes.
+const linger = 300 * time.Microsecond
 
 func newSQLiteWriter(conn *sql.Conn) *sqliteWriter {
 	w := &sqliteWriter{conn: prepared{on: conn}, jobs: make(chan *waiting, maxBatch), done: make(chan struct{})}
@@ -184,9 +191,12 @@ func (w *sqliteWriter) run() {
 	}
 }
 
-// collect adds the jobs that wait already to the first.
+// collect adds to the first job those that wait already, and those that come
+// within linger if the batch before was larger: its clients are about to write
+// again, and one commit for all is over sooner than two.
 func (w *sqliteWriter) collect(first *waiting) []*waiting {
 	batch := []*waiting{first}
+	var late <-chan time.Time // made when it is needed
 	for len(batch) < maxBatch {
 		select {
 		case next, ok := <-w.jobs:
@@ -194,10 +204,26 @@ func (w *sqliteWriter) collect(first *waiting) []*waiting {
 				return batch
 			}
 			batch = append(batch, next)
+			continue
 		default:
-			return batch
+		}
+		if len(batch) >= w.expected {
+			break
+		}
+		if late == nil {
+			late = time.After(linger)
+		}
+		select {
+		case next, ok := <-w.jobs:
+			if !ok {
+				return batch
+			}
+			batch = append(batch, next)
+		case <-late:
+			w.expected = len(batch)
 		}
 	}
+	w.expected = len(batch)
 	return batch
 }
 
