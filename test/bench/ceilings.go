@@ -18,8 +18,15 @@ type ceilings struct {
 }
 
 // serveCeiling answers GET with a user of the same size (or a page of n of
-// them), and POST with the body it got.
-func serveCeiling(addr string) error {
+// them), and POST with the body it got, after an INSERT if it has a database.
+func serveCeiling(ctx context.Context, addr, database string) error {
+	insert := func(context.Context) error { return nil }
+	if database != "" {
+		var err error
+		if insert, err = openInsert(ctx, database); err != nil {
+			return err
+		}
+	}
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /", func(w http.ResponseWriter, r *http.Request) {
 		n, err := strconv.Atoi(r.URL.Query().Get("count"))
@@ -36,7 +43,11 @@ func serveCeiling(addr string) error {
 	})
 	mux.HandleFunc("POST /", func(w http.ResponseWriter, r *http.Request) {
 		body, err := io.ReadAll(r.Body)
+		if err == nil {
+			err = insert(r.Context())
+		}
 		if err != nil {
+			http.Error(w, err.Error(), http.StatusInternalServerError)
 			return
 		}
 		w.Header().Set("Content-Type", "application/scim+json")
@@ -47,37 +58,59 @@ func serveCeiling(addr string) error {
 	return server.ListenAndServe()
 }
 
-// measureHTTPCeiling runs serveCeiling in a process of its own, as Muster will
-// run, and measures it with the same client.
-func measureHTTPCeiling(ctx context.Context, p plan) (c ceilings, err error) {
+// startCeiling runs serveCeiling in a process of its own, as Muster will run.
+func startCeiling(ctx context.Context, database string) (url string, stop func(), err error) {
 	addr, err := freeAddress(ctx)
 	if err != nil {
-		return c, err
+		return "", nil, err
 	}
 	self, err := os.Executable()
 	if err != nil {
-		return c, err
+		return "", nil, err
 	}
-	cmd := exec.CommandContext(ctx, self, "-serve-ceiling", addr)
+	cmd := exec.CommandContext(ctx, self, "-serve-ceiling", addr, "-ceiling-database", database)
 	cmd.Stderr = os.Stderr
 	if err := cmd.Start(); err != nil {
-		return c, err
+		return "", nil, err
 	}
-	defer func() {
+	stop = func() {
 		_ = cmd.Process.Kill()
 		_ = cmd.Wait()
-	}()
-	client, url := newClient(p.connections), "http://"+addr
-	if err := await(ctx, client, url+"/"); err != nil {
-		return c, err
 	}
-	post, err := p.best(ctx, func(ctx context.Context) error {
+	if err := await(ctx, http.DefaultClient, "http://"+addr+"/"); err != nil {
+		stop()
+		return "", nil, err
+	}
+	return "http://" + addr, stop, nil
+}
+
+// measurePost measures POST of users at the ceiling.
+func measurePost(ctx context.Context, p plan, database string) (float64, error) {
+	url, stop, err := startCeiling(ctx, database)
+	if err != nil {
+		return 0, err
+	}
+	defer stop()
+	client := newClient(p.connections)
+	return p.best(ctx, func(ctx context.Context) error {
 		_, err := send(ctx, client, http.MethodPost, url+"/Users", "token", bytes.NewReader(userBody(0)), http.StatusCreated)
 		return err
 	})
+}
+
+// measureHTTPCeiling measures net/http alone, with the client that Muster will be
+// measured with.
+func measureHTTPCeiling(ctx context.Context, p plan) (c ceilings, err error) {
+	post, err := measurePost(ctx, p, "")
 	if err != nil {
 		return c, err
 	}
+	url, stop, err := startCeiling(ctx, "")
+	if err != nil {
+		return c, err
+	}
+	defer stop()
+	client := newClient(p.connections)
 	get := func(url string) (float64, error) {
 		return p.best(ctx, func(ctx context.Context) error {
 			_, err := send(ctx, client, http.MethodGet, url, "token", nil, http.StatusOK)

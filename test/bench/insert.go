@@ -4,7 +4,8 @@ import (
 	"context"
 	"database/sql"
 	"fmt"
-	"path/filepath"
+	"os"
+	"strings"
 	"sync/atomic"
 	"time"
 
@@ -13,16 +14,26 @@ import (
 	_ "modernc.org/sqlite" // registers the driver
 )
 
-// A database to measure: where it is, and how fast a bare INSERT is there.
+// A database to measure.
 type database struct {
-	url           string
-	measureInsert func(ctx context.Context, p plan) (float64, error)
+	name string
+	url  string // of Muster's data
+	bare string // of the table for bare INSERTs
+}
+
+// openInsert makes the table for bare INSERTs and returns a function that makes
+// one.
+func openInsert(ctx context.Context, url string) (insert func(context.Context) error, err error) {
+	if path, ok := strings.CutPrefix(url, "sqlite://"); ok {
+		return openSQLite(ctx, path)
+	}
+	return openPostgres(ctx, url)
 }
 
 // The bare INSERT writes one row with the document of a user and one index, and
 // is durable when it returns, as a create of Muster is.
 const (
-	createTable = "CREATE TABLE bare (id text PRIMARY KEY, tenant_id bigint, type text, version bigint, created_at bigint, updated_at bigint," +
+	createTable = "CREATE TABLE IF NOT EXISTS bare (id text PRIMARY KEY, tenant_id bigint, type text, version bigint, created_at bigint, updated_at bigint," +
 		" external_id text, user_name text, display_name text, document %s, UNIQUE (tenant_id, type, user_name))"
 	insertRow = "INSERT INTO bare VALUES ($1, 1, 'User', 1, $2, $2, $3, $4, $5, $6)"
 )
@@ -30,7 +41,7 @@ const (
 var inserted atomic.Int64
 
 func rowValues() []any {
-	n := inserted.Add(1)
+	n := inserted.Add(1) + int64(os.Getpid())<<32 // other processes insert there, too
 	id, err := uuid.NewV7()
 	if err != nil {
 		panic(err) // the machine has no randomness
@@ -38,31 +49,26 @@ func rowValues() []any {
 	return []any{id.String(), time.Now().UnixMilli(), fmt.Sprint("ext-", n), fmt.Sprint("user.", n, "@example.com"), fmt.Sprint("user number ", n), string(userBody(n))}
 }
 
-func sqliteDatabase(dir string) database {
-	measure := func(ctx context.Context, p plan) (float64, error) {
-		db, err := sql.Open("sqlite", "file:"+filepath.Join(dir, "bare.db")+"?_pragma=journal_mode(WAL)&_pragma=synchronous(FULL)&_txlock=immediate")
-		if err != nil {
-			return 0, err
-		}
-		defer db.Close()
-		db.SetMaxOpenConns(1)
-		if _, err := db.ExecContext(ctx, fmt.Sprintf(createTable, "text")); err != nil {
-			return 0, err
-		}
-		insert, err := db.PrepareContext(ctx, insertRow) //nolint:sqlclosecheck // it closes with the database
-		if err != nil {
-			return 0, err
-		}
-		rows := make(chan *waitingRow, 256)
-		defer close(rows)
-		go shareCommits(ctx, db, insert, rows)
-		return p.best(ctx, func(context.Context) error {
-			row := &waitingRow{values: rowValues(), done: make(chan error, 1)}
-			rows <- row
-			return <-row.done
-		})
+func openSQLite(ctx context.Context, path string) (func(context.Context) error, error) {
+	db, err := sql.Open("sqlite", "file:"+path+"?_pragma=journal_mode(WAL)&_pragma=synchronous(FULL)&_pragma=wal_autocheckpoint(4000)&_txlock=immediate")
+	if err != nil {
+		return nil, err
 	}
-	return database{url: "sqlite://" + filepath.Join(dir, "muster.db"), measureInsert: measure}
+	db.SetMaxOpenConns(1)
+	if _, err := db.ExecContext(ctx, fmt.Sprintf(createTable, "text")); err != nil {
+		return nil, err
+	}
+	insert, err := db.PrepareContext(ctx, insertRow) //nolint:sqlclosecheck // it closes with the database
+	if err != nil {
+		return nil, err
+	}
+	rows := make(chan *waitingRow, 256)
+	go shareCommits(ctx, db, insert, rows)
+	return func(context.Context) error {
+		row := &waitingRow{values: rowValues(), done: make(chan error, 1)}
+		rows <- row
+		return <-row.done
+	}, nil
 }
 
 type waitingRow struct {
@@ -100,25 +106,16 @@ func insertAll(ctx context.Context, db *sql.DB, insert *sql.Stmt, batch []*waiti
 	return tx.Commit()
 }
 
-func postgresDatabase(url string) database {
-	measure := func(ctx context.Context, p plan) (float64, error) {
-		config, err := pgxpool.ParseConfig(url)
-		if err != nil {
-			return 0, err
-		}
-		config.MaxConns = int32(p.connections)
-		pool, err := pgxpool.NewWithConfig(ctx, config)
-		if err != nil {
-			return 0, err
-		}
-		defer pool.Close()
-		if _, err := pool.Exec(ctx, fmt.Sprintf(createTable, "jsonb")); err != nil {
-			return 0, err
-		}
-		return p.best(ctx, func(ctx context.Context) error {
-			_, err := pool.Exec(ctx, insertRow, rowValues()...)
-			return err
-		})
+func openPostgres(ctx context.Context, url string) (func(context.Context) error, error) {
+	pool, err := pgxpool.New(ctx, url)
+	if err != nil {
+		return nil, err
 	}
-	return database{url: url, measureInsert: measure}
+	if _, err := pool.Exec(ctx, fmt.Sprintf(createTable, "jsonb")); err != nil {
+		return nil, err
+	}
+	return func(ctx context.Context) error {
+		_, err := pool.Exec(ctx, insertRow, rowValues()...)
+		return err
+	}, nil
 }

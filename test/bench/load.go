@@ -20,7 +20,7 @@ func userBody(n int64) []byte {
 		`"emails":[{"value":"user.%[1]d@example.com","type":"work","primary":true},{"value":"u%[1]d@home.example.org","type":"home"}],`+
 		`"addresses":[{"type":"work","streetAddress":"100 Universal City Plaza","locality":"Hollywood","region":"CA","postalCode":"91608","country":"US","formatted":"100 Universal City Plaza, Hollywood, CA 91608 USA","primary":true},`+
 		`{"type":"home","streetAddress":"456 Hollywood Blvd","locality":"Hollywood","region":"CA","postalCode":"91608","country":"US"}],`+
-		`"phoneNumbers":[{"value":"+1 555 %07[1]d","type":"work"},{"value":"+1 556 %07[1]d","type":"mobile"}],"ims":[{"value":"someaimhandle%[1]d","type":"aim"}],`+
+		`"phoneNumbers":[{"value":"+1 555 %07[1]d","type":"work"},{"value":"+1 556 %07[1]d","type":"mobile"}],"ims":[{"value":"someaimhandle%[1]d","type":"aim"}],"photos":[{"value":"https://photos.example.com/profilephoto/72930000000Ccne/%[1]d","type":"photo"},{"value":"https://photos.example.com/profilephoto/thumb/%[1]d","type":"thumbnail"}],`+
 		`"urn:ietf:params:scim:schemas:extension:enterprise:2.0:User":{"employeeNumber":"%[1]d","costCenter":"4130","organization":"Universal Studios","division":"Theme Park","department":"Tour Operations"}}`, n)
 }
 

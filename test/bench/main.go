@@ -33,11 +33,12 @@ func main() {
 	quick := flag.Bool("quick", false, "measure less of everything, in about a minute")
 	program := flag.String("program", "bin/muster", "the program to measure")
 	ceiling := flag.String("serve-ceiling", "", "serve the HTTP ceiling on this address (used by the program itself)")
+	database := flag.String("ceiling-database", "", "insert a row there for each POST to the ceiling")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
 	if *ceiling != "" {
-		exit(serveCeiling(*ceiling))
+		exit(serveCeiling(ctx, *ceiling, *database))
 	}
 	p := plan{connections: 8, round: 3 * time.Second, rounds: 3, few: 1000, many: 200_000, group: 100_000, program: *program}
 	if *quick {
@@ -65,7 +66,7 @@ func run(ctx context.Context, p plan) error {
 	if err != nil {
 		return err
 	}
-	if err := measureDatabase(ctx, p, http, "SQLite", sqliteDatabase(dir)); err != nil {
+	if err := measureDatabase(ctx, p, http, database{"SQLite", "sqlite://" + dir + "/muster.db", "sqlite://" + dir + "/bare.db"}); err != nil {
 		return err
 	}
 	url, stop, err := postgres.Start(ctx, dir)
@@ -74,16 +75,26 @@ func run(ctx context.Context, p plan) error {
 		return nil
 	}
 	defer stop()
-	return measureDatabase(ctx, p, http, "PostgreSQL", postgresDatabase(url))
+	return measureDatabase(ctx, p, http, database{"PostgreSQL", url, url})
 }
 
 // measureDatabase prints the table of one database.
-func measureDatabase(ctx context.Context, p plan, http ceilings, name string, db database) error {
-	sayf("\n%s\n", name)
-	insert, err := db.measureInsert(ctx, p)
+func measureDatabase(ctx context.Context, p plan, http ceilings, db database) error {
+	sayf("\n%s\n", db.name)
+	insert, err := openInsert(ctx, db.bare)
+	if err != nil {
+		return err
+	}
+	bare, err := p.best(ctx, insert)
 	if err != nil {
 		return fmt.Errorf("bare INSERT: %w", err)
 	}
+	sayf("  bare INSERT, no HTTP   %8.0f/s\n", bare)
+	posted, err := measurePost(ctx, p, db.bare)
+	if err != nil {
+		return fmt.Errorf("bare INSERT through net/http: %w", err)
+	}
+	sayf("  the same by net/http   %8.0f/s\n", posted)
 	m, err := startMuster(ctx, p.program, db.url)
 	if err != nil {
 		return err
@@ -94,15 +105,14 @@ func measureDatabase(ctx context.Context, p plan, http ceilings, name string, db
 	if err != nil {
 		return err
 	}
-	sayf("  bare INSERT, no HTTP   %8.0f/s\n", insert)
-	row("create", create, "bare INSERT", insert)
+	rowOfInsert(create, bare, posted)
 	if err := b.reads(ctx, http); err != nil {
 		return err
 	}
 	if create, err = b.fill(ctx, p.many); err != nil {
 		return err
 	}
-	row("create", create, "bare INSERT", insert)
+	rowOfInsert(create, bare, posted)
 	if err := b.reads(ctx, http); err != nil {
 		return err
 	}
@@ -117,4 +127,8 @@ func sayf(format string, args ...any) { fmt.Fprintf(os.Stdout, format, args...) 
 // row prints one measurement and its part of a ceiling.
 func row(what string, rate float64, ceiling string, of float64) {
 	sayf("  %-22s %8.0f/s   %3.0f %% of %s\n", what, rate, 100*rate/of, ceiling)
+}
+
+func rowOfInsert(create, bare, posted float64) {
+	sayf("  %-22s %8.0f/s   %3.0f %% of the bare INSERT, %.0f %% of it by net/http\n", "create", create, 100*create/bare, 100*create/posted)
 }
