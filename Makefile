@@ -8,9 +8,9 @@ GO        ?= go
 VERSION   ?= $(shell git describe --tags --always --dirty 2>/dev/null)
 LDFLAGS   := -s -w -X main.version=$(VERSION)
 # The tools are pinned in modules of their own, so that the program's own
-# module stays small. Each is compiled once (buf takes some minutes) and cached.
+# module stays small. Each is compiled once (buf takes some minutes) and cached. (GNU make has a LINT of its own.)
 BUF       ?= $(GO) tool -modfile=tools/buf/go.mod buf
-LINT      ?= $(GO) tool -modfile=tools/lint/go.mod golangci-lint
+GOLANGCI  ?= $(GO) tool -modfile=tools/lint/go.mod golangci-lint
 GRPCURL   ?= $(GO) tool -modfile=tools/grpcurl/go.mod grpcurl
 FUZZTIME  ?= 30s
 URL       ?= http://127.0.0.1:8080/scim/v2
@@ -37,7 +37,7 @@ race: ## Run all tests with the race detector (needs a C compiler)
 
 .PHONY: lint
 lint: ## Check the code with golangci-lint
-	$(LINT) run ./...
+	$(GOLANGCI) run ./...
 
 .PHONY: generate
 generate: ## Write gen/ and ent/ anew from proto/ and ent/schema/
