@@ -49,11 +49,7 @@ func (t Tenant) Update(ctx context.Context, rt *scim.ResourceType, id string, ma
 // lock reads a row that this transaction will write, so that no other writes it
 // in between, and checks its version.
 func (t Tenant) lock(ctx context.Context, tx tx, rt *scim.ResourceType, id string, match scim.Match) (row, error) {
-	lock := ""
-	if t.store.dialect == postgres {
-		lock = " FOR NO KEY UPDATE"
-	}
-	w, err := t.find(ctx, tx, rt, id, false, lock)
+	w, err := t.find(ctx, tx, rt, id, false, true)
 	if err == nil && !match.Allows(w.version) {
 		err = scim.Errorf(scim.VersionMismatch, "the version is %s now", scim.FormatVersion(w.version))
 	}

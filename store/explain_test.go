@@ -47,9 +47,8 @@ func TestList_UsesIndex(t *testing.T) {
 		{scim.User, `groups.display eq "Group 7"`, byDisplay},
 		{scim.User, `groups[value eq "group-7" and type eq "direct"]`, byGroup},
 	}
-	onBoth(t, func(t *testing.T, s *Store) {
-		tenant := newTenant(t, s)
-		fillMany(t, tenant)
+	onTenants(t, func(t *testing.T, tenant Tenant) {
+		s := tenant.store
 		all := regexp.MustCompile(`SCAN r\b|SEARCH r .*\(tenant_id=\? AND type=\?\)`)
 		if s.dialect == postgres {
 			all = regexp.MustCompile(`Seq Scan on resources|Index Cond: \(\(tenant_id = \S+\) AND \(type = \S+\)\)`)
@@ -77,21 +76,58 @@ func TestList_UsesIndex(t *testing.T) {
 
 // A membership is found by its whole key: the other members are not read.
 func TestLinks_UseWholeKey(t *testing.T) {
-	onBoth(t, func(t *testing.T, s *Store) {
-		tenant := newTenant(t, s)
-		fillMany(t, tenant)
+	onTenants(t, func(t *testing.T, tenant Tenant) {
+		s := tenant.store
+		const key = `(group_id|member_id)`
+		whole := regexp.MustCompile(`\(` + key + `=\? AND ` + key + `=\?\)|Index Cond: \(\(` + key + ` = \S+\) AND \(` + key + ` = \S+\)\)`)
+		more := regexp.MustCompile(`SCAN m\b|Seq Scan|\(` + key + `=\?\)|Index Cond: \(` + key + ` = \S+\)\n`)
 		for _, ids := range [][]string{{"user-1"}, {"user-1", "user-2", "user-3"}} {
-			present, drop := s.statement(), s.statement()
+			check, present, drop := s.statement(), s.statement(), s.statement()
+			tenant.addCheck(check, "group-7", ids)
 			addPresent(present, "group-7", ids)
 			addDrop(drop, "group-7", ids)
-			for _, st := range []*statement{present, drop} {
+			for _, st := range []*statement{check, present, drop} {
 				plan := explain(t, s, st)
-				whole := regexp.MustCompile(`\((group_id|member_id)=\? AND (group_id|member_id)=\?\)|\(group_id = \S+\) AND \(member_id = |\(member_id = \S+\) AND \(group_id = `)
-				if !whole.MatchString(plan) {
+				if !whole.MatchString(plan) || more.MatchString(plan) {
 					t.Errorf("%s\nreads more than it names:\n%s", &st.text, plan)
 				}
 			}
 		}
+	})
+}
+
+// A resource is found by its id alone, in whichever tenant it is.
+func TestGet_UsesKey(t *testing.T) {
+	onTenants(t, func(t *testing.T, tenant Tenant) {
+		for _, lock := range []bool{false, true} {
+			st := tenant.store.statement()
+			tenant.addFind(st, scim.User, "user-1234", false, lock)
+			plan := explain(t, tenant.store, st)
+			if !regexp.MustCompile(`resources_pkey|sqlite_autoindex_resources_1 \(id=\?\)`).MatchString(plan) {
+				t.Errorf("%s\nis not answered by the key:\n%s", &st.text, plan)
+			}
+		}
+	})
+}
+
+// onTenants runs a test on both databases, each with two large tenants: one that
+// the statistics of PostgreSQL know, and one that has come since they were made.
+func onTenants(t *testing.T, test func(t *testing.T, tenant Tenant)) {
+	t.Helper()
+	onBoth(t, func(t *testing.T, s *Store) {
+		tenant := newTenant(t, s)
+		fillMany(t, tenant, "old-", 50)
+		if s.dialect == postgres {
+			run(t, s, "ANALYZE")
+		}
+		run(t, s, "INSERT INTO tenants (id, name, created_at) VALUES (1000, 'new', 0)")
+		unknown := Tenant{s, 1000}
+		fillMany(t, unknown, "", 500)
+		t.Run("unknown", func(t *testing.T) { test(t, unknown) })
+		if s.dialect == postgres {
+			run(t, s, "ANALYZE")
+		}
+		t.Run("known", func(t *testing.T) { test(t, unknown) })
 	})
 }
 
@@ -126,27 +162,27 @@ func explain(tb testing.TB, s *Store, st *statement) string {
 	return plan.String()
 }
 
-// fillMany makes some thousand users in some hundred groups, so that an index is
-// worth its while, and lets the database count them.
-func fillMany(tb testing.TB, tenant Tenant) {
+// fillMany makes some thousand users in groups, so that an index is worth its
+// while, and puts all of them into the seventh. Their ids have the prefix.
+func fillMany(tb testing.TB, tenant Tenant, prefix string, groups int) {
 	tb.Helper()
 	s := tenant.store
 	numbers := func(n int) string {
 		return fmt.Sprintf(" FROM (WITH RECURSIVE number (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM number WHERE n < %d) SELECT n FROM number) AS numbers", n)
 	}
+	user, group := "'"+prefix+"user-' || n", "'"+prefix+"group-' || "
 	const columns = "INSERT INTO resources (id, tenant_id, type, version, created_at, updated_at, external_id, user_name, display_name, display, document) "
 	document := "CAST(" + `'{"emails":[{"value":"mail' || n || '@example.com","type":"work"}]}'` + " AS text)"
 	if s.dialect == postgres {
 		document = "CAST(" + document + " AS jsonb)"
 	}
-	run(tb, s, columns, "SELECT 'user-' || n, ", arg{tenant.id}, ", 'User', 1, n, 978307200000 - 5000 + 10 + n, 'x' || n, 'user-' || n, 'person ' || n, 'Person ' || n,",
+	run(tb, s, columns, "SELECT ", user, ", ", arg{tenant.id}, ", 'User', 1, n, 978307200000 - 5000 + 10 + n, 'x' || n, 'user-' || n, 'person ' || n, 'Person ' || n,",
 		document, numbers(5000))
-	run(tb, s, columns, "SELECT 'group-' || n, ", arg{tenant.id}, ", 'Group', 1, n, n, NULL, NULL, 'group ' || n, 'Group ' || n, ", document, numbers(500))
+	run(tb, s, columns, "SELECT ", group, "n, ", arg{tenant.id}, ", 'Group', 1, n, n, NULL, NULL, 'group ' || n, 'Group ' || n, ", document, numbers(groups))
 	run(tb, s, "INSERT INTO attribute_values (tenant_id, type, attr, value, resource_id)",
-		" SELECT ", arg{tenant.id}, ", 'User', 'emails.value', 'mail' || n || '@example.com', 'user-' || n", numbers(5000))
+		" SELECT ", arg{tenant.id}, ", 'User', 'emails.value', 'mail' || n || '@example.com', ", user, numbers(5000))
 	run(tb, s, "INSERT INTO memberships (group_id, member_id, tenant_id, member_type)",
-		" SELECT 'group-' || (n % 500 + 1), 'user-' || n, ", arg{tenant.id}, ", 'User'", numbers(5000))
-	if s.dialect == postgres {
-		run(tb, s, "ANALYZE")
-	}
+		" SELECT ", group, "(n % ", fmt.Sprint(groups), " + 1), ", user, ", ", arg{tenant.id}, ", 'User'", numbers(5000))
+	run(tb, s, "INSERT INTO memberships (group_id, member_id, tenant_id, member_type)",
+		" SELECT ", group, "7, ", user, ", ", arg{tenant.id}, ", 'User'", numbers(5000), " WHERE n % ", fmt.Sprint(groups), " <> 6")
 }

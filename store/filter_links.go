@@ -104,9 +104,10 @@ func asksType(f scim.Filter) bool {
 // hold each other.
 func (w *filterWriter) addDown(f scim.And) {
 	w.addIDIn(slices.ContainsFunc(f, isSelective), func() {
-		w.sql("WITH RECURSIVE down (id, type) AS ("+
-			"SELECT m.member_id, m.member_type FROM resources x JOIN memberships m ON m.group_id = x.id WHERE x.tenant_id = ", arg{w.tenant},
-			" AND x.type = ", arg{scim.Group.Name}, " AND ")
+		w.sql("WITH RECURSIVE down (id, type) AS (" +
+			"SELECT m.member_id, m.member_type FROM resources x JOIN memberships m ON m.group_id = x.id WHERE ")
+		w.addScope("x", w.tenant, scim.Group)
+		w.sql(" AND ")
 		w.within(groupColumn).add(f)
 		w.sql(" UNION SELECT m.member_id, m.member_type FROM down JOIN memberships m ON m.group_id = down.id WHERE down.type = ", arg{scim.Group.Name},
 			") SELECT id FROM down WHERE type = ", arg{scim.User.Name})

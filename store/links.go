@@ -25,9 +25,9 @@ func (t Tenant) changeLinks(ctx context.Context, tx tx, group string, changes []
 		var err error
 		switch c.Kind {
 		case scim.AddLinks:
-			err = t.checkLinks(ctx, tx, c.Values)
-			if err == nil {
-				err = t.addNewLinks(ctx, tx, group, c.Values, d)
+			var fresh []string
+			if fresh, err = t.newLinks(ctx, tx, group, c.Values); err == nil {
+				err = t.addLinks(ctx, tx, group, fresh, d)
 			}
 		case scim.RemoveLinks, scim.RemoveLinksWhere:
 			err = t.removeLinks(ctx, tx, group, c, d)
@@ -41,57 +41,79 @@ func (t Tenant) changeLinks(ctx context.Context, tx tx, group string, changes []
 	return nil
 }
 
-// checkLinks fails with InvalidValue unless each id is that of a resource of
-// this tenant.
-func (t Tenant) checkLinks(ctx context.Context, tx tx, ids []string) error {
+// newLinks are those of the ids that are not members of the group yet, each
+// once. It fails with InvalidValue unless each is that of a resource of this
+// tenant.
+func (t Tenant) newLinks(ctx context.Context, tx tx, group string, ids []string) ([]string, error) {
 	if len(ids) == 0 {
-		return nil
+		return nil, nil
 	}
-	missing := make(map[string]bool, len(ids))
-	for _, id := range ids {
-		missing[id] = true
-	}
+	var fresh []string
+	seen := make(map[string]bool, len(ids))
 	st := t.store.statement()
-	st.add("SELECT id FROM resources WHERE +tenant_id = ", arg{t.id}, " AND id", in(ids)) // the plus keeps SQLite off the tenant's index
+	t.addCheck(st, group, ids)
 	err := tx.read(ctx, st, func(scan scan) error {
 		var id string
-		err := scan(&id)
-		delete(missing, id)
-		return err
-	})
-	if err != nil {
-		return err
-	}
-	for _, id := range ids {
-		if missing[id] {
+		var exists, member bool
+		if err := scan(&id, &exists, &member); err != nil {
+			return err
+		}
+		if !exists {
 			return scim.Errorf(scim.InvalidValue, "there is no user or group with the id %.80q to be a member", id).At("members.value")
 		}
-	}
-	return nil
+		if !member && !seen[id] {
+			seen[id] = true
+			fresh = append(fresh, id)
+		}
+		return nil
+	})
+	return fresh, err
 }
 
-// addNewLinks adds those of the members that the group does not have yet.
-func (t Tenant) addNewLinks(ctx context.Context, tx tx, group string, ids []string, d *diff) error {
-	has := make(map[string]bool, len(ids))
-	st := t.store.statement()
-	addPresent(st, group, ids)
-	err := tx.read(ctx, st, func(scan scan) error {
-		var id string
-		err := scan(&id)
-		has[id] = true
-		return err
-	})
-	if err != nil {
-		return err
+// Statements about the memberships of a group name the members by their ids, in
+// a table j. A join of j with memberships may be planned as a walk over the whole
+// group: to a planner that has not heard how large the group is now, that looks
+// as cheap as looking for one member. So each membership is looked for by a
+// subquery, which has the whole key and cannot be planned but as a search for it.
+
+// addMembership is that subquery: the row of the membership of j in the group, or
+// NULL.
+func addMembership(st *statement, group string) {
+	st.add("(SELECT m.", rowID(st.dialect), " FROM memberships m WHERE m.group_id = ", arg{group}, " AND m.member_id = j.value)")
+}
+
+// rowID is the name that a database gives to the place of a row.
+func rowID(d dialect) string {
+	if d == postgres {
+		return "ctid"
 	}
-	var missing []string
-	for _, id := range ids {
-		if !has[id] {
-			has[id] = true
-			missing = append(missing, id)
-		}
+	return "rowid"
+}
+
+// addCheck is the query that tells, for each id, whether it is that of a resource
+// of the tenant and whether that is a member of the group.
+func (t Tenant) addCheck(st *statement, group string, ids []string) {
+	st.add("SELECT j.value, (SELECT r.id FROM resources r WHERE r.id = j.value AND +r.tenant_id = ", arg{t.id}, ") IS NOT NULL, ")
+	addMembership(st, group)
+	st.add(" IS NOT NULL FROM ", table(ids))
+}
+
+// addPresent is the query of those of the ids that are members of the group.
+func addPresent(st *statement, group string, ids []string) {
+	st.add("SELECT j.value FROM ", table(ids), " WHERE ")
+	addMembership(st, group)
+	st.add(" IS NOT NULL")
+}
+
+// addDrop is the statement that removes members from a group.
+func addDrop(st *statement, group string, ids []string) {
+	open, end := " IN (SELECT ", ")"
+	if st.dialect == postgres { // which joins with an IN, but looks up what stands in an array
+		open, end = " = ANY(ARRAY(SELECT ", "))"
 	}
-	return t.addLinks(ctx, tx, group, missing, d)
+	st.add("DELETE FROM memberships WHERE ", rowID(st.dialect), open)
+	addMembership(st, group)
+	st.add(" FROM ", table(ids), end)
 }
 
 // addLinks adds members that exist, and that the group does not have.
@@ -106,11 +128,6 @@ func (t Tenant) addLinks(ctx context.Context, tx tx, group string, ids []string,
 	st.add("INSERT INTO memberships (group_id, member_id, tenant_id, member_type) SELECT ",
 		"CAST(", arg{group}, " AS text), id, tenant_id, type FROM resources WHERE +tenant_id = ", arg{t.id}, " AND id", in(ids))
 	return tx.write(ctx, st)
-}
-
-// addPresent is the query of those of the ids that are members of the group.
-func addPresent(st *statement, group string, ids []string) {
-	st.add("SELECT m.member_id FROM ", table(ids), " CROSS JOIN memberships m WHERE m.group_id = ", arg{group}, " AND m.member_id = j.value")
 }
 
 // removeLinks removes those members of the group that c selects, by their ids or
@@ -143,11 +160,6 @@ func (t Tenant) dropLinks(ctx context.Context, tx tx, group string, ids []string
 	return tx.write(ctx, st)
 }
 
-// addDrop is the statement that removes members from a group.
-func addDrop(st *statement, group string, ids []string) {
-	st.add("DELETE FROM memberships WHERE (group_id, member_id) IN (SELECT CAST(", arg{group}, " AS text), j.value FROM ", table(ids), ")")
-}
-
 // setLinks makes the members the only ones.
 func (t Tenant) setLinks(ctx context.Context, tx tx, group string, ids []string, d *diff) error {
 	st := t.store.statement()
@@ -174,13 +186,14 @@ func (t Tenant) setLinks(ctx context.Context, tx tx, group string, ids []string,
 			missing = append(missing, id)
 		}
 	}
-	if err := t.checkLinks(ctx, tx, missing); err != nil {
+	fresh, err := t.newLinks(ctx, tx, group, missing)
+	if err != nil {
 		return err
 	}
 	if err := t.dropLinks(ctx, tx, group, extra, d); err != nil {
 		return err
 	}
-	return t.addLinks(ctx, tx, group, missing, d)
+	return t.addLinks(ctx, tx, group, fresh, d)
 }
 
 func readIDs(ctx context.Context, from reader, st *statement) ([]string, error) {
