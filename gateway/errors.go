@@ -28,36 +28,7 @@ type problem struct {
 
 // problemOf makes the problem of a reason.
 func problemOf(reason scim.Reason, detail string) *problem {
-	return &problem{status: statusOf(reason), reason: reason, detail: detail}
-}
-
-// statusOf is the HTTP status of a reason (RFC 7644 section 3.12).
-func statusOf(reason scim.Reason) int {
-	switch reason {
-	case scim.InvalidSyntax, scim.InvalidFilter, scim.InvalidPath, scim.InvalidValue, scim.InvalidVers,
-		scim.TooMany, scim.Mutability, scim.NoTarget:
-		return http.StatusBadRequest
-	case scim.Uniqueness:
-		return http.StatusConflict
-	case scim.Sensitive, scim.Forbidden:
-		return http.StatusForbidden
-	case scim.NotFound:
-		return http.StatusNotFound
-	case scim.VersionMismatch:
-		return http.StatusPreconditionFailed
-	case scim.PayloadTooLarge:
-		return http.StatusRequestEntityTooLarge
-	case scim.RateLimited:
-		return http.StatusTooManyRequests
-	case scim.Unauthenticated:
-		return http.StatusUnauthorized
-	case scim.Unavailable:
-		return http.StatusServiceUnavailable
-	case scim.NotImplemented:
-		return http.StatusNotImplemented
-	case scim.Internal:
-	}
-	return http.StatusInternalServerError
+	return &problem{status: reason.Status(), reason: reason, detail: detail}
 }
 
 // reasonOfCode is what a status without a reason of ours means.

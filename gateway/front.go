@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"crypto/rand"
+	"fmt"
 	"io"
 	"log/slog"
 	"mime"
@@ -138,8 +139,10 @@ func (x *exchange) admit(ctx context.Context) (*http.Request, *problem) {
 	case http.MethodPut, http.MethodPatch, http.MethodDelete:
 		// The form fills the fields of the request message that neither path nor
 		// body do: If-Match becomes its field if_match.
-		if match := strings.Join(r.Header.Values("If-Match"), ","); match != "" {
-			form.Set("ifMatch", match)
+		for header, field := range map[string]string{"If-Match": "ifMatch", "If-None-Match": "ifNoneMatch"} {
+			if tags := strings.Join(r.Header.Values(header), ","); tags != "" {
+				form.Set(field, tags)
+			}
 		}
 	}
 	inner := &http.Request{
@@ -186,7 +189,7 @@ func (x *exchange) readBody() *problem {
 }
 
 func tooLarge() *problem {
-	return problemOf(scim.PayloadTooLarge, "the body is larger than 2 MiB")
+	return problemOf(scim.PayloadTooLarge, fmt.Sprintf("the body is larger than %d bytes", maxBody))
 }
 
 const (

@@ -23,6 +23,7 @@ import (
 	"google.golang.org/grpc"
 
 	musterv1 "github.com/muster-scim/muster/gen/muster/v1"
+	"github.com/muster-scim/muster/scim"
 )
 
 // basePath is where SCIM is served. http.yaml writes it out in each rule.
@@ -30,8 +31,8 @@ const basePath = "/scim/v2"
 
 // Limits of a request.
 const (
-	maxBody    = 2 << 20  // bytes
-	maxHeaders = 64 << 10 // bytes, with the request line
+	maxBody    = scim.MaxBulkPayload // bytes: what is enough for many operations is so for one
+	maxHeaders = 64 << 10            // bytes, with the request line
 )
 
 // Options are what the face can be told. The zero Options work.

@@ -22,6 +22,7 @@ func (marshaler) NewDecoder(r io.Reader) runtime.Decoder {
 			return fmt.Errorf("gateway: a body of type %T did not come through the front", r)
 		}
 		b.fault = decode(b.data, v)
+		b.data = nil // what is left is the message
 		return b.fault
 	})
 }
@@ -39,10 +40,21 @@ func decode(data []byte, v any) (err error) {
 		*field, err = decodeResource[*musterv1.Group](scim.Group, data)
 	case *[]*musterv1.PatchOperation:
 		*field, err = scim.DecodePatch(data)
+	case *musterv1.BulkRequest:
+		err = decodeBulk(data, field)
 	default:
 		err = fmt.Errorf("gateway: no SCIM JSON is read into %T", v)
 	}
 	return err
+}
+
+func decodeBulk(data []byte, into *musterv1.BulkRequest) error {
+	req, err := scim.DecodeBulk(data)
+	if err != nil {
+		return err
+	}
+	into.Operations, into.FailOnErrors = req.GetOperations(), req.GetFailOnErrors()
+	return nil
 }
 
 func decodeResource[R scim.Resource](rt *scim.ResourceType, data []byte) (r R, err error) {
@@ -95,6 +107,8 @@ func (a answer) appendJSON(dst []byte) ([]byte, error) {
 		return appendPage(scim.User, b, b.GetUsers(), a.base), nil
 	case *musterv1.ListGroupsResponse:
 		return appendPage(scim.Group, b, b.GetGroups(), a.base), nil
+	case *musterv1.BulkResponse:
+		return scim.AppendBulkResponse(dst, b, a.base), nil
 	case *musterv1.ServiceProviderConfig:
 		return scim.AppendServiceProviderConfigJSON(dst, b, a.base), nil
 	case *musterv1.ResourceType:

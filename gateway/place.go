@@ -24,6 +24,7 @@ const (
 	oneResource kind = iota
 	resources        // a collection
 	description      // of the server itself
+	message          // what is asked stands in the body
 )
 
 // An endpoint is what can be done at a collection and at what it holds.
@@ -44,6 +45,7 @@ var (
 	endpoints = map[string]endpoint{
 		"Users":                 writable,
 		"Groups":                writable,
+		"Bulk":                  {collection: []string{http.MethodPost}, kind: message},
 		"ServiceProviderConfig": {collection: readOnly, kind: description},
 		"ResourceTypes":         {collection: readOnly, item: readOnly, kind: description},
 		"Schemas":               {collection: readOnly, item: readOnly, kind: description},
@@ -96,13 +98,11 @@ func findPlace(escaped, method string) (place, *problem) {
 }
 
 // notBuilt tells whether the place is one that RFC 7644 names and this server
-// does not have: /Me, /Bulk, and searches by POST.
+// does not have: /Me, and searches by POST.
 func notBuilt(name, below, method string, at endpoint) bool {
 	switch name {
 	case "Me":
 		return true
-	case "Bulk":
-		return below == ""
 	case ".search":
 		return below == "" && method == http.MethodPost
 	}
@@ -166,6 +166,8 @@ func (p place) understands(name string) bool {
 	switch p.kind {
 	case description:
 		return name == "filter"
+	case message:
+		return false
 	case oneResource:
 		return name == "attributes" || name == "excludedAttributes"
 	default:

@@ -179,6 +179,9 @@ type Change interface {
 	Apply(r Resource) error
 	// Links are what happens to the links, in order.
 	Links() []LinkChange
+	// References replaces each id by which the change names another resource by
+	// what f makes of it.
+	References(f Referrer) error
 	// Secrets replaces each write-only value in the change by what f makes of it;
 	// "" leaves the stored one as it is.
 	Secrets(f func(plain string) (string, error)) error

@@ -25,6 +25,7 @@ const (
 	Sensitive
 	NotFound
 	VersionMismatch
+	Conflict
 	PayloadTooLarge
 	RateLimited
 	Unauthenticated
@@ -47,6 +48,7 @@ var reasonWords = [...]string{
 	Sensitive:       "sensitive",
 	NotFound:        "notFound",
 	VersionMismatch: "versionMismatch",
+	Conflict:        "conflict",
 	PayloadTooLarge: "payloadTooLarge",
 	RateLimited:     "rateLimited",
 	Unauthenticated: "unauthenticated",
@@ -71,6 +73,32 @@ func ParseReason(word string) (r Reason, ok bool) {
 // IsSCIMType tells whether the RFC defines the word as a scimType; the others
 // are never sent in that member.
 func (r Reason) IsSCIMType() bool { return r >= InvalidSyntax && r <= Sensitive }
+
+// Status is the HTTP status of the reason (RFC 7644 section 3.12).
+func (r Reason) Status() int { return reasonStatuses[r] }
+
+var reasonStatuses = [...]int{
+	Internal:        500,
+	InvalidSyntax:   400,
+	InvalidFilter:   400,
+	InvalidPath:     400,
+	InvalidValue:    400,
+	InvalidVers:     400,
+	TooMany:         400,
+	Uniqueness:      409,
+	Mutability:      400,
+	NoTarget:        400,
+	Sensitive:       403,
+	NotFound:        404,
+	VersionMismatch: 412,
+	Conflict:        409,
+	PayloadTooLarge: 413,
+	RateLimited:     429,
+	Unauthenticated: 401,
+	Forbidden:       403,
+	Unavailable:     503,
+	NotImplemented:  501,
+}
 
 // Error is what the rules and the store return when a request cannot be done.
 // Detail is shown to the client: it names what was wrong and holds no secret.

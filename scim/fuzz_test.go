@@ -1,6 +1,7 @@
 package scim
 
 import (
+	"encoding/json"
 	"os"
 	"strings"
 	"testing"
@@ -74,6 +75,31 @@ func FuzzParsePath(f *testing.F) {
 		}
 		if again.Attr != path.Attr || again.Sub != path.Sub {
 			t.Fatalf("%q: %q is another path", text, canonical)
+		}
+	})
+}
+
+// Whatever the body, reading a bulk request ends; what it takes for data is JSON.
+func FuzzDecodeBulk(f *testing.F) {
+	for _, body := range []string{
+		`{"schemas":["urn:ietf:params:scim:api:messages:2.0:BulkRequest"],"failOnErrors":1,"Operations":[{"method":"POST","path":"/Users","bulkId":"q","data":{"userName":"a"}}]}`,
+		`{"operations":[{"METHOD":"Delete","path":"/Users/bulkId:q","version":"W/\"1\""},{"data": [1.5e3, null, "\u00e9"] }],"failonerrors":"2"}`,
+	} {
+		f.Add([]byte(body))
+	}
+	f.Fuzz(func(t *testing.T, body []byte) {
+		req, err := DecodeBulk(body)
+		if err != nil {
+			if r := ReasonOf(err); r != InvalidSyntax && r != InvalidValue && r != PayloadTooLarge {
+				t.Fatalf("%q: %v", body, err)
+			}
+			return
+		}
+		for _, op := range req.GetOperations() {
+			if op.GetData() != "" && !json.Valid([]byte(op.GetData())) {
+				t.Fatalf("%q: the data are %q", body, op.GetData())
+			}
+			_, _, _ = SplitBulkPath(op.GetPath())
 		}
 	})
 }

@@ -197,6 +197,32 @@ func (r *jsonReader) text() string {
 	return ""
 }
 
+// optionalText reads the string that a member of a message holds; null is an empty
+// one.
+func (r *jsonReader) optionalText(name string) string {
+	switch k := r.peek(); k {
+	case kindString:
+		return r.text()
+	case kindNull:
+		r.null()
+	case kindNone:
+	default:
+		r.fail(Errorf(InvalidSyntax, "%s is %s, not a string", name, k))
+	}
+	return ""
+}
+
+// raw reads over the value at hand and returns its text; null is an empty one.
+func (r *jsonReader) raw() string {
+	if r.peek() == kindNull {
+		r.null()
+		return ""
+	}
+	start := r.pos
+	skipValue(r)
+	return r.in[start:r.pos]
+}
+
 // escapedText reads on where text met the first backslash.
 func (r *jsonReader) escapedText(start int) string {
 	b := []byte(r.in[start:r.pos])

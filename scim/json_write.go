@@ -9,6 +9,7 @@ import (
 const (
 	listResponseURN = "urn:ietf:params:scim:api:messages:2.0:ListResponse"
 	errorURN        = "urn:ietf:params:scim:api:messages:2.0:Error"
+	bulkResponseURN = "urn:ietf:params:scim:api:messages:2.0:BulkResponse"
 )
 
 // plain marks the bytes that stand for themselves in a JSON string. Those from

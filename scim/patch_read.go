@@ -80,10 +80,10 @@ func (p *patchReader) operation() *musterv1.PatchOperation {
 	for key, more := p.in.next(); more; key, more = p.in.next() {
 		switch {
 		case strings.EqualFold(key, "op"):
-			word := "OP_" + strings.ToUpper(p.text("op"))
+			word := "OP_" + strings.ToUpper(p.in.optionalText("op"))
 			op.Op = musterv1.PatchOperation_Op(musterv1.PatchOperation_Op_value[word])
 		case strings.EqualFold(key, "path"):
-			op.Path = p.text("path")
+			op.Path = p.in.optionalText("path")
 		case strings.EqualFold(key, "value"):
 			op.Value = p.value()
 		default:
@@ -91,20 +91,6 @@ func (p *patchReader) operation() *musterv1.PatchOperation {
 		}
 	}
 	return op
-}
-
-// text reads a string; null is an empty one.
-func (p *patchReader) text(name string) string {
-	switch k := p.in.peek(); k {
-	case kindString:
-		return p.in.text()
-	case kindNull:
-		p.in.null()
-	case kindNone:
-	default:
-		p.in.fail(Errorf(InvalidSyntax, "%s is %s, not a string", name, k))
-	}
-	return ""
 }
 
 // value reads any JSON value.

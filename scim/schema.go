@@ -147,6 +147,17 @@ func ResourceTypeOf(r Resource) *ResourceType {
 	return nil
 }
 
+// ResourceTypeAt returns the resource type that is served at an endpoint, such as
+// "/Users", or nil.
+func ResourceTypeAt(endpoint string) *ResourceType {
+	for _, rt := range ResourceTypes() {
+		if rt.Endpoint == endpoint {
+			return rt
+		}
+	}
+	return nil
+}
+
 // New makes an empty resource.
 func (rt *ResourceType) New() Resource {
 	return reflect.New(rt.message).Interface().(Resource) //nolint:forcetypeassert // compileResourceType got one

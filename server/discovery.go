@@ -16,7 +16,7 @@ type discovery struct {
 func (*discovery) GetServiceProviderConfig(context.Context, *musterv1.GetServiceProviderConfigRequest) (*musterv1.GetServiceProviderConfigResponse, error) {
 	return &musterv1.GetServiceProviderConfigResponse{ServiceProviderConfig: &musterv1.ServiceProviderConfig{
 		Patch:          &musterv1.ServiceProviderConfig_Patch{Supported: true},
-		Bulk:           &musterv1.ServiceProviderConfig_Bulk{},
+		Bulk:           &musterv1.ServiceProviderConfig_Bulk{Supported: true, MaxOperations: scim.MaxBulkOperations, MaxPayloadSize: scim.MaxBulkPayload},
 		Filter:         &musterv1.ServiceProviderConfig_Filter{Supported: true, MaxResults: MaxResults},
 		ChangePassword: &musterv1.ServiceProviderConfig_ChangePassword{Supported: true},
 		Sort:           &musterv1.ServiceProviderConfig_Sort{},

@@ -30,6 +30,7 @@ var reasonCodes = map[scim.Reason]codes.Code{
 	scim.Sensitive:       codes.PermissionDenied,
 	scim.NotFound:        codes.NotFound,
 	scim.VersionMismatch: codes.Aborted,
+	scim.Conflict:        codes.FailedPrecondition,
 	scim.PayloadTooLarge: codes.ResourceExhausted,
 	scim.RateLimited:     codes.ResourceExhausted,
 	scim.Unauthenticated: codes.Unauthenticated,
@@ -38,23 +39,33 @@ var reasonCodes = map[scim.Reason]codes.Code{
 	scim.NotImplemented:  codes.Unimplemented,
 }
 
-// statusOf is what a client is told of an error: the reason in an ErrorInfo, and
-// the attribute at fault in a field violation. Of an error that is not about the
+// explain is what a client is told of an error. Of one that is not about the
 // request it learns nothing.
+func explain(err error) *scim.Error {
+	if e, ok := errors.AsType[*scim.Error](err); ok {
+		return e
+	}
+	if errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
+		return scim.Errorf(scim.Unavailable, "it took too long")
+	}
+	return scim.Errorf(scim.Internal, "an internal error; the server's log has its cause under the request id")
+}
+
+// statusOf is the status of an error: what explain says, with the reason in an
+// ErrorInfo and the attribute at fault in a field violation.
 func statusOf(err error) *status.Status {
-	var e *scim.Error
-	switch {
-	case errors.As(err, &e):
-	case errors.Is(err, context.Canceled):
-		return status.New(codes.Canceled, "the call was cancelled")
-	case errors.Is(err, context.DeadlineExceeded):
-		return status.New(codes.DeadlineExceeded, "the deadline passed")
-	default:
+	if _, ours := errors.AsType[*scim.Error](err); !ours {
+		if errors.Is(err, context.Canceled) {
+			return status.New(codes.Canceled, "the call was cancelled")
+		}
+		if errors.Is(err, context.DeadlineExceeded) {
+			return status.New(codes.DeadlineExceeded, "the deadline passed")
+		}
 		if st, ok := status.FromError(err); ok { // of gRPC itself
 			return st
 		}
-		e = scim.Errorf(scim.Internal, "an internal error; the server's log has its cause under the request id")
 	}
+	e := explain(err)
 	details := []protoadapt.MessageV1{&errdetails.ErrorInfo{Reason: e.Reason.String(), Domain: errorDomain}}
 	if e.Attribute != "" {
 		details = append(details, &errdetails.BadRequest{FieldViolations: []*errdetails.BadRequest_FieldViolation{

@@ -36,5 +36,5 @@ func (s *provisioning) PatchGroup(ctx context.Context, req *musterv1.PatchGroupR
 }
 
 func (s *provisioning) DeleteGroup(ctx context.Context, req *musterv1.DeleteGroupRequest) (*musterv1.DeleteGroupResponse, error) {
-	return &musterv1.DeleteGroupResponse{}, remove(ctx, scim.Group, req.GetId(), req.GetIfMatch())
+	return &musterv1.DeleteGroupResponse{}, remove(ctx, scim.Group, req)
 }

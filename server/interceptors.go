@@ -41,6 +41,16 @@ const (
 	credentialKey = "muster-credential" //nolint:gosec // a name
 )
 
+type callKey struct{}
+
+// callOf is the call that the context belongs to.
+func callOf(ctx context.Context) *call {
+	return ctx.Value(callKey{}).(*call) //nolint:forcetypeassert // run has set it
+}
+
+// tenantOf is the tenant of the caller. Methods that ask for it are never public.
+func tenantOf(ctx context.Context) store.Tenant { return callOf(ctx).principal.Tenant }
+
 // run takes a call through the interceptors to its handler.
 func (s *Server) run(ctx context.Context, method string, handle handler) error {
 	c := &call{method: method, requestID: first(ctx, requestIDKey), inProcess: isInProcess(ctx)}
@@ -54,7 +64,7 @@ func (s *Server) run(ctx context.Context, method string, handle handler) error {
 		}
 		return func(ctx context.Context) error { return s.interceptors[i](ctx, c, step(i+1)) }
 	}
-	return step(0)(ctx)
+	return step(0)(context.WithValue(ctx, callKey{}, c))
 }
 
 func (s *Server) unary(ctx context.Context, req any, info *grpc.UnaryServerInfo, h grpc.UnaryHandler) (answer any, err error) {
@@ -114,12 +124,16 @@ func (s *Server) translateErrors(ctx context.Context, c *call, next handler) err
 	if err == nil {
 		return nil
 	}
-	st := statusOf(err)
+	c.logCause(ctx, s.log, err)
+	return statusOf(err).Err()
+}
+
+// logCause writes down an error that the client is not told the cause of.
+func (c *call) logCause(ctx context.Context, log *slog.Logger, err error) {
 	if isInternal(err) {
-		s.log.LogAttrs(ctx, slog.LevelError, "internal error",
+		log.LogAttrs(ctx, slog.LevelError, "internal error",
 			slog.String("rpc", c.method), slog.String("request_id", c.requestID), slog.String("cause", err.Error()))
 	}
-	return st.Err()
 }
 
 // recoverPanics makes an error of a panic.
@@ -146,7 +160,7 @@ func (s *Server) authenticate(ctx context.Context, c *call, next handler) error 
 		return err
 	}
 	_ = grpc.SetHeader(ctx, metadata.Pairs(tenantKey, c.principal.TenantName, credentialKey, c.principal.Credential))
-	return next(context.WithValue(ctx, principalKey{}, c.principal))
+	return next(ctx)
 }
 
 // bearerToken takes the token out of an authorization header. Clients are known
@@ -166,17 +180,19 @@ func bearerToken(header string) (string, error) {
 
 // authorize refuses what the policy does not allow.
 func authorize(ctx context.Context, c *call, next handler) error {
-	if _, known := policy[c.method]; !known {
-		return scim.Errorf(scim.Forbidden, "%s is not open to anybody", c.method)
+	if err := c.permit(c.method); err != nil {
+		return err
 	}
 	return next(ctx)
 }
 
-type principalKey struct{}
-
-// tenantOf is the tenant of the caller. Methods that ask for it are never public.
-func tenantOf(ctx context.Context) store.Tenant {
-	return ctx.Value(principalKey{}).(store.Principal).Tenant //nolint:forcetypeassert // authenticate has set it
+// permit tells whether the policy lets the caller call a method: the one of this
+// call, or one that this call does the work of.
+func (c *call) permit(method string) error {
+	if _, known := policy[method]; !known {
+		return scim.Errorf(scim.Forbidden, "%s is not open to anybody", method)
+	}
+	return nil
 }
 
 // first is the first value of incoming metadata, or "".

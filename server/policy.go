@@ -32,6 +32,9 @@ var policy = map[string]access{
 	musterv1.ProvisioningService_PatchGroup_FullMethodName:   write,
 	musterv1.ProvisioningService_DeleteGroup_FullMethodName:  write,
 
+	// Each operation of a bulk needs what its own method asks, beside this.
+	musterv1.ProvisioningService_Bulk_FullMethodName: write,
+
 	// A client checks its token with these first, so they are not public.
 	musterv1.DiscoveryService_GetServiceProviderConfig_FullMethodName: read,
 	musterv1.DiscoveryService_ListResourceTypes_FullMethodName:        read,

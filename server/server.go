@@ -64,8 +64,9 @@ func New(st *store.Store, opts Options) *Server {
 		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: minPing, PermitWithoutStream: true}),
 	)
 	s.conn = newConn(s.unary)
+	service := newProvisioning(s.log)
 	for _, r := range []grpc.ServiceRegistrar{s.grpc, s.conn} {
-		musterv1.RegisterProvisioningServiceServer(r, &provisioning{passwords: newPasswords()})
+		musterv1.RegisterProvisioningServiceServer(r, service)
 		musterv1.RegisterDiscoveryServiceServer(r, &discovery{})
 	}
 	healthv1.RegisterHealthServer(s.grpc, s.health)

@@ -2,6 +2,9 @@ package server
 
 import (
 	"context"
+	"log/slog"
+
+	"golang.org/x/sync/semaphore"
 
 	musterv1 "github.com/muster-scim/muster/gen/muster/v1"
 	"github.com/muster-scim/muster/scim"
@@ -12,7 +15,13 @@ import (
 type provisioning struct {
 	musterv1.UnimplementedProvisioningServiceServer
 
+	log       *slog.Logger
 	passwords passwords
+	bulks     *semaphore.Weighted // turns of bulk requests
+}
+
+func newProvisioning(log *slog.Logger) *provisioning {
+	return &provisioning{log: log, passwords: newPasswords(), bulks: semaphore.NewWeighted(bulksAtOnce)}
 }
 
 func (s *provisioning) CreateUser(ctx context.Context, req *musterv1.CreateUserRequest) (*musterv1.CreateUserResponse, error) {
@@ -41,5 +50,5 @@ func (s *provisioning) PatchUser(ctx context.Context, req *musterv1.PatchUserReq
 }
 
 func (s *provisioning) DeleteUser(ctx context.Context, req *musterv1.DeleteUserRequest) (*musterv1.DeleteUserResponse, error) {
-	return &musterv1.DeleteUserResponse{}, remove(ctx, scim.User, req.GetId(), req.GetIfMatch())
+	return &musterv1.DeleteUserResponse{}, remove(ctx, scim.User, req)
 }

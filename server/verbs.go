@@ -53,16 +53,25 @@ func create[R scim.Resource](ctx context.Context, s *provisioning, rt *scim.Reso
 	if err != nil {
 		return none, err
 	}
-	if err := rt.Prepare(r); err != nil {
+	if err := s.prepare(ctx, rt, r); err != nil {
 		return none, err
-	}
-	if u, ok := any(r).(*musterv1.User); ok && u.GetPassword() != "" {
-		if u.Password, err = s.passwords.hash(ctx, u.GetPassword(), ""); err != nil {
-			return none, err
-		}
 	}
 	made, err := tenantOf(ctx).Create(ctx, rt, r, links)
 	return finish[R](p, made, err)
+}
+
+// prepare makes a resource that a client sent fit to be created.
+func (s *provisioning) prepare(ctx context.Context, rt *scim.ResourceType, r scim.Resource) error {
+	if err := rt.Prepare(r); err != nil {
+		return err
+	}
+	u, ok := r.(*musterv1.User)
+	if !ok || u.GetPassword() == "" {
+		return nil
+	}
+	hash, err := s.passwords.hash(ctx, u.GetPassword(), "")
+	u.Password = hash
+	return err
 }
 
 func get[R scim.Resource](ctx context.Context, rt *scim.ResourceType, id string, req projected) (none R, err error) {
@@ -118,11 +127,17 @@ func list[R scim.Resource](ctx context.Context, rt *scim.ResourceType, req listi
 	return out, nil
 }
 
-// A changing request changes one resource, if its version allows.
-type changing interface {
-	projected
+// A targeted request is about one resource, if its version allows.
+type targeted interface {
 	GetId() string
 	GetIfMatch() string
+	GetIfNoneMatch() string
+}
+
+// A changing request changes it.
+type changing interface {
+	targeted
+	projected
 }
 
 func replace[R scim.Resource](ctx context.Context, s *provisioning, rt *scim.ResourceType, r R, req changing) (none R, err error) {
@@ -150,7 +165,7 @@ func change[R scim.Resource](ctx context.Context, s *provisioning, rt *scim.Reso
 	if err != nil {
 		return none, err
 	}
-	match, err := scim.ParseMatch(req.GetIfMatch())
+	match, err := scim.ParseMatch(req.GetIfMatch(), req.GetIfNoneMatch())
 	if err != nil {
 		return none, err
 	}
@@ -169,10 +184,10 @@ func change[R scim.Resource](ctx context.Context, s *provisioning, rt *scim.Reso
 	return finish[R](p, r, err)
 }
 
-func remove(ctx context.Context, rt *scim.ResourceType, id, ifMatch string) error {
-	match, err := scim.ParseMatch(ifMatch)
+func remove(ctx context.Context, rt *scim.ResourceType, req targeted) error {
+	match, err := scim.ParseMatch(req.GetIfMatch(), req.GetIfNoneMatch())
 	if err != nil {
 		return err
 	}
-	return tenantOf(ctx).Delete(ctx, rt, id, match)
+	return tenantOf(ctx).Delete(ctx, rt, req.GetId(), match)
 }

@@ -116,44 +116,115 @@ func passwordHash(password string) any {
 // now is the time as the tables hold it.
 func now() int64 { return time.Now().UnixMilli() }
 
+// NewID makes the id of a new resource: a UUIDv7. Such ids grow with time, which
+// keeps the end of each index warm and gives lists a stable order.
+func NewID() (string, error) {
+	id, err := uuid.NewV7()
+	return id.String(), err
+}
+
 // Create keeps a new resource, which rt.Prepare made fit, and returns it as Get
-// would with the same links; r belongs to the store from then on. The id is a
-// new UUIDv7: ids grow with time, which keeps the end of each index warm and
-// gives lists a stable order.
+// would with the same links; r belongs to the store from then on.
 //
 // Errors: Uniqueness where another resource has a value that must be unique,
 // InvalidValue where a link names a resource that is not there.
 func (t Tenant) Create(ctx context.Context, rt *scim.ResourceType, r scim.Resource, links bool) (scim.Resource, error) {
-	id, err := uuid.NewV7()
+	id, err := NewID()
 	if err != nil {
 		return nil, err
 	}
-	members := rt.TakeLinks(r)
-	l := lift(r)
-	w := row{id: id.String(), version: 1, created: now(), document: rt.AppendDocument(nil, r)}
-	w.updated = w.created
-	err = t.store.write(ctx, func(ctx context.Context, tx tx) error {
-		d := newDiff()
-		fresh, err := t.newLinks(ctx, tx, w.id, members)
-		if err != nil {
-			return err
-		}
-		if err := t.insert(ctx, tx, rt, &w, &l); err != nil {
-			return err
-		}
-		if err := t.addLinks(ctx, tx, w.id, fresh, d); err != nil {
-			return err
-		}
-		return t.record(ctx, tx, rt, &w, created, d.json(nil))
-	})
-	if err != nil {
+	n := New{Type: rt, ID: id, Resource: r}
+	if _, err := t.CreateTogether(ctx, []*New{&n}); err != nil {
 		return nil, err
 	}
-	rt.Stamp(r, w.id, w.meta(rt))
-	if links && len(members) > 0 {
+	if links && len(n.members) > 0 {
 		_, err = t.loadLinks(ctx, rt, []scim.Resource{r})
 	}
 	return r, err
+}
+
+// New is a resource that is to be created. Its id is known beforehand, so that
+// others can name it.
+type New struct {
+	Type     *scim.ResourceType
+	ID       string        // of NewID
+	Resource scim.Resource // which Type.Prepare made fit
+
+	row     row
+	lifted  lifted
+	members []string
+}
+
+// CreateTogether is Create for resources that may name each other in their links:
+// all of them are created, or none. Where it fails, failed is the index of the one
+// that the error is about.
+func (t Tenant) CreateTogether(ctx context.Context, all []*New) (failed int, err error) {
+	own := make(map[string]bool, len(all))
+	for _, n := range all {
+		n.prepare()
+		own[n.ID] = true
+	}
+	err = t.store.write(ctx, func(ctx context.Context, tx tx) error {
+		for i, n := range all {
+			failed = i
+			if _, err := t.newLinks(ctx, tx, n.ID, without(n.members, own)); err != nil {
+				return err
+			}
+		}
+		for i, n := range all {
+			failed = i
+			if err := t.insert(ctx, tx, n.Type, &n.row, &n.lifted); err != nil {
+				return err
+			}
+			if len(all) > 1 { // or else the error of this one might come only at the commit
+				if err := t.settle(ctx, tx); err != nil {
+					return err
+				}
+			}
+		}
+		for i, n := range all {
+			failed = i
+			if err := t.insertLinks(ctx, tx, n); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return failed, err
+	}
+	for _, n := range all {
+		n.Type.Stamp(n.Resource, n.ID, n.row.meta(n.Type))
+	}
+	return 0, nil
+}
+
+// insertLinks writes the links of a new resource, once all that they name are
+// there, and its row of the change log.
+func (t Tenant) insertLinks(ctx context.Context, tx tx, n *New) error {
+	d := newDiff()
+	if err := t.addLinks(ctx, tx, n.ID, n.members, d); err != nil {
+		return err
+	}
+	return t.record(ctx, tx, n.Type, &n.row, created, d.json(nil))
+}
+
+// prepare takes the resource apart into what the tables hold.
+func (n *New) prepare() {
+	n.members = n.Type.TakeLinks(n.Resource)
+	n.lifted = lift(n.Resource)
+	n.row = row{id: n.ID, version: 1, created: now(), document: n.Type.AppendDocument(nil, n.Resource)}
+	n.row.updated = n.row.created
+}
+
+// without is the ids that are not among the known.
+func without(ids []string, known map[string]bool) []string {
+	return slices.DeleteFunc(slices.Clone(ids), func(id string) bool { return known[id] })
+}
+
+// settle waits for the statements so far: what is wrong with them is known then.
+func (t Tenant) settle(ctx context.Context, tx tx) error {
+	return tx.read(ctx, t.store.statement().add("SELECT 1"), func(scan) error { return nil })
 }
 
 // insert writes the row of a new resource.

@@ -195,7 +195,7 @@ func TestUpdate_Version(t *testing.T) {
 
 func mustMatch(t *testing.T, header string) scim.Match {
 	t.Helper()
-	m, err := scim.ParseMatch(header)
+	m, err := scim.ParseMatch(header, "")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -98,7 +98,7 @@ func compilePatch(tb testing.TB, rt *scim.ResourceType, operations string) scim.
 func patch(tb testing.TB, t Tenant, rt *scim.ResourceType, id, match, operations string) (scim.Resource, error) {
 	tb.Helper()
 	c := compilePatch(tb, rt, operations)
-	m, err := scim.ParseMatch(match)
+	m, err := scim.ParseMatch(match, "")
 	if err != nil {
 		return nil, err
 	}

@@ -10,8 +10,8 @@
 // Errors carry a google.rpc.ErrorInfo of domain "muster". Its reason is one of
 // RFC 7644's scimType words (invalidFilter, tooMany, uniqueness, mutability,
 // invalidSyntax, invalidPath, noTarget, invalidValue, invalidVers, sensitive)
-// or one of ours: notFound, versionMismatch, payloadTooLarge, rateLimited,
-// unauthenticated, forbidden, unavailable, internal.
+// or one of ours: notFound, versionMismatch, conflict, payloadTooLarge,
+// rateLimited, unauthenticated, forbidden, unavailable, internal.
 
 package musterv1
 
@@ -81,6 +81,61 @@ func (x PatchOperation_Op) Number() protoreflect.EnumNumber {
 // Deprecated: Use PatchOperation_Op.Descriptor instead.
 func (PatchOperation_Op) EnumDescriptor() ([]byte, []int) {
 	return file_muster_v1_provisioning_proto_rawDescGZIP(), []int{0, 0}
+}
+
+type BulkOperation_Method int32
+
+const (
+	BulkOperation_METHOD_UNSPECIFIED BulkOperation_Method = 0
+	BulkOperation_METHOD_POST        BulkOperation_Method = 1
+	BulkOperation_METHOD_PUT         BulkOperation_Method = 2
+	BulkOperation_METHOD_PATCH       BulkOperation_Method = 3
+	BulkOperation_METHOD_DELETE      BulkOperation_Method = 4
+)
+
+// Enum value maps for BulkOperation_Method.
+var (
+	BulkOperation_Method_name = map[int32]string{
+		0: "METHOD_UNSPECIFIED",
+		1: "METHOD_POST",
+		2: "METHOD_PUT",
+		3: "METHOD_PATCH",
+		4: "METHOD_DELETE",
+	}
+	BulkOperation_Method_value = map[string]int32{
+		"METHOD_UNSPECIFIED": 0,
+		"METHOD_POST":        1,
+		"METHOD_PUT":         2,
+		"METHOD_PATCH":       3,
+		"METHOD_DELETE":      4,
+	}
+)
+
+func (x BulkOperation_Method) Enum() *BulkOperation_Method {
+	p := new(BulkOperation_Method)
+	*p = x
+	return p
+}
+
+func (x BulkOperation_Method) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (BulkOperation_Method) Descriptor() protoreflect.EnumDescriptor {
+	return file_muster_v1_provisioning_proto_enumTypes[1].Descriptor()
+}
+
+func (BulkOperation_Method) Type() protoreflect.EnumType {
+	return &file_muster_v1_provisioning_proto_enumTypes[1]
+}
+
+func (x BulkOperation_Method) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use BulkOperation_Method.Descriptor instead.
+func (BulkOperation_Method) EnumDescriptor() ([]byte, []int) {
+	return file_muster_v1_provisioning_proto_rawDescGZIP(), []int{26, 0}
 }
 
 // PatchOperation is one operation of RFC 7644 section 3.5.2.
@@ -525,8 +580,11 @@ type ReplaceUserRequest struct {
 	IfMatch            string   `protobuf:"bytes,3,opt,name=if_match,json=ifMatch,proto3" json:"if_match,omitempty"`
 	Attributes         []string `protobuf:"bytes,4,rep,name=attributes,proto3" json:"attributes,omitempty"`
 	ExcludedAttributes []string `protobuf:"bytes,5,rep,name=excluded_attributes,json=excludedAttributes,proto3" json:"excluded_attributes,omitempty"`
-	unknownFields      protoimpl.UnknownFields
-	sizeCache          protoimpl.SizeCache
+	// ETags, as in an If-None-Match header. Where one is given, the resource changes
+	// only if its version is not among them; "*" means any.
+	IfNoneMatch   string `protobuf:"bytes,6,opt,name=if_none_match,json=ifNoneMatch,proto3" json:"if_none_match,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
 func (x *ReplaceUserRequest) Reset() {
@@ -594,6 +652,13 @@ func (x *ReplaceUserRequest) GetExcludedAttributes() []string {
 	return nil
 }
 
+func (x *ReplaceUserRequest) GetIfNoneMatch() string {
+	if x != nil {
+		return x.IfNoneMatch
+	}
+	return ""
+}
+
 type ReplaceUserResponse struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	User          *User                  `protobuf:"bytes,1,opt,name=user,proto3" json:"user,omitempty"`
@@ -647,6 +712,7 @@ type PatchUserRequest struct {
 	IfMatch            string   `protobuf:"bytes,3,opt,name=if_match,json=ifMatch,proto3" json:"if_match,omitempty"`
 	Attributes         []string `protobuf:"bytes,4,rep,name=attributes,proto3" json:"attributes,omitempty"`
 	ExcludedAttributes []string `protobuf:"bytes,5,rep,name=excluded_attributes,json=excludedAttributes,proto3" json:"excluded_attributes,omitempty"`
+	IfNoneMatch        string   `protobuf:"bytes,6,opt,name=if_none_match,json=ifNoneMatch,proto3" json:"if_none_match,omitempty"`
 	unknownFields      protoimpl.UnknownFields
 	sizeCache          protoimpl.SizeCache
 }
@@ -716,6 +782,13 @@ func (x *PatchUserRequest) GetExcludedAttributes() []string {
 	return nil
 }
 
+func (x *PatchUserRequest) GetIfNoneMatch() string {
+	if x != nil {
+		return x.IfNoneMatch
+	}
+	return ""
+}
+
 type PatchUserResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The resource after the change.
@@ -766,6 +839,7 @@ type DeleteUserRequest struct {
 	Id    string                 `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
 	// See ReplaceUserRequest.
 	IfMatch       string `protobuf:"bytes,2,opt,name=if_match,json=ifMatch,proto3" json:"if_match,omitempty"`
+	IfNoneMatch   string `protobuf:"bytes,3,opt,name=if_none_match,json=ifNoneMatch,proto3" json:"if_none_match,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -810,6 +884,13 @@ func (x *DeleteUserRequest) GetId() string {
 func (x *DeleteUserRequest) GetIfMatch() string {
 	if x != nil {
 		return x.IfMatch
+	}
+	return ""
+}
+
+func (x *DeleteUserRequest) GetIfNoneMatch() string {
+	if x != nil {
+		return x.IfNoneMatch
 	}
 	return ""
 }
@@ -1230,8 +1311,11 @@ type ReplaceGroupRequest struct {
 	IfMatch            string   `protobuf:"bytes,3,opt,name=if_match,json=ifMatch,proto3" json:"if_match,omitempty"`
 	Attributes         []string `protobuf:"bytes,4,rep,name=attributes,proto3" json:"attributes,omitempty"`
 	ExcludedAttributes []string `protobuf:"bytes,5,rep,name=excluded_attributes,json=excludedAttributes,proto3" json:"excluded_attributes,omitempty"`
-	unknownFields      protoimpl.UnknownFields
-	sizeCache          protoimpl.SizeCache
+	// ETags, as in an If-None-Match header. Where one is given, the resource changes
+	// only if its version is not among them; "*" means any.
+	IfNoneMatch   string `protobuf:"bytes,6,opt,name=if_none_match,json=ifNoneMatch,proto3" json:"if_none_match,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
 func (x *ReplaceGroupRequest) Reset() {
@@ -1299,6 +1383,13 @@ func (x *ReplaceGroupRequest) GetExcludedAttributes() []string {
 	return nil
 }
 
+func (x *ReplaceGroupRequest) GetIfNoneMatch() string {
+	if x != nil {
+		return x.IfNoneMatch
+	}
+	return ""
+}
+
 type ReplaceGroupResponse struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Group         *Group                 `protobuf:"bytes,1,opt,name=group,proto3" json:"group,omitempty"`
@@ -1352,6 +1443,7 @@ type PatchGroupRequest struct {
 	IfMatch            string   `protobuf:"bytes,3,opt,name=if_match,json=ifMatch,proto3" json:"if_match,omitempty"`
 	Attributes         []string `protobuf:"bytes,4,rep,name=attributes,proto3" json:"attributes,omitempty"`
 	ExcludedAttributes []string `protobuf:"bytes,5,rep,name=excluded_attributes,json=excludedAttributes,proto3" json:"excluded_attributes,omitempty"`
+	IfNoneMatch        string   `protobuf:"bytes,6,opt,name=if_none_match,json=ifNoneMatch,proto3" json:"if_none_match,omitempty"`
 	unknownFields      protoimpl.UnknownFields
 	sizeCache          protoimpl.SizeCache
 }
@@ -1421,6 +1513,13 @@ func (x *PatchGroupRequest) GetExcludedAttributes() []string {
 	return nil
 }
 
+func (x *PatchGroupRequest) GetIfNoneMatch() string {
+	if x != nil {
+		return x.IfNoneMatch
+	}
+	return ""
+}
+
 type PatchGroupResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The resource after the change, without its members unless
@@ -1472,6 +1571,7 @@ type DeleteGroupRequest struct {
 	Id    string                 `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
 	// See ReplaceGroupRequest.
 	IfMatch       string `protobuf:"bytes,2,opt,name=if_match,json=ifMatch,proto3" json:"if_match,omitempty"`
+	IfNoneMatch   string `protobuf:"bytes,3,opt,name=if_none_match,json=ifNoneMatch,proto3" json:"if_none_match,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1520,6 +1620,13 @@ func (x *DeleteGroupRequest) GetIfMatch() string {
 	return ""
 }
 
+func (x *DeleteGroupRequest) GetIfNoneMatch() string {
+	if x != nil {
+		return x.IfNoneMatch
+	}
+	return ""
+}
+
 type DeleteGroupResponse struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	unknownFields protoimpl.UnknownFields
@@ -1554,6 +1661,349 @@ func (x *DeleteGroupResponse) ProtoReflect() protoreflect.Message {
 // Deprecated: Use DeleteGroupResponse.ProtoReflect.Descriptor instead.
 func (*DeleteGroupResponse) Descriptor() ([]byte, []int) {
 	return file_muster_v1_provisioning_proto_rawDescGZIP(), []int{24}
+}
+
+type BulkRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// At most ServiceProviderConfig.bulk.max_operations, and all together at most
+	// max_payload_size bytes. They are done in this order, but that an operation
+	// waits for the creates that it refers to.
+	Operations []*BulkOperation `protobuf:"bytes,1,rep,name=operations,proto3" json:"operations,omitempty"`
+	// After this many failed operations the rest is not done and has no result. 0:
+	// all are done.
+	FailOnErrors  int32 `protobuf:"varint,2,opt,name=fail_on_errors,json=failOnErrors,proto3" json:"fail_on_errors,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *BulkRequest) Reset() {
+	*x = BulkRequest{}
+	mi := &file_muster_v1_provisioning_proto_msgTypes[25]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *BulkRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*BulkRequest) ProtoMessage() {}
+
+func (x *BulkRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_muster_v1_provisioning_proto_msgTypes[25]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use BulkRequest.ProtoReflect.Descriptor instead.
+func (*BulkRequest) Descriptor() ([]byte, []int) {
+	return file_muster_v1_provisioning_proto_rawDescGZIP(), []int{25}
+}
+
+func (x *BulkRequest) GetOperations() []*BulkOperation {
+	if x != nil {
+		return x.Operations
+	}
+	return nil
+}
+
+func (x *BulkRequest) GetFailOnErrors() int32 {
+	if x != nil {
+		return x.FailOnErrors
+	}
+	return 0
+}
+
+// BulkOperation is one operation of RFC 7644 section 3.7.
+//
+// Wherever its path or data name another resource by id, as members.value does,
+// "bulkId:X" stands for the id of the resource that the operation with the bulk_id
+// X creates, before or after this one.
+type BulkOperation struct {
+	state  protoimpl.MessageState `protogen:"open.v1"`
+	Method BulkOperation_Method   `protobuf:"varint,1,opt,name=method,proto3,enum=muster.v1.BulkOperation_Method" json:"method,omitempty"`
+	// The client's name for what a POST creates, which needs one that no other POST
+	// of the request has.
+	BulkId string `protobuf:"bytes,2,opt,name=bulk_id,json=bulkId,proto3" json:"bulk_id,omitempty"`
+	// For PUT, PATCH and DELETE: ETags, as in an If-Match header. See
+	// ReplaceUserRequest.
+	Version string `protobuf:"bytes,3,opt,name=version,proto3" json:"version,omitempty"`
+	// "/Users" for POST, "/Users/ID" for all others.
+	Path string `protobuf:"bytes,4,opt,name=path,proto3" json:"path,omitempty"`
+	// JSON text: the resource for POST and PUT, the patch for PATCH, as it is the body
+	// of a single request over REST.
+	Data          string `protobuf:"bytes,5,opt,name=data,proto3" json:"data,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *BulkOperation) Reset() {
+	*x = BulkOperation{}
+	mi := &file_muster_v1_provisioning_proto_msgTypes[26]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *BulkOperation) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*BulkOperation) ProtoMessage() {}
+
+func (x *BulkOperation) ProtoReflect() protoreflect.Message {
+	mi := &file_muster_v1_provisioning_proto_msgTypes[26]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use BulkOperation.ProtoReflect.Descriptor instead.
+func (*BulkOperation) Descriptor() ([]byte, []int) {
+	return file_muster_v1_provisioning_proto_rawDescGZIP(), []int{26}
+}
+
+func (x *BulkOperation) GetMethod() BulkOperation_Method {
+	if x != nil {
+		return x.Method
+	}
+	return BulkOperation_METHOD_UNSPECIFIED
+}
+
+func (x *BulkOperation) GetBulkId() string {
+	if x != nil {
+		return x.BulkId
+	}
+	return ""
+}
+
+func (x *BulkOperation) GetVersion() string {
+	if x != nil {
+		return x.Version
+	}
+	return ""
+}
+
+func (x *BulkOperation) GetPath() string {
+	if x != nil {
+		return x.Path
+	}
+	return ""
+}
+
+func (x *BulkOperation) GetData() string {
+	if x != nil {
+		return x.Data
+	}
+	return ""
+}
+
+type BulkResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// One for each operation that was done, in the order of the request.
+	Operations    []*BulkOperationResult `protobuf:"bytes,1,rep,name=operations,proto3" json:"operations,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *BulkResponse) Reset() {
+	*x = BulkResponse{}
+	mi := &file_muster_v1_provisioning_proto_msgTypes[27]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *BulkResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*BulkResponse) ProtoMessage() {}
+
+func (x *BulkResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_muster_v1_provisioning_proto_msgTypes[27]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use BulkResponse.ProtoReflect.Descriptor instead.
+func (*BulkResponse) Descriptor() ([]byte, []int) {
+	return file_muster_v1_provisioning_proto_rawDescGZIP(), []int{27}
+}
+
+func (x *BulkResponse) GetOperations() []*BulkOperationResult {
+	if x != nil {
+		return x.Operations
+	}
+	return nil
+}
+
+// BulkOperationResult is the outcome of one operation.
+type BulkOperationResult struct {
+	state  protoimpl.MessageState `protogen:"open.v1"`
+	Method BulkOperation_Method   `protobuf:"varint,1,opt,name=method,proto3,enum=muster.v1.BulkOperation_Method" json:"method,omitempty"`
+	BulkId string                 `protobuf:"bytes,2,opt,name=bulk_id,json=bulkId,proto3" json:"bulk_id,omitempty"`
+	// Of the resource, relative to the SCIM base URL, for example "/Users/ID"; the
+	// REST face makes it absolute. Empty for a POST that failed.
+	Location string `protobuf:"bytes,3,opt,name=location,proto3" json:"location,omitempty"`
+	// The version after the operation, where there is one.
+	Version string `protobuf:"bytes,4,opt,name=version,proto3" json:"version,omitempty"`
+	// The HTTP status that the operation has over REST: "201".
+	Status string `protobuf:"bytes,5,opt,name=status,proto3" json:"status,omitempty"`
+	// Set for an operation that failed.
+	Error         *BulkError `protobuf:"bytes,6,opt,name=error,proto3" json:"error,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *BulkOperationResult) Reset() {
+	*x = BulkOperationResult{}
+	mi := &file_muster_v1_provisioning_proto_msgTypes[28]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *BulkOperationResult) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*BulkOperationResult) ProtoMessage() {}
+
+func (x *BulkOperationResult) ProtoReflect() protoreflect.Message {
+	mi := &file_muster_v1_provisioning_proto_msgTypes[28]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use BulkOperationResult.ProtoReflect.Descriptor instead.
+func (*BulkOperationResult) Descriptor() ([]byte, []int) {
+	return file_muster_v1_provisioning_proto_rawDescGZIP(), []int{28}
+}
+
+func (x *BulkOperationResult) GetMethod() BulkOperation_Method {
+	if x != nil {
+		return x.Method
+	}
+	return BulkOperation_METHOD_UNSPECIFIED
+}
+
+func (x *BulkOperationResult) GetBulkId() string {
+	if x != nil {
+		return x.BulkId
+	}
+	return ""
+}
+
+func (x *BulkOperationResult) GetLocation() string {
+	if x != nil {
+		return x.Location
+	}
+	return ""
+}
+
+func (x *BulkOperationResult) GetVersion() string {
+	if x != nil {
+		return x.Version
+	}
+	return ""
+}
+
+func (x *BulkOperationResult) GetStatus() string {
+	if x != nil {
+		return x.Status
+	}
+	return ""
+}
+
+func (x *BulkOperationResult) GetError() *BulkError {
+	if x != nil {
+		return x.Error
+	}
+	return nil
+}
+
+// BulkError says why an operation failed.
+type BulkError struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// As in ErrorInfo.
+	Reason string `protobuf:"bytes,1,opt,name=reason,proto3" json:"reason,omitempty"`
+	Detail string `protobuf:"bytes,2,opt,name=detail,proto3" json:"detail,omitempty"`
+	// The path of the attribute at fault, where there is one.
+	Attribute     string `protobuf:"bytes,3,opt,name=attribute,proto3" json:"attribute,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *BulkError) Reset() {
+	*x = BulkError{}
+	mi := &file_muster_v1_provisioning_proto_msgTypes[29]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *BulkError) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*BulkError) ProtoMessage() {}
+
+func (x *BulkError) ProtoReflect() protoreflect.Message {
+	mi := &file_muster_v1_provisioning_proto_msgTypes[29]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use BulkError.ProtoReflect.Descriptor instead.
+func (*BulkError) Descriptor() ([]byte, []int) {
+	return file_muster_v1_provisioning_proto_rawDescGZIP(), []int{29}
+}
+
+func (x *BulkError) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
+}
+
+func (x *BulkError) GetDetail() string {
+	if x != nil {
+		return x.Detail
+	}
+	return ""
+}
+
+func (x *BulkError) GetAttribute() string {
+	if x != nil {
+		return x.Attribute
+	}
+	return ""
 }
 
 var File_muster_v1_provisioning_proto protoreflect.FileDescriptor
@@ -1604,7 +2054,7 @@ const file_muster_v1_provisioning_proto_rawDesc = "" +
 	"\rtotal_results\x18\x02 \x01(\x05R\ftotalResults\x12\x1f\n" +
 	"\vstart_index\x18\x03 \x01(\x05R\n" +
 	"startIndex\x12$\n" +
-	"\x0eitems_per_page\x18\x04 \x01(\x05R\fitemsPerPage\"\xb5\x01\n" +
+	"\x0eitems_per_page\x18\x04 \x01(\x05R\fitemsPerPage\"\xd9\x01\n" +
 	"\x12ReplaceUserRequest\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12#\n" +
 	"\x04user\x18\x02 \x01(\v2\x0f.muster.v1.UserR\x04user\x12\x19\n" +
@@ -1612,9 +2062,10 @@ const file_muster_v1_provisioning_proto_rawDesc = "" +
 	"\n" +
 	"attributes\x18\x04 \x03(\tR\n" +
 	"attributes\x12/\n" +
-	"\x13excluded_attributes\x18\x05 \x03(\tR\x12excludedAttributes\":\n" +
+	"\x13excluded_attributes\x18\x05 \x03(\tR\x12excludedAttributes\x12\"\n" +
+	"\rif_none_match\x18\x06 \x01(\tR\vifNoneMatch\":\n" +
 	"\x13ReplaceUserResponse\x12#\n" +
-	"\x04user\x18\x01 \x01(\v2\x0f.muster.v1.UserR\x04user\"\xc9\x01\n" +
+	"\x04user\x18\x01 \x01(\v2\x0f.muster.v1.UserR\x04user\"\xed\x01\n" +
 	"\x10PatchUserRequest\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x129\n" +
 	"\n" +
@@ -1624,12 +2075,14 @@ const file_muster_v1_provisioning_proto_rawDesc = "" +
 	"\n" +
 	"attributes\x18\x04 \x03(\tR\n" +
 	"attributes\x12/\n" +
-	"\x13excluded_attributes\x18\x05 \x03(\tR\x12excludedAttributes\"8\n" +
+	"\x13excluded_attributes\x18\x05 \x03(\tR\x12excludedAttributes\x12\"\n" +
+	"\rif_none_match\x18\x06 \x01(\tR\vifNoneMatch\"8\n" +
 	"\x11PatchUserResponse\x12#\n" +
-	"\x04user\x18\x01 \x01(\v2\x0f.muster.v1.UserR\x04user\">\n" +
+	"\x04user\x18\x01 \x01(\v2\x0f.muster.v1.UserR\x04user\"b\n" +
 	"\x11DeleteUserRequest\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x19\n" +
-	"\bif_match\x18\x02 \x01(\tR\aifMatch\"\x14\n" +
+	"\bif_match\x18\x02 \x01(\tR\aifMatch\x12\"\n" +
+	"\rif_none_match\x18\x03 \x01(\tR\vifNoneMatch\"\x14\n" +
 	"\x12DeleteUserResponse\"\x8d\x01\n" +
 	"\x12CreateGroupRequest\x12&\n" +
 	"\x05group\x18\x01 \x01(\v2\x10.muster.v1.GroupR\x05group\x12\x1e\n" +
@@ -1663,7 +2116,7 @@ const file_muster_v1_provisioning_proto_rawDesc = "" +
 	"\rtotal_results\x18\x02 \x01(\x05R\ftotalResults\x12\x1f\n" +
 	"\vstart_index\x18\x03 \x01(\x05R\n" +
 	"startIndex\x12$\n" +
-	"\x0eitems_per_page\x18\x04 \x01(\x05R\fitemsPerPage\"\xb9\x01\n" +
+	"\x0eitems_per_page\x18\x04 \x01(\x05R\fitemsPerPage\"\xdd\x01\n" +
 	"\x13ReplaceGroupRequest\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12&\n" +
 	"\x05group\x18\x02 \x01(\v2\x10.muster.v1.GroupR\x05group\x12\x19\n" +
@@ -1671,9 +2124,10 @@ const file_muster_v1_provisioning_proto_rawDesc = "" +
 	"\n" +
 	"attributes\x18\x04 \x03(\tR\n" +
 	"attributes\x12/\n" +
-	"\x13excluded_attributes\x18\x05 \x03(\tR\x12excludedAttributes\">\n" +
+	"\x13excluded_attributes\x18\x05 \x03(\tR\x12excludedAttributes\x12\"\n" +
+	"\rif_none_match\x18\x06 \x01(\tR\vifNoneMatch\">\n" +
 	"\x14ReplaceGroupResponse\x12&\n" +
-	"\x05group\x18\x01 \x01(\v2\x10.muster.v1.GroupR\x05group\"\xca\x01\n" +
+	"\x05group\x18\x01 \x01(\v2\x10.muster.v1.GroupR\x05group\"\xee\x01\n" +
 	"\x11PatchGroupRequest\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x129\n" +
 	"\n" +
@@ -1683,13 +2137,48 @@ const file_muster_v1_provisioning_proto_rawDesc = "" +
 	"\n" +
 	"attributes\x18\x04 \x03(\tR\n" +
 	"attributes\x12/\n" +
-	"\x13excluded_attributes\x18\x05 \x03(\tR\x12excludedAttributes\"<\n" +
+	"\x13excluded_attributes\x18\x05 \x03(\tR\x12excludedAttributes\x12\"\n" +
+	"\rif_none_match\x18\x06 \x01(\tR\vifNoneMatch\"<\n" +
 	"\x12PatchGroupResponse\x12&\n" +
-	"\x05group\x18\x01 \x01(\v2\x10.muster.v1.GroupR\x05group\"?\n" +
+	"\x05group\x18\x01 \x01(\v2\x10.muster.v1.GroupR\x05group\"c\n" +
 	"\x12DeleteGroupRequest\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x19\n" +
-	"\bif_match\x18\x02 \x01(\tR\aifMatch\"\x15\n" +
-	"\x13DeleteGroupResponse2\x93\a\n" +
+	"\bif_match\x18\x02 \x01(\tR\aifMatch\x12\"\n" +
+	"\rif_none_match\x18\x03 \x01(\tR\vifNoneMatch\"\x15\n" +
+	"\x13DeleteGroupResponse\"m\n" +
+	"\vBulkRequest\x128\n" +
+	"\n" +
+	"operations\x18\x01 \x03(\v2\x18.muster.v1.BulkOperationR\n" +
+	"operations\x12$\n" +
+	"\x0efail_on_errors\x18\x02 \x01(\x05R\ffailOnErrors\"\x8b\x02\n" +
+	"\rBulkOperation\x127\n" +
+	"\x06method\x18\x01 \x01(\x0e2\x1f.muster.v1.BulkOperation.MethodR\x06method\x12\x17\n" +
+	"\abulk_id\x18\x02 \x01(\tR\x06bulkId\x12\x18\n" +
+	"\aversion\x18\x03 \x01(\tR\aversion\x12\x12\n" +
+	"\x04path\x18\x04 \x01(\tR\x04path\x12\x12\n" +
+	"\x04data\x18\x05 \x01(\tR\x04data\"f\n" +
+	"\x06Method\x12\x16\n" +
+	"\x12METHOD_UNSPECIFIED\x10\x00\x12\x0f\n" +
+	"\vMETHOD_POST\x10\x01\x12\x0e\n" +
+	"\n" +
+	"METHOD_PUT\x10\x02\x12\x10\n" +
+	"\fMETHOD_PATCH\x10\x03\x12\x11\n" +
+	"\rMETHOD_DELETE\x10\x04\"N\n" +
+	"\fBulkResponse\x12>\n" +
+	"\n" +
+	"operations\x18\x01 \x03(\v2\x1e.muster.v1.BulkOperationResultR\n" +
+	"operations\"\xe1\x01\n" +
+	"\x13BulkOperationResult\x127\n" +
+	"\x06method\x18\x01 \x01(\x0e2\x1f.muster.v1.BulkOperation.MethodR\x06method\x12\x17\n" +
+	"\abulk_id\x18\x02 \x01(\tR\x06bulkId\x12\x1a\n" +
+	"\blocation\x18\x03 \x01(\tR\blocation\x12\x18\n" +
+	"\aversion\x18\x04 \x01(\tR\aversion\x12\x16\n" +
+	"\x06status\x18\x05 \x01(\tR\x06status\x12*\n" +
+	"\x05error\x18\x06 \x01(\v2\x14.muster.v1.BulkErrorR\x05error\"Y\n" +
+	"\tBulkError\x12\x16\n" +
+	"\x06reason\x18\x01 \x01(\tR\x06reason\x12\x16\n" +
+	"\x06detail\x18\x02 \x01(\tR\x06detail\x12\x1c\n" +
+	"\tattribute\x18\x03 \x01(\tR\tattribute2\xcc\a\n" +
 	"\x13ProvisioningService\x12I\n" +
 	"\n" +
 	"CreateUser\x12\x1c.muster.v1.CreateUserRequest\x1a\x1d.muster.v1.CreateUserResponse\x12@\n" +
@@ -1706,7 +2195,8 @@ const file_muster_v1_provisioning_proto_rawDesc = "" +
 	"\fReplaceGroup\x12\x1e.muster.v1.ReplaceGroupRequest\x1a\x1f.muster.v1.ReplaceGroupResponse\x12I\n" +
 	"\n" +
 	"PatchGroup\x12\x1c.muster.v1.PatchGroupRequest\x1a\x1d.muster.v1.PatchGroupResponse\x12L\n" +
-	"\vDeleteGroup\x12\x1d.muster.v1.DeleteGroupRequest\x1a\x1e.muster.v1.DeleteGroupResponseB\x9d\x01\n" +
+	"\vDeleteGroup\x12\x1d.muster.v1.DeleteGroupRequest\x1a\x1e.muster.v1.DeleteGroupResponse\x127\n" +
+	"\x04Bulk\x12\x16.muster.v1.BulkRequest\x1a\x17.muster.v1.BulkResponseB\x9d\x01\n" +
 	"\rcom.muster.v1B\x11ProvisioningProtoP\x01Z4github.com/muster-scim/muster/gen/muster/v1;musterv1\xa2\x02\x03MXX\xaa\x02\tMuster.V1\xca\x02\tMuster\\V1\xe2\x02\x15Muster\\V1\\GPBMetadata\xea\x02\n" +
 	"Muster::V1b\x06proto3"
 
@@ -1722,87 +2212,100 @@ func file_muster_v1_provisioning_proto_rawDescGZIP() []byte {
 	return file_muster_v1_provisioning_proto_rawDescData
 }
 
-var file_muster_v1_provisioning_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_muster_v1_provisioning_proto_msgTypes = make([]protoimpl.MessageInfo, 25)
+var file_muster_v1_provisioning_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
+var file_muster_v1_provisioning_proto_msgTypes = make([]protoimpl.MessageInfo, 30)
 var file_muster_v1_provisioning_proto_goTypes = []any{
 	(PatchOperation_Op)(0),       // 0: muster.v1.PatchOperation.Op
-	(*PatchOperation)(nil),       // 1: muster.v1.PatchOperation
-	(*CreateUserRequest)(nil),    // 2: muster.v1.CreateUserRequest
-	(*CreateUserResponse)(nil),   // 3: muster.v1.CreateUserResponse
-	(*GetUserRequest)(nil),       // 4: muster.v1.GetUserRequest
-	(*GetUserResponse)(nil),      // 5: muster.v1.GetUserResponse
-	(*ListUsersRequest)(nil),     // 6: muster.v1.ListUsersRequest
-	(*ListUsersResponse)(nil),    // 7: muster.v1.ListUsersResponse
-	(*ReplaceUserRequest)(nil),   // 8: muster.v1.ReplaceUserRequest
-	(*ReplaceUserResponse)(nil),  // 9: muster.v1.ReplaceUserResponse
-	(*PatchUserRequest)(nil),     // 10: muster.v1.PatchUserRequest
-	(*PatchUserResponse)(nil),    // 11: muster.v1.PatchUserResponse
-	(*DeleteUserRequest)(nil),    // 12: muster.v1.DeleteUserRequest
-	(*DeleteUserResponse)(nil),   // 13: muster.v1.DeleteUserResponse
-	(*CreateGroupRequest)(nil),   // 14: muster.v1.CreateGroupRequest
-	(*CreateGroupResponse)(nil),  // 15: muster.v1.CreateGroupResponse
-	(*GetGroupRequest)(nil),      // 16: muster.v1.GetGroupRequest
-	(*GetGroupResponse)(nil),     // 17: muster.v1.GetGroupResponse
-	(*ListGroupsRequest)(nil),    // 18: muster.v1.ListGroupsRequest
-	(*ListGroupsResponse)(nil),   // 19: muster.v1.ListGroupsResponse
-	(*ReplaceGroupRequest)(nil),  // 20: muster.v1.ReplaceGroupRequest
-	(*ReplaceGroupResponse)(nil), // 21: muster.v1.ReplaceGroupResponse
-	(*PatchGroupRequest)(nil),    // 22: muster.v1.PatchGroupRequest
-	(*PatchGroupResponse)(nil),   // 23: muster.v1.PatchGroupResponse
-	(*DeleteGroupRequest)(nil),   // 24: muster.v1.DeleteGroupRequest
-	(*DeleteGroupResponse)(nil),  // 25: muster.v1.DeleteGroupResponse
-	(*structpb.Value)(nil),       // 26: google.protobuf.Value
-	(*User)(nil),                 // 27: muster.v1.User
-	(*Group)(nil),                // 28: muster.v1.Group
+	(BulkOperation_Method)(0),    // 1: muster.v1.BulkOperation.Method
+	(*PatchOperation)(nil),       // 2: muster.v1.PatchOperation
+	(*CreateUserRequest)(nil),    // 3: muster.v1.CreateUserRequest
+	(*CreateUserResponse)(nil),   // 4: muster.v1.CreateUserResponse
+	(*GetUserRequest)(nil),       // 5: muster.v1.GetUserRequest
+	(*GetUserResponse)(nil),      // 6: muster.v1.GetUserResponse
+	(*ListUsersRequest)(nil),     // 7: muster.v1.ListUsersRequest
+	(*ListUsersResponse)(nil),    // 8: muster.v1.ListUsersResponse
+	(*ReplaceUserRequest)(nil),   // 9: muster.v1.ReplaceUserRequest
+	(*ReplaceUserResponse)(nil),  // 10: muster.v1.ReplaceUserResponse
+	(*PatchUserRequest)(nil),     // 11: muster.v1.PatchUserRequest
+	(*PatchUserResponse)(nil),    // 12: muster.v1.PatchUserResponse
+	(*DeleteUserRequest)(nil),    // 13: muster.v1.DeleteUserRequest
+	(*DeleteUserResponse)(nil),   // 14: muster.v1.DeleteUserResponse
+	(*CreateGroupRequest)(nil),   // 15: muster.v1.CreateGroupRequest
+	(*CreateGroupResponse)(nil),  // 16: muster.v1.CreateGroupResponse
+	(*GetGroupRequest)(nil),      // 17: muster.v1.GetGroupRequest
+	(*GetGroupResponse)(nil),     // 18: muster.v1.GetGroupResponse
+	(*ListGroupsRequest)(nil),    // 19: muster.v1.ListGroupsRequest
+	(*ListGroupsResponse)(nil),   // 20: muster.v1.ListGroupsResponse
+	(*ReplaceGroupRequest)(nil),  // 21: muster.v1.ReplaceGroupRequest
+	(*ReplaceGroupResponse)(nil), // 22: muster.v1.ReplaceGroupResponse
+	(*PatchGroupRequest)(nil),    // 23: muster.v1.PatchGroupRequest
+	(*PatchGroupResponse)(nil),   // 24: muster.v1.PatchGroupResponse
+	(*DeleteGroupRequest)(nil),   // 25: muster.v1.DeleteGroupRequest
+	(*DeleteGroupResponse)(nil),  // 26: muster.v1.DeleteGroupResponse
+	(*BulkRequest)(nil),          // 27: muster.v1.BulkRequest
+	(*BulkOperation)(nil),        // 28: muster.v1.BulkOperation
+	(*BulkResponse)(nil),         // 29: muster.v1.BulkResponse
+	(*BulkOperationResult)(nil),  // 30: muster.v1.BulkOperationResult
+	(*BulkError)(nil),            // 31: muster.v1.BulkError
+	(*structpb.Value)(nil),       // 32: google.protobuf.Value
+	(*User)(nil),                 // 33: muster.v1.User
+	(*Group)(nil),                // 34: muster.v1.Group
 }
 var file_muster_v1_provisioning_proto_depIdxs = []int32{
 	0,  // 0: muster.v1.PatchOperation.op:type_name -> muster.v1.PatchOperation.Op
-	26, // 1: muster.v1.PatchOperation.value:type_name -> google.protobuf.Value
-	27, // 2: muster.v1.CreateUserRequest.user:type_name -> muster.v1.User
-	27, // 3: muster.v1.CreateUserResponse.user:type_name -> muster.v1.User
-	27, // 4: muster.v1.GetUserResponse.user:type_name -> muster.v1.User
-	27, // 5: muster.v1.ListUsersResponse.users:type_name -> muster.v1.User
-	27, // 6: muster.v1.ReplaceUserRequest.user:type_name -> muster.v1.User
-	27, // 7: muster.v1.ReplaceUserResponse.user:type_name -> muster.v1.User
-	1,  // 8: muster.v1.PatchUserRequest.operations:type_name -> muster.v1.PatchOperation
-	27, // 9: muster.v1.PatchUserResponse.user:type_name -> muster.v1.User
-	28, // 10: muster.v1.CreateGroupRequest.group:type_name -> muster.v1.Group
-	28, // 11: muster.v1.CreateGroupResponse.group:type_name -> muster.v1.Group
-	28, // 12: muster.v1.GetGroupResponse.group:type_name -> muster.v1.Group
-	28, // 13: muster.v1.ListGroupsResponse.groups:type_name -> muster.v1.Group
-	28, // 14: muster.v1.ReplaceGroupRequest.group:type_name -> muster.v1.Group
-	28, // 15: muster.v1.ReplaceGroupResponse.group:type_name -> muster.v1.Group
-	1,  // 16: muster.v1.PatchGroupRequest.operations:type_name -> muster.v1.PatchOperation
-	28, // 17: muster.v1.PatchGroupResponse.group:type_name -> muster.v1.Group
-	2,  // 18: muster.v1.ProvisioningService.CreateUser:input_type -> muster.v1.CreateUserRequest
-	4,  // 19: muster.v1.ProvisioningService.GetUser:input_type -> muster.v1.GetUserRequest
-	6,  // 20: muster.v1.ProvisioningService.ListUsers:input_type -> muster.v1.ListUsersRequest
-	8,  // 21: muster.v1.ProvisioningService.ReplaceUser:input_type -> muster.v1.ReplaceUserRequest
-	10, // 22: muster.v1.ProvisioningService.PatchUser:input_type -> muster.v1.PatchUserRequest
-	12, // 23: muster.v1.ProvisioningService.DeleteUser:input_type -> muster.v1.DeleteUserRequest
-	14, // 24: muster.v1.ProvisioningService.CreateGroup:input_type -> muster.v1.CreateGroupRequest
-	16, // 25: muster.v1.ProvisioningService.GetGroup:input_type -> muster.v1.GetGroupRequest
-	18, // 26: muster.v1.ProvisioningService.ListGroups:input_type -> muster.v1.ListGroupsRequest
-	20, // 27: muster.v1.ProvisioningService.ReplaceGroup:input_type -> muster.v1.ReplaceGroupRequest
-	22, // 28: muster.v1.ProvisioningService.PatchGroup:input_type -> muster.v1.PatchGroupRequest
-	24, // 29: muster.v1.ProvisioningService.DeleteGroup:input_type -> muster.v1.DeleteGroupRequest
-	3,  // 30: muster.v1.ProvisioningService.CreateUser:output_type -> muster.v1.CreateUserResponse
-	5,  // 31: muster.v1.ProvisioningService.GetUser:output_type -> muster.v1.GetUserResponse
-	7,  // 32: muster.v1.ProvisioningService.ListUsers:output_type -> muster.v1.ListUsersResponse
-	9,  // 33: muster.v1.ProvisioningService.ReplaceUser:output_type -> muster.v1.ReplaceUserResponse
-	11, // 34: muster.v1.ProvisioningService.PatchUser:output_type -> muster.v1.PatchUserResponse
-	13, // 35: muster.v1.ProvisioningService.DeleteUser:output_type -> muster.v1.DeleteUserResponse
-	15, // 36: muster.v1.ProvisioningService.CreateGroup:output_type -> muster.v1.CreateGroupResponse
-	17, // 37: muster.v1.ProvisioningService.GetGroup:output_type -> muster.v1.GetGroupResponse
-	19, // 38: muster.v1.ProvisioningService.ListGroups:output_type -> muster.v1.ListGroupsResponse
-	21, // 39: muster.v1.ProvisioningService.ReplaceGroup:output_type -> muster.v1.ReplaceGroupResponse
-	23, // 40: muster.v1.ProvisioningService.PatchGroup:output_type -> muster.v1.PatchGroupResponse
-	25, // 41: muster.v1.ProvisioningService.DeleteGroup:output_type -> muster.v1.DeleteGroupResponse
-	30, // [30:42] is the sub-list for method output_type
-	18, // [18:30] is the sub-list for method input_type
-	18, // [18:18] is the sub-list for extension type_name
-	18, // [18:18] is the sub-list for extension extendee
-	0,  // [0:18] is the sub-list for field type_name
+	32, // 1: muster.v1.PatchOperation.value:type_name -> google.protobuf.Value
+	33, // 2: muster.v1.CreateUserRequest.user:type_name -> muster.v1.User
+	33, // 3: muster.v1.CreateUserResponse.user:type_name -> muster.v1.User
+	33, // 4: muster.v1.GetUserResponse.user:type_name -> muster.v1.User
+	33, // 5: muster.v1.ListUsersResponse.users:type_name -> muster.v1.User
+	33, // 6: muster.v1.ReplaceUserRequest.user:type_name -> muster.v1.User
+	33, // 7: muster.v1.ReplaceUserResponse.user:type_name -> muster.v1.User
+	2,  // 8: muster.v1.PatchUserRequest.operations:type_name -> muster.v1.PatchOperation
+	33, // 9: muster.v1.PatchUserResponse.user:type_name -> muster.v1.User
+	34, // 10: muster.v1.CreateGroupRequest.group:type_name -> muster.v1.Group
+	34, // 11: muster.v1.CreateGroupResponse.group:type_name -> muster.v1.Group
+	34, // 12: muster.v1.GetGroupResponse.group:type_name -> muster.v1.Group
+	34, // 13: muster.v1.ListGroupsResponse.groups:type_name -> muster.v1.Group
+	34, // 14: muster.v1.ReplaceGroupRequest.group:type_name -> muster.v1.Group
+	34, // 15: muster.v1.ReplaceGroupResponse.group:type_name -> muster.v1.Group
+	2,  // 16: muster.v1.PatchGroupRequest.operations:type_name -> muster.v1.PatchOperation
+	34, // 17: muster.v1.PatchGroupResponse.group:type_name -> muster.v1.Group
+	28, // 18: muster.v1.BulkRequest.operations:type_name -> muster.v1.BulkOperation
+	1,  // 19: muster.v1.BulkOperation.method:type_name -> muster.v1.BulkOperation.Method
+	30, // 20: muster.v1.BulkResponse.operations:type_name -> muster.v1.BulkOperationResult
+	1,  // 21: muster.v1.BulkOperationResult.method:type_name -> muster.v1.BulkOperation.Method
+	31, // 22: muster.v1.BulkOperationResult.error:type_name -> muster.v1.BulkError
+	3,  // 23: muster.v1.ProvisioningService.CreateUser:input_type -> muster.v1.CreateUserRequest
+	5,  // 24: muster.v1.ProvisioningService.GetUser:input_type -> muster.v1.GetUserRequest
+	7,  // 25: muster.v1.ProvisioningService.ListUsers:input_type -> muster.v1.ListUsersRequest
+	9,  // 26: muster.v1.ProvisioningService.ReplaceUser:input_type -> muster.v1.ReplaceUserRequest
+	11, // 27: muster.v1.ProvisioningService.PatchUser:input_type -> muster.v1.PatchUserRequest
+	13, // 28: muster.v1.ProvisioningService.DeleteUser:input_type -> muster.v1.DeleteUserRequest
+	15, // 29: muster.v1.ProvisioningService.CreateGroup:input_type -> muster.v1.CreateGroupRequest
+	17, // 30: muster.v1.ProvisioningService.GetGroup:input_type -> muster.v1.GetGroupRequest
+	19, // 31: muster.v1.ProvisioningService.ListGroups:input_type -> muster.v1.ListGroupsRequest
+	21, // 32: muster.v1.ProvisioningService.ReplaceGroup:input_type -> muster.v1.ReplaceGroupRequest
+	23, // 33: muster.v1.ProvisioningService.PatchGroup:input_type -> muster.v1.PatchGroupRequest
+	25, // 34: muster.v1.ProvisioningService.DeleteGroup:input_type -> muster.v1.DeleteGroupRequest
+	27, // 35: muster.v1.ProvisioningService.Bulk:input_type -> muster.v1.BulkRequest
+	4,  // 36: muster.v1.ProvisioningService.CreateUser:output_type -> muster.v1.CreateUserResponse
+	6,  // 37: muster.v1.ProvisioningService.GetUser:output_type -> muster.v1.GetUserResponse
+	8,  // 38: muster.v1.ProvisioningService.ListUsers:output_type -> muster.v1.ListUsersResponse
+	10, // 39: muster.v1.ProvisioningService.ReplaceUser:output_type -> muster.v1.ReplaceUserResponse
+	12, // 40: muster.v1.ProvisioningService.PatchUser:output_type -> muster.v1.PatchUserResponse
+	14, // 41: muster.v1.ProvisioningService.DeleteUser:output_type -> muster.v1.DeleteUserResponse
+	16, // 42: muster.v1.ProvisioningService.CreateGroup:output_type -> muster.v1.CreateGroupResponse
+	18, // 43: muster.v1.ProvisioningService.GetGroup:output_type -> muster.v1.GetGroupResponse
+	20, // 44: muster.v1.ProvisioningService.ListGroups:output_type -> muster.v1.ListGroupsResponse
+	22, // 45: muster.v1.ProvisioningService.ReplaceGroup:output_type -> muster.v1.ReplaceGroupResponse
+	24, // 46: muster.v1.ProvisioningService.PatchGroup:output_type -> muster.v1.PatchGroupResponse
+	26, // 47: muster.v1.ProvisioningService.DeleteGroup:output_type -> muster.v1.DeleteGroupResponse
+	29, // 48: muster.v1.ProvisioningService.Bulk:output_type -> muster.v1.BulkResponse
+	36, // [36:49] is the sub-list for method output_type
+	23, // [23:36] is the sub-list for method input_type
+	23, // [23:23] is the sub-list for extension type_name
+	23, // [23:23] is the sub-list for extension extendee
+	0,  // [0:23] is the sub-list for field type_name
 }
 
 func init() { file_muster_v1_provisioning_proto_init() }
@@ -1819,8 +2322,8 @@ func file_muster_v1_provisioning_proto_init() {
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_muster_v1_provisioning_proto_rawDesc), len(file_muster_v1_provisioning_proto_rawDesc)),
-			NumEnums:      1,
-			NumMessages:   25,
+			NumEnums:      2,
+			NumMessages:   30,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

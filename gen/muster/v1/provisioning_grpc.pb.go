@@ -10,8 +10,8 @@
 // Errors carry a google.rpc.ErrorInfo of domain "muster". Its reason is one of
 // RFC 7644's scimType words (invalidFilter, tooMany, uniqueness, mutability,
 // invalidSyntax, invalidPath, noTarget, invalidValue, invalidVers, sensitive)
-// or one of ours: notFound, versionMismatch, payloadTooLarge, rateLimited,
-// unauthenticated, forbidden, unavailable, internal.
+// or one of ours: notFound, versionMismatch, conflict, payloadTooLarge,
+// rateLimited, unauthenticated, forbidden, unavailable, internal.
 
 package musterv1
 
@@ -40,6 +40,7 @@ const (
 	ProvisioningService_ReplaceGroup_FullMethodName = "/muster.v1.ProvisioningService/ReplaceGroup"
 	ProvisioningService_PatchGroup_FullMethodName   = "/muster.v1.ProvisioningService/PatchGroup"
 	ProvisioningService_DeleteGroup_FullMethodName  = "/muster.v1.ProvisioningService/DeleteGroup"
+	ProvisioningService_Bulk_FullMethodName         = "/muster.v1.ProvisioningService/Bulk"
 )
 
 // ProvisioningServiceClient is the client API for ProvisioningService service.
@@ -73,6 +74,13 @@ type ProvisioningServiceClient interface {
 	PatchGroup(ctx context.Context, in *PatchGroupRequest, opts ...grpc.CallOption) (*PatchGroupResponse, error)
 	// Removes a group and its memberships.
 	DeleteGroup(ctx context.Context, in *DeleteGroupRequest, opts ...grpc.CallOption) (*DeleteGroupResponse, error)
+	// Makes many changes in one call (RFC 7644 section 3.7). Each operation is what
+	// the single method for it is, in a transaction of its own: one that fails
+	// leaves the others whole. Creates that refer to each other in a circle are one
+	// transaction: all or none. A call that is cancelled ends after the operation
+	// under way, and what was done stays. Fails with payloadTooLarge beyond a limit,
+	// and with rateLimited where too many bulk calls wait for their turn.
+	Bulk(ctx context.Context, in *BulkRequest, opts ...grpc.CallOption) (*BulkResponse, error)
 }
 
 type provisioningServiceClient struct {
@@ -203,6 +211,16 @@ func (c *provisioningServiceClient) DeleteGroup(ctx context.Context, in *DeleteG
 	return out, nil
 }
 
+func (c *provisioningServiceClient) Bulk(ctx context.Context, in *BulkRequest, opts ...grpc.CallOption) (*BulkResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(BulkResponse)
+	err := c.cc.Invoke(ctx, ProvisioningService_Bulk_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 // ProvisioningServiceServer is the server API for ProvisioningService service.
 // All implementations must embed UnimplementedProvisioningServiceServer
 // for forward compatibility.
@@ -234,6 +252,13 @@ type ProvisioningServiceServer interface {
 	PatchGroup(context.Context, *PatchGroupRequest) (*PatchGroupResponse, error)
 	// Removes a group and its memberships.
 	DeleteGroup(context.Context, *DeleteGroupRequest) (*DeleteGroupResponse, error)
+	// Makes many changes in one call (RFC 7644 section 3.7). Each operation is what
+	// the single method for it is, in a transaction of its own: one that fails
+	// leaves the others whole. Creates that refer to each other in a circle are one
+	// transaction: all or none. A call that is cancelled ends after the operation
+	// under way, and what was done stays. Fails with payloadTooLarge beyond a limit,
+	// and with rateLimited where too many bulk calls wait for their turn.
+	Bulk(context.Context, *BulkRequest) (*BulkResponse, error)
 	mustEmbedUnimplementedProvisioningServiceServer()
 }
 
@@ -279,6 +304,9 @@ func (UnimplementedProvisioningServiceServer) PatchGroup(context.Context, *Patch
 }
 func (UnimplementedProvisioningServiceServer) DeleteGroup(context.Context, *DeleteGroupRequest) (*DeleteGroupResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method DeleteGroup not implemented")
+}
+func (UnimplementedProvisioningServiceServer) Bulk(context.Context, *BulkRequest) (*BulkResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method Bulk not implemented")
 }
 func (UnimplementedProvisioningServiceServer) mustEmbedUnimplementedProvisioningServiceServer() {}
 func (UnimplementedProvisioningServiceServer) testEmbeddedByValue()                             {}
@@ -517,6 +545,24 @@ func _ProvisioningService_DeleteGroup_Handler(srv interface{}, ctx context.Conte
 	return interceptor(ctx, in, info, handler)
 }
 
+func _ProvisioningService_Bulk_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(BulkRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(ProvisioningServiceServer).Bulk(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: ProvisioningService_Bulk_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(ProvisioningServiceServer).Bulk(ctx, req.(*BulkRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 // ProvisioningService_ServiceDesc is the grpc.ServiceDesc for ProvisioningService service.
 // It's only intended for direct use with grpc.RegisterService,
 // and not to be introspected or modified (even as a copy)
@@ -571,6 +617,10 @@ var ProvisioningService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "DeleteGroup",
 			Handler:    _ProvisioningService_DeleteGroup_Handler,
+		},
+		{
+			MethodName: "Bulk",
+			Handler:    _ProvisioningService_Bulk_Handler,
 		},
 	},
 	Streams:  []grpc.StreamDesc{},

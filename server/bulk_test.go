@@ -1,0 +1,145 @@
+package server
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+
+	musterv1 "github.com/muster-scim/muster/gen/muster/v1"
+	"github.com/muster-scim/muster/scim"
+)
+
+// doBulk makes a bulk call and returns the statuses and reasons.
+func doBulk(ctx context.Context, s *Server, ops ...*musterv1.BulkOperation) (string, error) {
+	out, err := musterv1.NewProvisioningServiceClient(s.Conn()).Bulk(ctx, &musterv1.BulkRequest{Operations: ops})
+	var words []string
+	for _, op := range out.GetOperations() {
+		words = append(words, strings.TrimSuffix(op.GetStatus()+" "+op.GetError().GetReason(), " "))
+	}
+	return strings.Join(words, ", "), err
+}
+
+// creating is an operation that creates a user or group.
+func creating(endpoint, data string) *musterv1.BulkOperation {
+	return &musterv1.BulkOperation{Method: musterv1.BulkOperation_METHOD_POST, Path: endpoint, BulkId: data, Data: data}
+}
+
+// Bulk allows nothing that the single method refuses.
+func TestBulk_PolicyOfEachOperation(t *testing.T) {
+	s, ctx := newServer(t)
+	user, group := creating("/Users", `{"userName":"u"}`), creating("/Groups", `{"displayName":"g"}`)
+	for method, ops := range map[string][]*musterv1.BulkOperation{
+		musterv1.ProvisioningService_CreateUser_FullMethodName:   {user},
+		musterv1.ProvisioningService_CreateGroup_FullMethodName:  {group},
+		musterv1.ProvisioningService_ReplaceUser_FullMethodName:  {{Method: musterv1.BulkOperation_METHOD_PUT, Path: "/Users/x", Data: user.GetData()}},
+		musterv1.ProvisioningService_ReplaceGroup_FullMethodName: {{Method: musterv1.BulkOperation_METHOD_PUT, Path: "/Groups/x", Data: group.GetData()}},
+		musterv1.ProvisioningService_PatchUser_FullMethodName:    {{Method: musterv1.BulkOperation_METHOD_PATCH, Path: "/Users/x", Data: `{}`}},
+		musterv1.ProvisioningService_PatchGroup_FullMethodName:   {{Method: musterv1.BulkOperation_METHOD_PATCH, Path: "/Groups/x", Data: `{}`}},
+		musterv1.ProvisioningService_DeleteUser_FullMethodName:   {{Method: musterv1.BulkOperation_METHOD_DELETE, Path: "/Users/x"}},
+		musterv1.ProvisioningService_DeleteGroup_FullMethodName:  {{Method: musterv1.BulkOperation_METHOD_DELETE, Path: "/Groups/x"}},
+	} {
+		access := policy[method]
+		delete(policy, method)
+		got, err := doBulk(ctx, s, ops...)
+		policy[method] = access
+		if got != "403 forbidden" || err != nil {
+			t.Errorf("without %s: %s, %v", method, got, err)
+		}
+	}
+	delete(policy, musterv1.ProvisioningService_Bulk_FullMethodName)
+	defer func() { policy[musterv1.ProvisioningService_Bulk_FullMethodName] = write }()
+	if _, err := doBulk(ctx, s, user); status.Code(err) != codes.PermissionDenied {
+		t.Errorf("without a row of its own: %v", err)
+	}
+}
+
+func TestBulk_PasswordIsHashedAndCompared(t *testing.T) {
+	s, ctx := newServer(t)
+	if got, err := doBulk(ctx, s, creating("/Users", `{"userName":"ada","password":"first"}`)); got != "201" || err != nil {
+		t.Fatal(got, err)
+	}
+	c := musterv1.NewProvisioningServiceClient(s.Conn())
+	list, err := c.ListUsers(ctx, &musterv1.ListUsersRequest{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	id := list.GetUsers()[0].GetId()
+	for _, step := range []struct{ password, version string }{{"first", `W/"1"`}, {"second", `W/"2"`}, {"second", `W/"2"`}} {
+		data := fmt.Sprintf(`{"Operations":[{"op":"replace","path":"password","value":%q}]}`, step.password)
+		out, err := c.Bulk(ctx, &musterv1.BulkRequest{Operations: []*musterv1.BulkOperation{{Method: musterv1.BulkOperation_METHOD_PATCH, Path: "/Users/" + id, Data: data}}})
+		if err != nil || out.GetOperations()[0].GetVersion() != step.version {
+			t.Errorf("password %q: %v, %v, want %s", step.password, out, err, step.version)
+		}
+	}
+	if got, err := doBulk(ctx, s, creating("/Users", `{"userName":"bob","password":"`+strings.Repeat("x", maxPassword+1)+`"}`)); got != "400 invalidValue" || err != nil {
+		t.Errorf("a password too long: %s, %v", got, err)
+	}
+}
+
+// A client that is gone gets nothing more done.
+func TestBulk_Cancelled(t *testing.T) {
+	s, ctx := newServer(t)
+	past, cancel := context.WithDeadline(ctx, time.Now().Add(-time.Second))
+	defer cancel()
+	if got, err := doBulk(past, s, creating("/Users", `{"userName":"ada"}`)); status.Code(err) != codes.DeadlineExceeded {
+		t.Errorf("past its deadline: %s, %v", got, err)
+	}
+	if got, err := doBulk(ctx, s, creating("/Users", `{"userName":"ada"}`)); got != "201" || err != nil {
+		t.Errorf("afterwards: %s, %v", got, err)
+	}
+}
+
+// A failure that is not about the request is told of the operation without its
+// cause, which is in the log.
+func TestExplain(t *testing.T) {
+	for _, c := range []struct {
+		err    error
+		reason scim.Reason
+	}{
+		{fmt.Errorf("wrapped: %w", scim.Errorf(scim.NotFound, "x")), scim.NotFound},
+		{errors.New("secret of the database"), scim.Internal},
+		{fmt.Errorf("secret: %w", context.DeadlineExceeded), scim.Unavailable},
+	} {
+		if e := explain(c.err); e.Reason != c.reason || strings.Contains(e.Detail, "secret") {
+			t.Errorf("%v became %v", c.err, e)
+		}
+	}
+}
+
+// As many as there are turns are worked on; the next waits, and not for ever.
+func TestBulk_Turns(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := newProvisioning(nil)
+		for range bulksAtOnce {
+			if err := p.awaitTurn(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+		}
+		waiting := make(chan error)
+		begin := time.Now()
+		go func() { waiting <- p.awaitTurn(t.Context()) }()
+		if err := <-waiting; scim.ReasonOf(err) != scim.RateLimited || time.Since(begin) != maxBulkWait {
+			t.Errorf("after %v: %v", time.Since(begin), err)
+		}
+		go func() { waiting <- p.awaitTurn(t.Context()) }()
+		synctest.Wait()
+		p.bulks.Release(1)
+		if err := <-waiting; err != nil {
+			t.Errorf("its turn came, and %v", err)
+		}
+		gone, cancel := context.WithCancel(t.Context())
+		go func() { waiting <- p.awaitTurn(gone) }()
+		synctest.Wait()
+		cancel()
+		if err := <-waiting; !errors.Is(err, context.Canceled) {
+			t.Errorf("the client went, and %v", err)
+		}
+	})
+}
