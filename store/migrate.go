@@ -52,10 +52,10 @@ func (s *Store) CheckSchema(ctx context.Context) error {
 // migrations are those of this kind of database. On PostgreSQL a lock lets one
 // program at a time apply them; SQLite locks the file itself.
 func (s *Store) migrations() (*goose.Provider, error) {
-	db, dialect, folder := s.writerDB, goose.DialectSQLite3, "sqlite"
+	dialect, folder := goose.DialectSQLite3, "sqlite"
 	var options []goose.ProviderOption
 	if s.dialect == postgres {
-		db, dialect, folder = s.view, goose.DialectPostgres, "postgres"
+		dialect, folder = goose.DialectPostgres, "postgres"
 		locker, err := lock.NewPostgresSessionLocker()
 		if err != nil {
 			return nil, err
@@ -66,7 +66,7 @@ func (s *Store) migrations() (*goose.Provider, error) {
 	if err != nil {
 		return nil, err
 	}
-	return newProvider(dialect, db, files, options)
+	return newProvider(dialect, s.db, files, options)
 }
 
 func newProvider(dialect goose.Dialect, db *sql.DB, files fs.FS, options []goose.ProviderOption) (*goose.Provider, error) {

@@ -41,12 +41,12 @@ func openPostgres(ctx context.Context, url string) (*Store, error) {
 		pool.Close()
 		return nil, fmt.Errorf("the database cannot be reached; is it running, and are host, user, password and name right? %w", err)
 	}
-	view := stdlib.OpenDBFromPool(pool)
+	db := stdlib.OpenDBFromPool(pool)
 	return &Store{
 		dialect: postgres,
-		client:  ent.NewClient(ent.Driver(entsql.OpenDB(entdialect.Postgres, view))),
+		client:  ent.NewClient(ent.Driver(entsql.OpenDB(entdialect.Postgres, db))),
 		turns:   newTurns(),
 		pool:    pool,
-		view:    view,
+		db:      db,
 	}, nil
 }

@@ -19,6 +19,7 @@ var (
 	errTaken       = scim.Errorf(scim.Uniqueness, "another user has this userName").At("userName")
 	errGone        = scim.Errorf(scim.InvalidValue, "members names a resource that does not exist").At("members")
 	errUnreachable = scim.Errorf(scim.Unavailable, "the database cannot be reached")
+	errClosed      = scim.Errorf(scim.Unavailable, "the store is closed")
 )
 
 // maxID is the length of a UUID, which all ids of ours are.

@@ -11,6 +11,7 @@ import (
 
 	entdialect "entgo.io/ent/dialect"
 	entsql "entgo.io/ent/dialect/sql"
+	modernc "modernc.org/sqlite"
 
 	"github.com/muster-scim/muster/ent"
 )
@@ -42,29 +43,31 @@ func openSQLite(ctx context.Context, path string) (*Store, error) {
 		"_txlock": {"immediate"},
 	}
 	dsn := "file:" + (&url.URL{Path: path}).EscapedPath() + "?" + pragmas.Encode()
-	writerDB, err := sql.Open("sqlite", dsn)
-	if err != nil {
-		return nil, err
-	}
-	writerDB.SetMaxOpenConns(2) // the writer's own, and one for migrations and tenants
-	conn, err := writerDB.Conn(ctx)
+	writing, err := modernc.NewConnector(dsn)
 	if err != nil {
 		return nil, fmt.Errorf("opening the database %s: %w", path, err)
 	}
-	db, err := sql.Open("sqlite", dsn+"&"+url.Values{"_pragma": {"query_only(1)"}}.Encode())
+	reading, err := modernc.NewConnector(dsn + "&" + url.Values{"_pragma": {"query_only(1)"}}.Encode())
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("opening the database %s: %w", path, err)
 	}
-	db.SetMaxOpenConns(sqliteReaders)
-	db.SetMaxIdleConns(sqliteReaders)
+	conn, err := openSQLiteConn(ctx, writing)
+	if err != nil {
+		return nil, fmt.Errorf("opening the database %s: %w", path, err)
+	}
+	readers, err := openSQLitePool(ctx, reading, sqliteReaders)
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("opening the database %s: %w", path, err), conn.close())
+	}
+	db := sql.OpenDB(writing)
+	db.SetMaxOpenConns(1)
 	return &Store{
-		dialect:  sqlite,
-		client:   ent.NewClient(ent.Driver(entsql.OpenDB(entdialect.SQLite, writerDB))),
-		turns:    newTurns(),
-		db:       db,
-		readers:  prepared{on: db},
-		writerDB: writerDB,
-		writer:   newSQLiteWriter(conn), //nolint:contextcheck // each job brings its own
+		dialect: sqlite,
+		client:  ent.NewClient(ent.Driver(entsql.OpenDB(entdialect.SQLite, db))),
+		turns:   newTurns(),
+		db:      db,
+		readers: readers,
+		writer:  newSQLiteWriter(conn), //nolint:contextcheck // each job brings its own
 	}, nil
 }
 

@@ -2,114 +2,18 @@ package store
 
 import (
 	"context"
-	"database/sql"
-	"errors"
 	"fmt"
 	"runtime/debug"
 	"sync"
 	"time"
-
-	modernc "modernc.org/sqlite"
-	sqlite3 "modernc.org/sqlite/lib"
-
-	"github.com/muster-scim/muster/scim"
 )
-
-// maxPrepared is the most statements kept prepared for each connection: all of
-// ours and the usual filters. Values are never part of the text, so there are
-// few; a rare filter beyond them is prepared for itself.
-const maxPrepared = 64
-
-// prepared runs statements on a database or connection and keeps those it has
-// met ready: preparing costs as much as running a short one.
-type prepared struct {
-	on interface {
-		PrepareContext(ctx context.Context, query string) (*sql.Stmt, error)
-	}
-	mu     sync.RWMutex
-	byText map[string]*sql.Stmt
-}
-
-// with calls f with the prepared statement.
-func (p *prepared) with(ctx context.Context, text string, f func(*sql.Stmt) error) error {
-	p.mu.RLock()
-	stmt := p.byText[text]
-	p.mu.RUnlock()
-	if stmt != nil {
-		return f(stmt)
-	}
-	stmt, err := p.on.PrepareContext(ctx, text)
-	if err != nil {
-		return sqliteError(err)
-	}
-	p.mu.Lock()
-	defer func() {
-		if stmt != nil {
-			stmt.Close()
-		}
-	}()
-	switch other := p.byText[text]; {
-	case other != nil: // another was faster
-		p.mu.Unlock()
-		return f(other)
-	case len(p.byText) >= maxPrepared:
-		p.mu.Unlock()
-		return f(stmt)
-	default:
-		if p.byText == nil {
-			p.byText = make(map[string]*sql.Stmt)
-		}
-		kept := stmt
-		p.byText[text], stmt = stmt, nil
-		p.mu.Unlock()
-		return f(kept)
-	}
-}
-
-func (p *prepared) query(ctx context.Context, st *statement, row func(scan) error) error {
-	return p.with(ctx, st.text.String(), func(stmt *sql.Stmt) error {
-		rows, err := stmt.QueryContext(ctx, st.args...)
-		if err != nil {
-			return sqliteError(err)
-		}
-		defer rows.Close()
-		for rows.Next() {
-			if err := row(rows.Scan); err != nil {
-				return err
-			}
-		}
-		return sqliteError(rows.Err())
-	})
-}
-
-func (p *prepared) exec(ctx context.Context, st *statement) error {
-	return p.with(ctx, st.text.String(), func(stmt *sql.Stmt) error {
-		_, err := stmt.ExecContext(ctx, st.args...)
-		return sqliteError(err)
-	})
-}
-
-// sqliteError translates what the constraints of the tables refuse.
-func sqliteError(err error) error {
-	var e *modernc.Error
-	if !errors.As(err, &e) {
-		return err
-	}
-	switch e.Code() {
-	case sqlite3.SQLITE_CONSTRAINT_UNIQUE:
-		return errTaken
-	case sqlite3.SQLITE_FULL:
-		return scim.Errorf(scim.Unavailable, "the disk of the database is full")
-	}
-	return err
-}
 
 // A sqliteWriter owns the one connection that writes. Making a commit durable
 // costs far more than the statements before it, so it runs all jobs that wait in
 // one transaction and commits for all of them (group commit): with many clients
 // each pays a part of one sync, and a single client pays no more than before.
 type sqliteWriter struct {
-	conn prepared
+	conn *sqliteConn
 	jobs chan *waiting
 	done chan struct{}
 	// expected is how many jobs the last batch had.
@@ -150,8 +54,8 @@ const maxBatch = 128
 // a part of what a commit takes.
 const linger = 300 * time.Microsecond
 
-func newSQLiteWriter(conn *sql.Conn) *sqliteWriter {
-	w := &sqliteWriter{conn: prepared{on: conn}, jobs: make(chan *waiting, maxBatch), done: make(chan struct{})}
+func newSQLiteWriter(conn *sqliteConn) *sqliteWriter {
+	w := &sqliteWriter{conn: conn, jobs: make(chan *waiting, maxBatch), done: make(chan struct{})}
 	go w.run()
 	return w
 }
@@ -162,7 +66,7 @@ func (w *sqliteWriter) do(ctx context.Context, j job) error {
 	w.mu.RLock()
 	if w.closed {
 		w.mu.RUnlock()
-		return scim.Errorf(scim.Unavailable, "the store is closed")
+		return errClosed
 	}
 	w.jobs <- item
 	w.mu.RUnlock()
@@ -174,14 +78,16 @@ func (w *sqliteWriter) do(ctx context.Context, j job) error {
 }
 
 // close lets the jobs that wait finish, and ends the writer.
-func (w *sqliteWriter) close() {
+func (w *sqliteWriter) close() error {
 	w.mu.Lock()
-	if !w.closed {
-		w.closed = true
-		close(w.jobs)
+	defer w.mu.Unlock()
+	if w.closed {
+		return nil
 	}
-	w.mu.Unlock()
+	w.closed = true
+	close(w.jobs)
 	<-w.done
+	return w.conn.close()
 }
 
 func (w *sqliteWriter) run() {
@@ -265,7 +171,7 @@ func (w *sqliteWriter) try(batch []*waiting) (outcomes []error, spoiled bool) {
 		if outcomes[i] = item.ctx.Err(); outcomes[i] != nil {
 			continue // nobody waits for it any more
 		}
-		tx := &sqliteTx{conn: &w.conn}
+		tx := &sqliteTx{conn: w.conn}
 		outcomes[i] = item.run(tx)
 		if outcomes[i] != nil && tx.wrote {
 			return fail(outcomes[i])
@@ -284,7 +190,7 @@ func (w *sqliteWriter) control(ctx context.Context, text string) error {
 
 // sqliteTx is the part of one job in a transaction.
 type sqliteTx struct {
-	conn  *prepared
+	conn  *sqliteConn
 	wrote bool
 }
 

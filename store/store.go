@@ -25,15 +25,14 @@ type Store struct {
 	client  *ent.Client // for tenants and credentials; on SQLite it writes as the writer does
 	turns   turns
 
+	db *sql.DB // for what needs database/sql: the client and migrations
+
 	// SQLite
-	db       *sql.DB // readers
-	readers  prepared
-	writerDB *sql.DB
-	writer   *sqliteWriter
+	readers sqlitePool
+	writer  *sqliteWriter
 
 	// PostgreSQL
 	pool *pgxpool.Pool
-	view *sql.DB // the pool, for what needs database/sql
 }
 
 // Open opens the database that url names: sqlite://PATH, or postgres:// with
@@ -56,15 +55,15 @@ func (s *Store) Ping(ctx context.Context) error {
 	return s.read(ctx, s.statement().add("SELECT 1"), func(scan scan) error { return scan(&one) })
 }
 
-// Close waits for the writes under way and closes the database.
+// Close waits for the reads and writes under way and closes the database.
 func (s *Store) Close() error {
+	err := s.db.Close()
 	if s.dialect == postgres {
-		err := s.view.Close()
 		s.pool.Close()
-		return err
+	} else {
+		err = errors.Join(err, s.writer.close(), s.readers.close(sqliteReaders))
 	}
-	s.writer.close()
-	if err := errors.Join(s.db.Close(), s.writerDB.Close()); err != nil {
+	if err != nil {
 		return fmt.Errorf("closing the database: %w", err)
 	}
 	return nil
