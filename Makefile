@@ -30,6 +30,7 @@ build: ## Build bin/muster, without a C compiler
 .PHONY: test
 test: ## Run all tests; PostgreSQL too where its programs are found
 	$(GO) test ./...
+	@tools/untested
 
 .PHONY: race
 race: ## Run all tests with the race detector (needs a C compiler)
@@ -44,15 +45,16 @@ generate: ## Write gen/ and ent/ anew from proto/ and ent/schema/
 	$(BUF) format -w
 	$(BUF) generate
 	$(GO) generate ./ent
+	$(GO) mod tidy
 
 .PHONY: verify
 verify: ## Check the contract, and that generated code and modules are up to date
+	$(GO) mod tidy -diff
+	$(GO) mod verify
 	$(BUF) format --diff --exit-code
 	$(BUF) lint
 	BUF='$(BUF)' tools/breaking
 	MAKE='$(MAKE)' tools/drift
-	$(GO) mod tidy -diff
-	$(GO) mod verify
 
 .PHONY: bench
 bench: build ## Measure both databases next to their ceilings (some minutes; make bench ARGS=-quick for one)
