@@ -16,9 +16,9 @@ const MaxValueLength = 64 << 10
 const NoSecret = "!"
 
 // Prepare makes a resource that a client sent fit to be stored: it drops
-// read-only attributes and empty elements, lets the last primary win, sets
-// schemas, and checks that required attributes are there and values within
-// limits. The error is InvalidValue and names the attribute.
+// read-only attributes and empty elements (but for links), lets the last primary
+// win, sets schemas, and checks that required attributes are there and values
+// within limits. The error is InvalidValue and names the attribute.
 func (rt *ResourceType) Prepare(r Resource) error {
 	o := objectOf(r)
 	for _, a := range rt.top {
@@ -49,7 +49,9 @@ func prepare(o object, a *Attribute) error {
 		}
 	}
 	if a.Type == Complex && a.MultiValued {
-		o.keep(a, func(i int) bool { return o.child(a, i).hasContent(a) })
+		if !a.Link { // a member that is not understood is an error, not one member fewer
+			o.keep(a, func(i int) bool { return o.child(a, i).hasContent(a) })
+		}
 		o.onePrimary(a, -1)
 	}
 	return nil

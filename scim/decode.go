@@ -127,7 +127,10 @@ func (d *decoder) element(o object, a *Attribute) {
 		d.simple(o, a)
 		return
 	}
-	d.complex(o.grow(a), a, o)
+	i := o.count(a)
+	if d.complex(o.grow(a), a, o) {
+		o.keep(a, func(j int) bool { return j != i })
+	}
 }
 
 // onlyElement reads a list for a singular attribute: clients send [x] for x.
@@ -154,15 +157,16 @@ func (d *decoder) single(o object, a *Attribute) {
 }
 
 // complex reads an object into o, a value of a, or a bare value for an
-// attribute whose sub-attribute "value" says it all. parent holds a.
-func (d *decoder) complex(o object, a *Attribute, parent object) {
+// attribute whose sub-attribute "value" says it all. parent holds a. It returns
+// whether the object was no value itself, but a wrapper around elements.
+func (d *decoder) complex(o object, a *Attribute, parent object) (wrapper bool) {
 	if k := d.in.peek(); k != kindObject {
 		if value := a.SubAttribute("value"); value != nil && k == kindString {
 			d.attribute(o, value)
-			return
+			return false
 		}
 		d.wrongType(a, k)
-		return
+		return false
 	}
 	d.in.open()
 	for key, more := d.in.next(); more; key, more = d.in.next() {
@@ -171,10 +175,12 @@ func (d *decoder) complex(o object, a *Attribute, parent object) {
 			d.attribute(o, sub)
 		case a.MultiValued && strings.EqualFold(key, a.Name): // {"members":[…]} for […]
 			d.elements(parent, a)
+			wrapper = true
 		default:
 			skipValue(d.in)
 		}
 	}
+	return wrapper && !o.hasContent(a)
 }
 
 // simple reads a value that is not complex.

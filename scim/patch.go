@@ -240,14 +240,15 @@ func (s *step) read(rt *ResourceType, value *structpb.Value) error {
 	return checkValues(o, a)
 }
 
-// checkNamed drops elements without content from what the value of an operation
-// names. A value that names none, and is not an empty list, is an error.
+// checkNamed refuses a value of an operation that does not say which elements it
+// is about: each has content, and only an empty list may name none.
 func (o object) checkNamed(a *Attribute, value *structpb.Value) error {
-	if a.Type == Complex {
-		o.keep(a, func(i int) bool { return o.child(a, i).hasContent(a) })
+	named := o.count(a) > 0 || isEmptyList(value, a)
+	for i := range o.count(a) {
+		named = named && (a.Type != Complex || o.child(a, i).hasContent(a))
 	}
-	if o.count(a) == 0 && !isEmptyList(value, a) {
-		return Errorf(InvalidValue, "the value names no element of %s", a.Path).At(a.Path)
+	if !named {
+		return Errorf(InvalidValue, "the value does not say which elements of %s it means", a.Path).At(a.Path)
 	}
 	return nil
 }

@@ -283,7 +283,9 @@ func compileAttribute(f protoreflect.FieldDescriptor, schema *Schema, parent, bo
 	if a.Type == Complex {
 		a.goType = a.goType.Elem()
 		for i, goField := range fieldIndexes(f.Message(), a.goType) {
-			a.Sub = append(a.Sub, compileAttribute(f.Message().Fields().Get(i), schema, a, box, a.goType, goField))
+			sub := compileAttribute(f.Message().Fields().Get(i), schema, a, box, a.goType, goField)
+			a.Sub = append(a.Sub, sub)
+			a.required = a.required || sub.required
 		}
 		a.subByName = newNameTable(a.Sub)
 	}

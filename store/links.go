@@ -59,7 +59,7 @@ func (t Tenant) newLinks(ctx context.Context, tx tx, group string, ids []string)
 			return err
 		}
 		if !exists {
-			return scim.Errorf(scim.InvalidValue, "there is no user or group with the id %.80q to be a member", id).At("members.value")
+			return scim.Errorf(scim.InvalidValue, "members.value: there is no user or group with the id %.80q", id).At("members.value")
 		}
 		if !member && !seen[id] {
 			seen[id] = true
