@@ -185,7 +185,7 @@ var noRedirects = &http.Client{
 	Transport:     &http.Transport{MaxIdleConnsPerHost: 64},
 }
 
-// rest makes a request below the base URL. header holds names and values in turn;
+// rest makes a request below the base URL, or of a whole URL. header holds names and values in turn;
 // an empty value leaves the header out.
 func (p *program) rest(t *testing.T, method, path, body string, header ...string) reply {
 	t.Helper()
@@ -201,7 +201,11 @@ func (p *program) tryREST(method, path, body string, header ...string) (reply, e
 	if body != "" {
 		in = strings.NewReader(body)
 	}
-	req, err := http.NewRequest(method, p.base+path, in)
+	url := path
+	if strings.HasPrefix(path, "/") {
+		url = p.base + path
+	}
+	req, err := http.NewRequest(method, url, in)
 	if err != nil {
 		return reply{}, err
 	}
@@ -248,7 +252,9 @@ func (p *program) dial(t *testing.T) *grpc.ClientConn {
 }
 
 // authorized is a context for gRPC calls with the token.
-func authorized() context.Context {
+func authorized() context.Context { return bearing(token) }
+
+func bearing(token string) context.Context {
 	return metadata.AppendToOutgoingContext(context.Background(), "authorization", "Bearer "+token)
 }
 
