@@ -2,6 +2,8 @@ package gateway
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/base64"
 	"io"
 	"net/http"
 	"strconv"
@@ -26,6 +28,7 @@ type exchange struct {
 	mediaType string        // of the answer
 	body      body          // of the request
 	projected bool          // the request says which attributes it wants
+	describes bool          // the answer describes the server
 
 	status             int // of the answer; 0: not yet decided
 	sent               bool
@@ -62,6 +65,9 @@ func (x *exchange) Write(data []byte) (int, error) {
 	if x.status == 0 {
 		x.status = http.StatusOK
 	}
+	if x.describes && x.status == http.StatusOK {
+		x.tag(data)
+	}
 	h := x.Header()
 	empty := x.bodiless()
 	if empty {
@@ -78,6 +84,17 @@ func (x *exchange) Write(data []byte) (int, error) {
 		return len(data), nil
 	}
 	return x.ResponseWriter.Write(data)
+}
+
+// tag gives an answer that describes the server an ETag: it has no version but
+// what it says.
+func (x *exchange) tag(data []byte) {
+	sum := sha256.Sum256(data)
+	etag := `W/"` + base64.RawURLEncoding.EncodeToString(sum[:12]) + `"`
+	x.Header().Set("ETag", etag)
+	if namesVersion(x.request.Header["If-None-Match"], etag) {
+		x.status = http.StatusNotModified
+	}
 }
 
 // bodiless tells whether the status allows no body.
@@ -152,14 +169,27 @@ func decorate(ctx context.Context, w http.ResponseWriter, response proto.Message
 		// The members are left out of this answer, and a group without its members
 		// could be taken for an empty one.
 		x.status = http.StatusNoContent
-	case (method == http.MethodGet || method == http.MethodHead) && namesVersion(x.request.Header["If-None-Match"], version):
+	case method == http.MethodGet || method == http.MethodHead:
+		return x.checkRead(version)
+	}
+	return nil
+}
+
+// checkRead checks the conditions of a read; those of a write are the core's, which
+// checks them where it writes.
+func (x *exchange) checkRead(version string) error {
+	if match := x.request.Header["If-Match"]; len(match) > 0 && !namesVersion(match, version) {
+		return scim.Errorf(scim.VersionMismatch, "the version is %s now", version)
+	}
+	if namesVersion(x.request.Header["If-None-Match"], version) {
 		x.status = http.StatusNotModified
 	}
 	return nil
 }
 
-// namesVersion tells whether an If-None-Match header names the version. The
-// comparison is the weak one (RFC 9110 section 13.1.2).
+// namesVersion tells whether an If-Match or If-None-Match header names the version.
+// The comparison is the weak one (RFC 9110 section 13.1.2), since SCIM's own
+// examples have weak tags only.
 func namesVersion(header []string, version string) bool {
 	if version == "" {
 		return false

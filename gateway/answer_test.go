@@ -6,6 +6,7 @@ import (
 	"strings"
 	"testing"
 
+	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/metadata"
 	"google.golang.org/protobuf/proto"
 
@@ -82,12 +83,46 @@ func TestFace_Conditions(t *testing.T) {
 			}
 		}
 	}
+	for tag, want := range map[string]int{`W/"3"`: 200, `"2","3"`: 200, "*": 200, `W/"4"`: 412, "x": 412} {
+		r := ask(t, h, http.MethodGet, "/scim/v2/Users/u1", "", "If-Match", tag)
+		if want == 412 {
+			checkProblem(t, r, 412, "")
+		} else if r.StatusCode != want {
+			t.Errorf("If-Match %s: %d, want %d", tag, r.StatusCode, want)
+		}
+	}
 	c.answer = nil
 	for method, body := range map[string]string{"PUT": `{}`, "PATCH": `{"Operations":[]}`, "DELETE": ""} {
-		ask(t, h, method, "/scim/v2/Users/u1", body, "If-Match", `W/"1"`, "If-Match", `W/"2"`)
-		if got := c.request.(interface{ GetIfMatch() string }).GetIfMatch(); got != `W/"1",W/"2"` {
-			t.Errorf("%s: if_match is %q", method, got)
+		ask(t, h, method, "/scim/v2/Users/u1", body, "If-Match", `W/"1"`, "If-Match", `W/"2"`, "If-None-Match", "*")
+		got := c.request.(interface {
+			GetIfMatch() string
+			GetIfNoneMatch() string
+		})
+		if got.GetIfMatch() != `W/"1",W/"2"` || got.GetIfNoneMatch() != "*" {
+			t.Errorf("%s: the conditions are %v", method, got)
 		}
+	}
+}
+
+// What describes the server has no version but its content.
+func TestFace_ConditionsOfDescriptions(t *testing.T) {
+	c := &canned{answer: &musterv1.GetServiceProviderConfigResponse{ServiceProviderConfig: &musterv1.ServiceProviderConfig{}}}
+	h := newFace(t, c, Options{})
+	const path = "/scim/v2/ServiceProviderConfig"
+	etag := ask(t, h, http.MethodGet, path, "").Header.Get("ETag")
+	for tag, want := range map[string]int{etag: 304, "*": 304, `W/"x"`: 200} {
+		r := ask(t, h, http.MethodGet, path, "", "If-None-Match", tag)
+		if body := read(t, r); r.StatusCode != want || r.Header.Get("ETag") != etag || (body == "") != (want == 304) {
+			t.Errorf("%s: %d %q with %v", tag, r.StatusCode, body, r.Header)
+		}
+	}
+	c.answer = &musterv1.GetServiceProviderConfigResponse{ServiceProviderConfig: &musterv1.ServiceProviderConfig{DocumentationUri: "new"}}
+	if r := ask(t, h, http.MethodGet, path, "", "If-None-Match", etag); r.StatusCode != http.StatusOK || r.Header.Get("ETag") == etag {
+		t.Errorf("changed: %d with %v", r.StatusCode, r.Header)
+	}
+	c.answer, c.err = nil, failure(t, codes.NotFound, "muster", "notFound")
+	if r := ask(t, h, http.MethodGet, path, "", "If-None-Match", "*"); r.StatusCode != http.StatusNotFound || r.Header.Get("ETag") != "" {
+		t.Errorf("an error: %d with %v", r.StatusCode, r.Header)
 	}
 }
 

@@ -131,6 +131,7 @@ func (x *exchange) admit(ctx context.Context) (*http.Request, *problem) {
 	if refused != nil {
 		return nil, refused
 	}
+	x.describes = place.kind == description
 	x.projected = form.Has("attributes") || form.Has("excludedAttributes")
 	method := r.Method
 	switch method {

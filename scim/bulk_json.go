@@ -15,7 +15,7 @@ import (
 //
 // The error is InvalidSyntax, or PayloadTooLarge for too many operations.
 func DecodeBulk(data []byte) (*musterv1.BulkRequest, error) {
-	in := newJSONReader(data)
+	in := newJSONReader(data, len(data)) // no limit: the data of operations stay text
 	b := bulkReader{in: in, req: &musterv1.BulkRequest{}}
 	if k := in.peek(); k != kindObject && k != kindNone {
 		in.fail(Errorf(InvalidSyntax, "the body is %s, not a JSON object", k))

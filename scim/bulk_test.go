@@ -267,3 +267,34 @@ func TestAppendBulkResponse(t *testing.T) {
 		t.Errorf("got %s\nwant %s", got, want)
 	}
 }
+
+// What one request may make of its text is bounded; what waits as text is not
+// counted.
+func TestDecode_TooManyValues(t *testing.T) {
+	list := func(n int) string { return `[` + strings.Repeat(`{},`, n-1) + `{}]` }
+	decode := map[string]func(string) error{
+		"resource": func(list string) error {
+			_, err := User.DecodeJSON([]byte(`{"userName":"u","emails":` + list + `}`))
+			return err
+		},
+		"patch": func(list string) error {
+			_, err := DecodePatch([]byte(`{"Operations":[{"op":"add","path":"x","value":` + list + `}]}`))
+			return err
+		},
+		"bulk": func(list string) error {
+			_, err := DecodeBulk([]byte(`{"Operations":[{"data":` + list + `},{"data":` + list + `}]}`))
+			return err
+		},
+	}
+	for name, overhead := range map[string]int{"resource": 2, "patch": 5} {
+		if err := decode[name](list(MaxValues - overhead)); err != nil {
+			t.Errorf("%s: the most that may be: %v", name, err)
+		}
+		if err := decode[name](list(MaxValues - overhead + 1)); ReasonOf(err) != PayloadTooLarge {
+			t.Errorf("%s: one more: %v", name, err)
+		}
+	}
+	if err := decode["bulk"](list(MaxValues)); err != nil {
+		t.Errorf("bulk: %v", err)
+	}
+}

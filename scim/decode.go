@@ -12,10 +12,10 @@ import (
 // understood too: booleans as strings, one object for a list of one, a bare
 // value for a complex attribute with a value, names qualified by their schema.
 //
-// The error is InvalidSyntax for text that is not JSON and InvalidValue for a
-// value of a wrong type.
+// The error is InvalidSyntax for text that is not JSON, InvalidValue for a value of
+// a wrong type, and PayloadTooLarge for more than MaxValues.
 func (rt *ResourceType) DecodeJSON(data []byte) (Resource, error) {
-	in := newJSONReader(data)
+	in := newJSONReader(data, MaxValues)
 	r := rt.New()
 	d := decoder{rt: rt, in: in}
 	if k := in.peek(); k != kindObject && k != kindNone {
@@ -31,7 +31,7 @@ func (rt *ResourceType) DecodeJSON(data []byte) (Resource, error) {
 
 // DecodeDocument reads what AppendDocument wrote.
 func (rt *ResourceType) DecodeDocument(data []byte) (Resource, error) {
-	in := newJSONReader(data)
+	in := newJSONReader(data, len(data))
 	r := rt.New()
 	d := decoder{rt: rt, in: in, stored: true}
 	d.resource(objectOf(r))

@@ -48,6 +48,10 @@ type source interface {
 // maxJSONDepth is how deep objects and arrays may nest in a request.
 const maxJSONDepth = 32
 
+// MaxValues is the most JSON values in one resource or patch that a client sends.
+// A value may take a hundred times as much memory as text.
+const MaxValues = 100_000
+
 // A jsonReader reads JSON text (RFC 8259). Strings without escapes are parts of
 // the input and are not copied.
 type jsonReader struct {
@@ -55,15 +59,17 @@ type jsonReader struct {
 	pos   int
 	stack [maxJSONDepth]frame
 	depth int
+	left  int // how many more values may come
 	fault *Error
 }
 
 // frame is where the reader is in an object or array.
 type frame struct{ object, started bool }
 
-// newJSONReader copies data once. The text must be UTF-8.
-func newJSONReader(data []byte) *jsonReader {
-	r := &jsonReader{in: string(data)}
+// newJSONReader copies data once. The text must be UTF-8, with at most so many
+// values.
+func newJSONReader(data []byte, values int) *jsonReader {
+	r := &jsonReader{in: string(data), left: values}
 	if !utf8.ValidString(r.in) {
 		r.fail(Errorf(InvalidSyntax, "the body is not UTF-8"))
 	}
@@ -322,6 +328,10 @@ func (r *jsonReader) next() (key string, more bool) {
 		r.space()
 	}
 	f.started = true
+	if r.left--; r.left < 0 {
+		r.fail(Errorf(PayloadTooLarge, "a resource or patch has more than %d values", MaxValues))
+		return "", false
+	}
 	if !f.object {
 		return "", true
 	}

@@ -17,7 +17,7 @@ import (
 // added to the resource, but for elements marked "operation": "delete" and what
 // meta.attributes lists, which are removed.
 func DecodePatch(data []byte) ([]*musterv1.PatchOperation, error) {
-	in := newJSONReader(data)
+	in := newJSONReader(data, MaxValues)
 	p := patchReader{in: in}
 	if k := in.peek(); k != kindObject && k != kindNone {
 		in.fail(Errorf(InvalidSyntax, "the body is %s, not a JSON object", k))

@@ -6,6 +6,7 @@ import (
 	"strconv"
 	"time"
 
+	"golang.org/x/sync/semaphore"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/metadata"
 	"google.golang.org/protobuf/proto"
@@ -16,12 +17,41 @@ import (
 )
 
 // Few bulk requests are worked on at once, so that they leave room for others and
-// what they hold in memory stays bounded. The rest wait their turn, but not so long
-// that their clients give up while they are under way.
+// what they hold in memory stays bounded. Some more wait for their turn, but not so
+// long that their clients give up while they are under way.
 const (
 	bulksAtOnce = 4
+	maxBulks    = 32 // with those that wait
 	maxBulkWait = 30 * time.Second
 )
+
+// bulkTurns are the turns of bulk requests.
+type bulkTurns struct{ admitted, working *semaphore.Weighted }
+
+func newBulkTurns() bulkTurns {
+	return bulkTurns{semaphore.NewWeighted(maxBulks), semaphore.NewWeighted(bulksAtOnce)}
+}
+
+// take waits for a turn, which done ends.
+func (t bulkTurns) take(ctx context.Context) (done func(), err error) {
+	busy := scim.Errorf(scim.RateLimited, "too many bulk requests at once; try again later")
+	if !t.admitted.TryAcquire(1) {
+		return nil, busy
+	}
+	patient, cancel := context.WithTimeout(ctx, maxBulkWait)
+	defer cancel()
+	if err := t.working.Acquire(patient, 1); err != nil {
+		t.admitted.Release(1)
+		if ctx.Err() == nil {
+			err = busy
+		}
+		return nil, err
+	}
+	return func() {
+		t.working.Release(1)
+		t.admitted.Release(1)
+	}, nil
+}
 
 // Bulk does the operations of a bulk request (RFC 7644 section 3.7). Each is read
 // twice: first for what it refers to, which decides their order, and again when its
@@ -30,10 +60,14 @@ func (s *provisioning) Bulk(ctx context.Context, req *musterv1.BulkRequest) (*mu
 	if err := checkBulk(req); err != nil {
 		return nil, err
 	}
-	if err := s.awaitTurn(ctx); err != nil {
+	done, err := s.bulks.take(ctx)
+	if err != nil {
+		if scim.ReasonOf(err) == scim.RateLimited {
+			_ = grpc.SetHeader(ctx, metadata.Pairs("retry-after", strconv.Itoa(int(maxBulkWait.Seconds())))) // it fails only after the header was sent
+		}
 		return nil, err
 	}
-	defer s.bulks.Release(1)
+	defer done()
 	b := newBulk(ctx, s, req.GetOperations())
 	for _, circle := range scim.OrderBulk(b.nodes()) {
 		b.do(ctx, circle)
@@ -59,18 +93,6 @@ func checkBulk(req *musterv1.BulkRequest) error {
 		return scim.Errorf(scim.InvalidValue, "failOnErrors is less than 0")
 	}
 	return nil
-}
-
-// awaitTurn waits until few other bulk requests are worked on.
-func (s *provisioning) awaitTurn(ctx context.Context) error {
-	patient, cancel := context.WithTimeout(ctx, maxBulkWait)
-	defer cancel()
-	err := s.bulks.Acquire(patient, 1)
-	if err != nil && ctx.Err() == nil {
-		_ = grpc.SetHeader(ctx, metadata.Pairs("retry-after", strconv.Itoa(int(maxBulkWait.Seconds())))) // it fails only after the header was sent
-		return scim.Errorf(scim.RateLimited, "too many bulk requests at once; try again later")
-	}
-	return err
 }
 
 // A bulk is a bulk request under way.

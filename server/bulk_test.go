@@ -9,7 +9,9 @@ import (
 	"testing/synctest"
 	"time"
 
+	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/status"
 
 	musterv1 "github.com/muster-scim/muster/gen/muster/v1"
@@ -113,33 +115,62 @@ func TestExplain(t *testing.T) {
 	}
 }
 
-// As many as there are turns are worked on; the next waits, and not for ever.
+// As many as there are turns are worked on; some more wait, and not for ever; the
+// rest is sent away at once.
 func TestBulk_Turns(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		p := newProvisioning(nil)
+		turns := newBulkTurns()
+		var ends []func()
 		for range bulksAtOnce {
-			if err := p.awaitTurn(t.Context()); err != nil {
+			done, err := turns.take(t.Context())
+			if err != nil {
 				t.Fatal(err)
 			}
+			ends = append(ends, done)
 		}
-		waiting := make(chan error)
 		begin := time.Now()
-		go func() { waiting <- p.awaitTurn(t.Context()) }()
-		if err := <-waiting; scim.ReasonOf(err) != scim.RateLimited || time.Since(begin) != maxBulkWait {
-			t.Errorf("after %v: %v", time.Since(begin), err)
+		waiting := make(chan error)
+		wait := func(ctx context.Context) {
+			go func() {
+				_, err := turns.take(ctx)
+				waiting <- err
+			}()
+			synctest.Wait()
 		}
-		go func() { waiting <- p.awaitTurn(t.Context()) }()
-		synctest.Wait()
-		p.bulks.Release(1)
+		for range maxBulks - bulksAtOnce {
+			wait(t.Context())
+		}
+		if _, err := turns.take(t.Context()); scim.ReasonOf(err) != scim.RateLimited || time.Since(begin) != 0 {
+			t.Errorf("one too many: after %v, %v", time.Since(begin), err)
+		}
+		for range maxBulks - bulksAtOnce {
+			if err := <-waiting; scim.ReasonOf(err) != scim.RateLimited || time.Since(begin) != maxBulkWait {
+				t.Errorf("after %v: %v", time.Since(begin), err)
+			}
+		}
+		wait(t.Context())
+		ends[0]()
 		if err := <-waiting; err != nil {
 			t.Errorf("its turn came, and %v", err)
 		}
 		gone, cancel := context.WithCancel(t.Context())
-		go func() { waiting <- p.awaitTurn(gone) }()
-		synctest.Wait()
+		wait(gone)
 		cancel()
 		if err := <-waiting; !errors.Is(err, context.Canceled) {
 			t.Errorf("the client went, and %v", err)
 		}
 	})
+}
+
+// A client that is sent away learns when to come again.
+func TestBulk_Busy(t *testing.T) {
+	s, ctx := newServer(t)
+	if !s.provisioning.bulks.admitted.TryAcquire(maxBulks) {
+		t.Fatal("somebody is there")
+	}
+	var header metadata.MD
+	_, err := musterv1.NewProvisioningServiceClient(s.Conn()).Bulk(ctx, &musterv1.BulkRequest{}, grpc.Header(&header))
+	if reasonOf(err) != "rateLimited" || len(header.Get("retry-after")) != 1 {
+		t.Errorf("got %v with %v", err, header)
+	}
 }

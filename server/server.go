@@ -44,6 +44,7 @@ type Server struct {
 	grpc         *grpc.Server
 	health       *health.Server
 	conn         *conn
+	provisioning *provisioning
 }
 
 // New makes a server over an open store. It listens nowhere yet; Conn works at
@@ -64,9 +65,9 @@ func New(st *store.Store, opts Options) *Server {
 		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: minPing, PermitWithoutStream: true}),
 	)
 	s.conn = newConn(s.unary)
-	service := newProvisioning(s.log)
+	s.provisioning = newProvisioning(s.log)
 	for _, r := range []grpc.ServiceRegistrar{s.grpc, s.conn} {
-		musterv1.RegisterProvisioningServiceServer(r, service)
+		musterv1.RegisterProvisioningServiceServer(r, s.provisioning)
 		musterv1.RegisterDiscoveryServiceServer(r, &discovery{})
 	}
 	healthv1.RegisterHealthServer(s.grpc, s.health)

@@ -4,8 +4,6 @@ import (
 	"context"
 	"log/slog"
 
-	"golang.org/x/sync/semaphore"
-
 	musterv1 "github.com/muster-scim/muster/gen/muster/v1"
 	"github.com/muster-scim/muster/scim"
 )
@@ -17,11 +15,11 @@ type provisioning struct {
 
 	log       *slog.Logger
 	passwords passwords
-	bulks     *semaphore.Weighted // turns of bulk requests
+	bulks     bulkTurns
 }
 
 func newProvisioning(log *slog.Logger) *provisioning {
-	return &provisioning{log: log, passwords: newPasswords(), bulks: semaphore.NewWeighted(bulksAtOnce)}
+	return &provisioning{log: log, passwords: newPasswords(), bulks: newBulkTurns()}
 }
 
 func (s *provisioning) CreateUser(ctx context.Context, req *musterv1.CreateUserRequest) (*musterv1.CreateUserResponse, error) {

@@ -4,8 +4,10 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"os"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 
 	"google.golang.org/grpc/status"
@@ -526,4 +528,55 @@ func TestBulk_Limits(t *testing.T) {
 			t.Errorf("%d users are there, want 999", n)
 		}
 	})
+}
+
+// However many maximal requests come at once, memory stays within what a few of
+// them are large, and not a multiple of that.
+func TestBulk_MemoryStaysBounded(t *testing.T) {
+	if raceEnabled {
+		t.Skip("the race detector takes memory of its own")
+	}
+	const requests, limit = 16, 200 << 20
+	throughBoth(t, func(t *testing.T, d bulkDoor) {
+		if _, ok := d.peakMemory(); !ok {
+			t.Skip("this system does not tell how much memory a program takes")
+		}
+		var wg sync.WaitGroup
+		for i := range requests {
+			var roles, ops []string
+			for j := range 360 {
+				roles = append(roles, fmt.Sprintf(`{"value":"role %d","type":"department","display":"%d"}`, j, j))
+			}
+			for j := range 100 {
+				ops = append(ops, post("/Users", fmt.Sprint(j), fmt.Sprintf("memory-%d-%d", i, j), `"roles":[`+strings.Join(roles, ",")+`]`))
+			}
+			body := d.body(0, ops...)
+			if len(body) > 2<<20 || len(body) < 19<<16 {
+				t.Fatalf("the request has %d bytes", len(body))
+			}
+			wg.Go(func() {
+				results, problem := d.send(t, body)
+				if problem != "" || len(results) != 100 || results[99].Status != "201" {
+					t.Errorf("%d results; %s", len(results), problem)
+				}
+			})
+		}
+		wg.Wait()
+		peak, _ := d.peakMemory()
+		t.Logf("the peak is %d MiB", peak>>20)
+		if peak > limit {
+			t.Errorf("the peak is %d MiB, more than %d", peak>>20, limit>>20)
+		}
+	})
+}
+
+// peakMemory is the most memory that the program ever took, in bytes.
+func (p *program) peakMemory() (bytes int, ok bool) {
+	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", p.cmd.Process.Pid))
+	if err != nil {
+		return 0, false
+	}
+	_, rest, found := strings.Cut(string(text), "VmHWM:")
+	n, err := fmt.Sscan(rest, &bytes)
+	return bytes << 10, found && n == 1 && err == nil
 }
