@@ -23,8 +23,10 @@ type AttributeValue struct {
 	Type string `json:"type,omitempty"`
 	// the path of the attribute, such as emails.value
 	Attr string `json:"attr,omitempty"`
-	// folded
+	// folded unless the attribute is caseExact
 	Value string `json:"value,omitempty"`
+	// within what no two resources may have the value: a type, or * for all; no such thing: NULL
+	UniqueIn *string `json:"unique_in,omitempty"`
 	// ResourceID holds the value of the "resource_id" field.
 	ResourceID string `json:"resource_id,omitempty"`
 	// Edges holds the relations/edges for other nodes in the graph.
@@ -60,7 +62,7 @@ func (*AttributeValue) scanValues(columns []string) ([]any, error) {
 		switch columns[i] {
 		case attributevalue.FieldID, attributevalue.FieldTenantID:
 			values[i] = new(sql.NullInt64)
-		case attributevalue.FieldType, attributevalue.FieldAttr, attributevalue.FieldValue, attributevalue.FieldResourceID:
+		case attributevalue.FieldType, attributevalue.FieldAttr, attributevalue.FieldValue, attributevalue.FieldUniqueIn, attributevalue.FieldResourceID:
 			values[i] = new(sql.NullString)
 		default:
 			values[i] = new(sql.UnknownType)
@@ -106,6 +108,13 @@ func (_m *AttributeValue) assignValues(columns []string, values []any) error {
 				return fmt.Errorf("unexpected type %T for field value", values[i])
 			} else if value.Valid {
 				_m.Value = value.String
+			}
+		case attributevalue.FieldUniqueIn:
+			if value, ok := values[i].(*sql.NullString); !ok {
+				return fmt.Errorf("unexpected type %T for field unique_in", values[i])
+			} else if value.Valid {
+				_m.UniqueIn = new(string)
+				*_m.UniqueIn = value.String
 			}
 		case attributevalue.FieldResourceID:
 			if value, ok := values[i].(*sql.NullString); !ok {
@@ -165,6 +174,11 @@ func (_m *AttributeValue) String() string {
 	builder.WriteString(", ")
 	builder.WriteString("value=")
 	builder.WriteString(_m.Value)
+	builder.WriteString(", ")
+	if v := _m.UniqueIn; v != nil {
+		builder.WriteString("unique_in=")
+		builder.WriteString(*v)
+	}
 	builder.WriteString(", ")
 	builder.WriteString("resource_id=")
 	builder.WriteString(_m.ResourceID)

@@ -44,6 +44,20 @@ func (_c *AttributeValueCreate) SetValue(v string) *AttributeValueCreate {
 	return _c
 }
 
+// SetUniqueIn sets the "unique_in" field.
+func (_c *AttributeValueCreate) SetUniqueIn(v string) *AttributeValueCreate {
+	_c.mutation.SetUniqueIn(v)
+	return _c
+}
+
+// SetNillableUniqueIn sets the "unique_in" field if the given value is not nil.
+func (_c *AttributeValueCreate) SetNillableUniqueIn(v *string) *AttributeValueCreate {
+	if v != nil {
+		_c.SetUniqueIn(*v)
+	}
+	return _c
+}
+
 // SetResourceID sets the "resource_id" field.
 func (_c *AttributeValueCreate) SetResourceID(v string) *AttributeValueCreate {
 	_c.mutation.SetResourceID(v)
@@ -160,6 +174,10 @@ func (_c *AttributeValueCreate) createSpec() (*AttributeValue, *sqlgraph.CreateS
 	if value, ok := _c.mutation.Value(); ok {
 		_spec.SetField(attributevalue.FieldValue, field.TypeString, value)
 		_node.Value = value
+	}
+	if value, ok := _c.mutation.UniqueIn(); ok {
+		_spec.SetField(attributevalue.FieldUniqueIn, field.TypeString, value)
+		_node.UniqueIn = &value
 	}
 	if nodes := _c.mutation.ResourceIDs(); len(nodes) > 0 {
 		edge := &sqlgraph.EdgeSpec{

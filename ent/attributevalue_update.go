@@ -91,6 +91,26 @@ func (_u *AttributeValueUpdate) SetNillableValue(v *string) *AttributeValueUpdat
 	return _u
 }
 
+// SetUniqueIn sets the "unique_in" field.
+func (_u *AttributeValueUpdate) SetUniqueIn(v string) *AttributeValueUpdate {
+	_u.mutation.SetUniqueIn(v)
+	return _u
+}
+
+// SetNillableUniqueIn sets the "unique_in" field if the given value is not nil.
+func (_u *AttributeValueUpdate) SetNillableUniqueIn(v *string) *AttributeValueUpdate {
+	if v != nil {
+		_u.SetUniqueIn(*v)
+	}
+	return _u
+}
+
+// ClearUniqueIn clears the value of the "unique_in" field.
+func (_u *AttributeValueUpdate) ClearUniqueIn() *AttributeValueUpdate {
+	_u.mutation.ClearUniqueIn()
+	return _u
+}
+
 // SetResourceID sets the "resource_id" field.
 func (_u *AttributeValueUpdate) SetResourceID(v string) *AttributeValueUpdate {
 	_u.mutation.SetResourceID(v)
@@ -182,6 +202,12 @@ func (_u *AttributeValueUpdate) sqlSave(ctx context.Context) (_node int, err err
 	}
 	if value, ok := _u.mutation.Value(); ok {
 		_spec.SetField(attributevalue.FieldValue, field.TypeString, value)
+	}
+	if value, ok := _u.mutation.UniqueIn(); ok {
+		_spec.SetField(attributevalue.FieldUniqueIn, field.TypeString, value)
+	}
+	if _u.mutation.UniqueInCleared() {
+		_spec.ClearField(attributevalue.FieldUniqueIn, field.TypeString)
 	}
 	if _u.mutation.ResourceCleared() {
 		edge := &sqlgraph.EdgeSpec{
@@ -292,6 +318,26 @@ func (_u *AttributeValueUpdateOne) SetNillableValue(v *string) *AttributeValueUp
 	if v != nil {
 		_u.SetValue(*v)
 	}
+	return _u
+}
+
+// SetUniqueIn sets the "unique_in" field.
+func (_u *AttributeValueUpdateOne) SetUniqueIn(v string) *AttributeValueUpdateOne {
+	_u.mutation.SetUniqueIn(v)
+	return _u
+}
+
+// SetNillableUniqueIn sets the "unique_in" field if the given value is not nil.
+func (_u *AttributeValueUpdateOne) SetNillableUniqueIn(v *string) *AttributeValueUpdateOne {
+	if v != nil {
+		_u.SetUniqueIn(*v)
+	}
+	return _u
+}
+
+// ClearUniqueIn clears the value of the "unique_in" field.
+func (_u *AttributeValueUpdateOne) ClearUniqueIn() *AttributeValueUpdateOne {
+	_u.mutation.ClearUniqueIn()
 	return _u
 }
 
@@ -416,6 +462,12 @@ func (_u *AttributeValueUpdateOne) sqlSave(ctx context.Context) (_node *Attribut
 	}
 	if value, ok := _u.mutation.Value(); ok {
 		_spec.SetField(attributevalue.FieldValue, field.TypeString, value)
+	}
+	if value, ok := _u.mutation.UniqueIn(); ok {
+		_spec.SetField(attributevalue.FieldUniqueIn, field.TypeString, value)
+	}
+	if _u.mutation.UniqueInCleared() {
+		_spec.ClearField(attributevalue.FieldUniqueIn, field.TypeString)
 	}
 	if _u.mutation.ResourceCleared() {
 		edge := &sqlgraph.EdgeSpec{

@@ -23,6 +23,8 @@ type Credential struct {
 	Name string `json:"name,omitempty"`
 	// bearer
 	Kind string `json:"kind,omitempty"`
+	// what the credential may do, separated by blanks: scim, admin
+	Scopes string `json:"scopes,omitempty"`
 	// SHA-256 of a random secret; the secret itself is nowhere
 	SecretHash []byte `json:"secret_hash,omitempty"`
 	// CreatedAt holds the value of the "created_at" field.
@@ -62,7 +64,7 @@ func (*Credential) scanValues(columns []string) ([]any, error) {
 			values[i] = new([]byte)
 		case credential.FieldID, credential.FieldTenantID, credential.FieldCreatedAt:
 			values[i] = new(sql.NullInt64)
-		case credential.FieldName, credential.FieldKind:
+		case credential.FieldName, credential.FieldKind, credential.FieldScopes:
 			values[i] = new(sql.NullString)
 		default:
 			values[i] = new(sql.UnknownType)
@@ -102,6 +104,12 @@ func (_m *Credential) assignValues(columns []string, values []any) error {
 				return fmt.Errorf("unexpected type %T for field kind", values[i])
 			} else if value.Valid {
 				_m.Kind = value.String
+			}
+		case credential.FieldScopes:
+			if value, ok := values[i].(*sql.NullString); !ok {
+				return fmt.Errorf("unexpected type %T for field scopes", values[i])
+			} else if value.Valid {
+				_m.Scopes = value.String
 			}
 		case credential.FieldSecretHash:
 			if value, ok := values[i].(*[]byte); !ok {
@@ -164,6 +172,9 @@ func (_m *Credential) String() string {
 	builder.WriteString(", ")
 	builder.WriteString("kind=")
 	builder.WriteString(_m.Kind)
+	builder.WriteString(", ")
+	builder.WriteString("scopes=")
+	builder.WriteString(_m.Scopes)
 	builder.WriteString(", ")
 	builder.WriteString("secret_hash=")
 	builder.WriteString(fmt.Sprintf("%v", _m.SecretHash))

@@ -38,6 +38,12 @@ func (_c *CredentialCreate) SetKind(v string) *CredentialCreate {
 	return _c
 }
 
+// SetScopes sets the "scopes" field.
+func (_c *CredentialCreate) SetScopes(v string) *CredentialCreate {
+	_c.mutation.SetScopes(v)
+	return _c
+}
+
 // SetSecretHash sets the "secret_hash" field.
 func (_c *CredentialCreate) SetSecretHash(v []byte) *CredentialCreate {
 	_c.mutation.SetSecretHash(v)
@@ -104,6 +110,9 @@ func (_c *CredentialCreate) check() error {
 	if _, ok := _c.mutation.Kind(); !ok {
 		return &ValidationError{Name: "kind", err: errors.New(`ent: missing required field "Credential.kind"`)}
 	}
+	if _, ok := _c.mutation.Scopes(); !ok {
+		return &ValidationError{Name: "scopes", err: errors.New(`ent: missing required field "Credential.scopes"`)}
+	}
 	if _, ok := _c.mutation.SecretHash(); !ok {
 		return &ValidationError{Name: "secret_hash", err: errors.New(`ent: missing required field "Credential.secret_hash"`)}
 	}
@@ -152,6 +161,10 @@ func (_c *CredentialCreate) createSpec() (*Credential, *sqlgraph.CreateSpec) {
 	if value, ok := _c.mutation.Kind(); ok {
 		_spec.SetField(credential.FieldKind, field.TypeString, value)
 		_node.Kind = value
+	}
+	if value, ok := _c.mutation.Scopes(); ok {
+		_spec.SetField(credential.FieldScopes, field.TypeString, value)
+		_node.Scopes = value
 	}
 	if value, ok := _c.mutation.SecretHash(); ok {
 		_spec.SetField(credential.FieldSecretHash, field.TypeBytes, value)

@@ -70,6 +70,20 @@ func (_u *CredentialUpdate) SetNillableKind(v *string) *CredentialUpdate {
 	return _u
 }
 
+// SetScopes sets the "scopes" field.
+func (_u *CredentialUpdate) SetScopes(v string) *CredentialUpdate {
+	_u.mutation.SetScopes(v)
+	return _u
+}
+
+// SetNillableScopes sets the "scopes" field if the given value is not nil.
+func (_u *CredentialUpdate) SetNillableScopes(v *string) *CredentialUpdate {
+	if v != nil {
+		_u.SetScopes(*v)
+	}
+	return _u
+}
+
 // SetSecretHash sets the "secret_hash" field.
 func (_u *CredentialUpdate) SetSecretHash(v []byte) *CredentialUpdate {
 	_u.mutation.SetSecretHash(v)
@@ -165,6 +179,9 @@ func (_u *CredentialUpdate) sqlSave(ctx context.Context) (_node int, err error) 
 	}
 	if value, ok := _u.mutation.Kind(); ok {
 		_spec.SetField(credential.FieldKind, field.TypeString, value)
+	}
+	if value, ok := _u.mutation.Scopes(); ok {
+		_spec.SetField(credential.FieldScopes, field.TypeString, value)
 	}
 	if value, ok := _u.mutation.SecretHash(); ok {
 		_spec.SetField(credential.FieldSecretHash, field.TypeBytes, value)
@@ -262,6 +279,20 @@ func (_u *CredentialUpdateOne) SetKind(v string) *CredentialUpdateOne {
 func (_u *CredentialUpdateOne) SetNillableKind(v *string) *CredentialUpdateOne {
 	if v != nil {
 		_u.SetKind(*v)
+	}
+	return _u
+}
+
+// SetScopes sets the "scopes" field.
+func (_u *CredentialUpdateOne) SetScopes(v string) *CredentialUpdateOne {
+	_u.mutation.SetScopes(v)
+	return _u
+}
+
+// SetNillableScopes sets the "scopes" field if the given value is not nil.
+func (_u *CredentialUpdateOne) SetNillableScopes(v *string) *CredentialUpdateOne {
+	if v != nil {
+		_u.SetScopes(*v)
 	}
 	return _u
 }
@@ -391,6 +422,9 @@ func (_u *CredentialUpdateOne) sqlSave(ctx context.Context) (_node *Credential, 
 	}
 	if value, ok := _u.mutation.Kind(); ok {
 		_spec.SetField(credential.FieldKind, field.TypeString, value)
+	}
+	if value, ok := _u.mutation.Scopes(); ok {
+		_spec.SetField(credential.FieldScopes, field.TypeString, value)
 	}
 	if value, ok := _u.mutation.SecretHash(); ok {
 		_spec.SetField(credential.FieldSecretHash, field.TypeBytes, value)

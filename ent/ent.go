@@ -16,7 +16,9 @@ import (
 	"github.com/muster-scim/muster/ent/change"
 	"github.com/muster-scim/muster/ent/credential"
 	"github.com/muster-scim/muster/ent/membership"
+	"github.com/muster-scim/muster/ent/registration"
 	"github.com/muster-scim/muster/ent/resource"
+	"github.com/muster-scim/muster/ent/secret"
 	"github.com/muster-scim/muster/ent/tenant"
 )
 
@@ -82,7 +84,9 @@ func checkColumn(t, c string) error {
 			change.Table:         change.ValidColumn,
 			credential.Table:     credential.ValidColumn,
 			membership.Table:     membership.ValidColumn,
+			registration.Table:   registration.ValidColumn,
 			resource.Table:       resource.ValidColumn,
+			secret.Table:         secret.ValidColumn,
 			tenant.Table:         tenant.ValidColumn,
 		})
 	})

@@ -15,7 +15,9 @@ import (
 	"github.com/muster-scim/muster/ent/credential"
 	"github.com/muster-scim/muster/ent/membership"
 	"github.com/muster-scim/muster/ent/predicate"
+	"github.com/muster-scim/muster/ent/registration"
 	"github.com/muster-scim/muster/ent/resource"
+	"github.com/muster-scim/muster/ent/secret"
 	"github.com/muster-scim/muster/ent/tenant"
 )
 
@@ -32,7 +34,9 @@ const (
 	TypeChange         = "Change"
 	TypeCredential     = "Credential"
 	TypeMembership     = "Membership"
+	TypeRegistration   = "Registration"
 	TypeResource       = "Resource"
+	TypeSecret         = "Secret"
 	TypeTenant         = "Tenant"
 )
 
@@ -47,6 +51,7 @@ type AttributeValueMutation struct {
 	_type           *string
 	attr            *string
 	value           *string
+	unique_in       *string
 	clearedFields   map[string]struct{}
 	resource        *string
 	clearedresource bool
@@ -323,6 +328,55 @@ func (m *AttributeValueMutation) ResetValue() {
 	m.value = nil
 }
 
+// SetUniqueIn sets the "unique_in" field.
+func (m *AttributeValueMutation) SetUniqueIn(s string) {
+	m.unique_in = &s
+}
+
+// UniqueIn returns the value of the "unique_in" field in the mutation.
+func (m *AttributeValueMutation) UniqueIn() (r string, exists bool) {
+	v := m.unique_in
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldUniqueIn returns the old "unique_in" field's value of the AttributeValue entity.
+// If the AttributeValue object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *AttributeValueMutation) OldUniqueIn(ctx context.Context) (v *string, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldUniqueIn is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldUniqueIn requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldUniqueIn: %w", err)
+	}
+	return oldValue.UniqueIn, nil
+}
+
+// ClearUniqueIn clears the value of the "unique_in" field.
+func (m *AttributeValueMutation) ClearUniqueIn() {
+	m.unique_in = nil
+	m.clearedFields[attributevalue.FieldUniqueIn] = struct{}{}
+}
+
+// UniqueInCleared returns if the "unique_in" field was cleared in this mutation.
+func (m *AttributeValueMutation) UniqueInCleared() bool {
+	_, ok := m.clearedFields[attributevalue.FieldUniqueIn]
+	return ok
+}
+
+// ResetUniqueIn resets all changes to the "unique_in" field.
+func (m *AttributeValueMutation) ResetUniqueIn() {
+	m.unique_in = nil
+	delete(m.clearedFields, attributevalue.FieldUniqueIn)
+}
+
 // SetResourceID sets the "resource_id" field.
 func (m *AttributeValueMutation) SetResourceID(s string) {
 	m.resource = &s
@@ -420,7 +474,7 @@ func (m *AttributeValueMutation) Type() string {
 // order to get all numeric fields that were incremented/decremented, call
 // AddedFields().
 func (m *AttributeValueMutation) Fields() []string {
-	fields := make([]string, 0, 5)
+	fields := make([]string, 0, 6)
 	if m.tenant_id != nil {
 		fields = append(fields, attributevalue.FieldTenantID)
 	}
@@ -432,6 +486,9 @@ func (m *AttributeValueMutation) Fields() []string {
 	}
 	if m.value != nil {
 		fields = append(fields, attributevalue.FieldValue)
+	}
+	if m.unique_in != nil {
+		fields = append(fields, attributevalue.FieldUniqueIn)
 	}
 	if m.resource != nil {
 		fields = append(fields, attributevalue.FieldResourceID)
@@ -452,6 +509,8 @@ func (m *AttributeValueMutation) Field(name string) (ent.Value, bool) {
 		return m.Attr()
 	case attributevalue.FieldValue:
 		return m.Value()
+	case attributevalue.FieldUniqueIn:
+		return m.UniqueIn()
 	case attributevalue.FieldResourceID:
 		return m.ResourceID()
 	}
@@ -471,6 +530,8 @@ func (m *AttributeValueMutation) OldField(ctx context.Context, name string) (ent
 		return m.OldAttr(ctx)
 	case attributevalue.FieldValue:
 		return m.OldValue(ctx)
+	case attributevalue.FieldUniqueIn:
+		return m.OldUniqueIn(ctx)
 	case attributevalue.FieldResourceID:
 		return m.OldResourceID(ctx)
 	}
@@ -509,6 +570,13 @@ func (m *AttributeValueMutation) SetField(name string, value ent.Value) error {
 			return fmt.Errorf("unexpected type %T for field %s", value, name)
 		}
 		m.SetValue(v)
+		return nil
+	case attributevalue.FieldUniqueIn:
+		v, ok := value.(string)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetUniqueIn(v)
 		return nil
 	case attributevalue.FieldResourceID:
 		v, ok := value.(string)
@@ -561,7 +629,11 @@ func (m *AttributeValueMutation) AddField(name string, value ent.Value) error {
 // ClearedFields returns all nullable fields that were cleared during this
 // mutation.
 func (m *AttributeValueMutation) ClearedFields() []string {
-	return nil
+	var fields []string
+	if m.FieldCleared(attributevalue.FieldUniqueIn) {
+		fields = append(fields, attributevalue.FieldUniqueIn)
+	}
+	return fields
 }
 
 // FieldCleared returns a boolean indicating if a field with the given name was
@@ -574,6 +646,11 @@ func (m *AttributeValueMutation) FieldCleared(name string) bool {
 // ClearField clears the value of the field with the given name. It returns an
 // error if the field is not defined in the schema.
 func (m *AttributeValueMutation) ClearField(name string) error {
+	switch name {
+	case attributevalue.FieldUniqueIn:
+		m.ClearUniqueIn()
+		return nil
+	}
 	return fmt.Errorf("unknown AttributeValue nullable field %s", name)
 }
 
@@ -592,6 +669,9 @@ func (m *AttributeValueMutation) ResetField(name string) error {
 		return nil
 	case attributevalue.FieldValue:
 		m.ResetValue()
+		return nil
+	case attributevalue.FieldUniqueIn:
+		m.ResetUniqueIn()
 		return nil
 	case attributevalue.FieldResourceID:
 		m.ResetResourceID()
@@ -1462,6 +1542,7 @@ type CredentialMutation struct {
 	id            *int64
 	name          *string
 	kind          *string
+	scopes        *string
 	secret_hash   *[]byte
 	created_at    *int64
 	addcreated_at *int64
@@ -1685,6 +1766,42 @@ func (m *CredentialMutation) ResetKind() {
 	m.kind = nil
 }
 
+// SetScopes sets the "scopes" field.
+func (m *CredentialMutation) SetScopes(s string) {
+	m.scopes = &s
+}
+
+// Scopes returns the value of the "scopes" field in the mutation.
+func (m *CredentialMutation) Scopes() (r string, exists bool) {
+	v := m.scopes
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldScopes returns the old "scopes" field's value of the Credential entity.
+// If the Credential object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *CredentialMutation) OldScopes(ctx context.Context) (v string, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldScopes is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldScopes requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldScopes: %w", err)
+	}
+	return oldValue.Scopes, nil
+}
+
+// ResetScopes resets all changes to the "scopes" field.
+func (m *CredentialMutation) ResetScopes() {
+	m.scopes = nil
+}
+
 // SetSecretHash sets the "secret_hash" field.
 func (m *CredentialMutation) SetSecretHash(b []byte) {
 	m.secret_hash = &b
@@ -1838,7 +1955,7 @@ func (m *CredentialMutation) Type() string {
 // order to get all numeric fields that were incremented/decremented, call
 // AddedFields().
 func (m *CredentialMutation) Fields() []string {
-	fields := make([]string, 0, 5)
+	fields := make([]string, 0, 6)
 	if m.tenant != nil {
 		fields = append(fields, credential.FieldTenantID)
 	}
@@ -1847,6 +1964,9 @@ func (m *CredentialMutation) Fields() []string {
 	}
 	if m.kind != nil {
 		fields = append(fields, credential.FieldKind)
+	}
+	if m.scopes != nil {
+		fields = append(fields, credential.FieldScopes)
 	}
 	if m.secret_hash != nil {
 		fields = append(fields, credential.FieldSecretHash)
@@ -1868,6 +1988,8 @@ func (m *CredentialMutation) Field(name string) (ent.Value, bool) {
 		return m.Name()
 	case credential.FieldKind:
 		return m.Kind()
+	case credential.FieldScopes:
+		return m.Scopes()
 	case credential.FieldSecretHash:
 		return m.SecretHash()
 	case credential.FieldCreatedAt:
@@ -1887,6 +2009,8 @@ func (m *CredentialMutation) OldField(ctx context.Context, name string) (ent.Val
 		return m.OldName(ctx)
 	case credential.FieldKind:
 		return m.OldKind(ctx)
+	case credential.FieldScopes:
+		return m.OldScopes(ctx)
 	case credential.FieldSecretHash:
 		return m.OldSecretHash(ctx)
 	case credential.FieldCreatedAt:
@@ -1920,6 +2044,13 @@ func (m *CredentialMutation) SetField(name string, value ent.Value) error {
 			return fmt.Errorf("unexpected type %T for field %s", value, name)
 		}
 		m.SetKind(v)
+		return nil
+	case credential.FieldScopes:
+		v, ok := value.(string)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetScopes(v)
 		return nil
 	case credential.FieldSecretHash:
 		v, ok := value.([]byte)
@@ -2007,6 +2138,9 @@ func (m *CredentialMutation) ResetField(name string) error {
 		return nil
 	case credential.FieldKind:
 		m.ResetKind()
+		return nil
+	case credential.FieldScopes:
+		m.ResetScopes()
 		return nil
 	case credential.FieldSecretHash:
 		m.ResetSecretHash()
@@ -2577,6 +2711,623 @@ func (m *MembershipMutation) ResetEdge(name string) error {
 	return fmt.Errorf("unknown Membership edge %s", name)
 }
 
+// RegistrationMutation represents an operation that mutates the Registration nodes in the graph.
+type RegistrationMutation struct {
+	config
+	op            Op
+	typ           string
+	id            *int64
+	tenant_id     *int64
+	addtenant_id  *int64
+	kind          *string
+	name          *string
+	document      *string
+	updated_at    *int64
+	addupdated_at *int64
+	clearedFields map[string]struct{}
+	done          bool
+	oldValue      func(context.Context) (*Registration, error)
+	predicates    []predicate.Registration
+}
+
+var _ ent.Mutation = (*RegistrationMutation)(nil)
+
+// registrationOption allows management of the mutation configuration using functional options.
+type registrationOption func(*RegistrationMutation)
+
+// newRegistrationMutation creates new mutation for the Registration entity.
+func newRegistrationMutation(c config, op Op, opts ...registrationOption) *RegistrationMutation {
+	m := &RegistrationMutation{
+		config:        c,
+		op:            op,
+		typ:           TypeRegistration,
+		clearedFields: make(map[string]struct{}),
+	}
+	for _, opt := range opts {
+		opt(m)
+	}
+	return m
+}
+
+// withRegistrationID sets the ID field of the mutation.
+func withRegistrationID(id int64) registrationOption {
+	return func(m *RegistrationMutation) {
+		var (
+			err   error
+			once  sync.Once
+			value *Registration
+		)
+		m.oldValue = func(ctx context.Context) (*Registration, error) {
+			once.Do(func() {
+				if m.done {
+					err = errors.New("querying old values post mutation is not allowed")
+				} else {
+					value, err = m.Client().Registration.Get(ctx, id)
+				}
+			})
+			return value, err
+		}
+		m.id = &id
+	}
+}
+
+// withRegistration sets the old Registration of the mutation.
+func withRegistration(node *Registration) registrationOption {
+	return func(m *RegistrationMutation) {
+		m.oldValue = func(context.Context) (*Registration, error) {
+			return node, nil
+		}
+		m.id = &node.ID
+	}
+}
+
+// Client returns a new `ent.Client` from the mutation. If the mutation was
+// executed in a transaction (ent.Tx), a transactional client is returned.
+func (m RegistrationMutation) Client() *Client {
+	client := &Client{config: m.config}
+	client.init()
+	return client
+}
+
+// Tx returns an `ent.Tx` for mutations that were executed in transactions;
+// it returns an error otherwise.
+func (m RegistrationMutation) Tx() (*Tx, error) {
+	if _, ok := m.driver.(*txDriver); !ok {
+		return nil, errors.New("ent: mutation is not running in a transaction")
+	}
+	tx := &Tx{config: m.config}
+	tx.init()
+	return tx, nil
+}
+
+// SetID sets the value of the id field. Note that this
+// operation is only accepted on creation of Registration entities.
+func (m *RegistrationMutation) SetID(id int64) {
+	m.id = &id
+}
+
+// ID returns the ID value in the mutation. Note that the ID is only available
+// if it was provided to the builder or after it was returned from the database.
+func (m *RegistrationMutation) ID() (id int64, exists bool) {
+	if m.id == nil {
+		return
+	}
+	return *m.id, true
+}
+
+// IDs queries the database and returns the entity ids that match the mutation's predicate.
+// That means, if the mutation is applied within a transaction with an isolation level such
+// as sql.LevelSerializable, the returned ids match the ids of the rows that will be updated
+// or updated by the mutation.
+func (m *RegistrationMutation) IDs(ctx context.Context) ([]int64, error) {
+	switch {
+	case m.op.Is(OpUpdateOne | OpDeleteOne):
+		id, exists := m.ID()
+		if exists {
+			return []int64{id}, nil
+		}
+		fallthrough
+	case m.op.Is(OpUpdate | OpDelete):
+		return m.Client().Registration.Query().Where(m.predicates...).IDs(ctx)
+	default:
+		return nil, fmt.Errorf("IDs is not allowed on %s operations", m.op)
+	}
+}
+
+// SetTenantID sets the "tenant_id" field.
+func (m *RegistrationMutation) SetTenantID(i int64) {
+	m.tenant_id = &i
+	m.addtenant_id = nil
+}
+
+// TenantID returns the value of the "tenant_id" field in the mutation.
+func (m *RegistrationMutation) TenantID() (r int64, exists bool) {
+	v := m.tenant_id
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldTenantID returns the old "tenant_id" field's value of the Registration entity.
+// If the Registration object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *RegistrationMutation) OldTenantID(ctx context.Context) (v int64, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldTenantID is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldTenantID requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldTenantID: %w", err)
+	}
+	return oldValue.TenantID, nil
+}
+
+// AddTenantID adds i to the "tenant_id" field.
+func (m *RegistrationMutation) AddTenantID(i int64) {
+	if m.addtenant_id != nil {
+		*m.addtenant_id += i
+	} else {
+		m.addtenant_id = &i
+	}
+}
+
+// AddedTenantID returns the value that was added to the "tenant_id" field in this mutation.
+func (m *RegistrationMutation) AddedTenantID() (r int64, exists bool) {
+	v := m.addtenant_id
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// ResetTenantID resets all changes to the "tenant_id" field.
+func (m *RegistrationMutation) ResetTenantID() {
+	m.tenant_id = nil
+	m.addtenant_id = nil
+}
+
+// SetKind sets the "kind" field.
+func (m *RegistrationMutation) SetKind(s string) {
+	m.kind = &s
+}
+
+// Kind returns the value of the "kind" field in the mutation.
+func (m *RegistrationMutation) Kind() (r string, exists bool) {
+	v := m.kind
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldKind returns the old "kind" field's value of the Registration entity.
+// If the Registration object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *RegistrationMutation) OldKind(ctx context.Context) (v string, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldKind is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldKind requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldKind: %w", err)
+	}
+	return oldValue.Kind, nil
+}
+
+// ResetKind resets all changes to the "kind" field.
+func (m *RegistrationMutation) ResetKind() {
+	m.kind = nil
+}
+
+// SetName sets the "name" field.
+func (m *RegistrationMutation) SetName(s string) {
+	m.name = &s
+}
+
+// Name returns the value of the "name" field in the mutation.
+func (m *RegistrationMutation) Name() (r string, exists bool) {
+	v := m.name
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldName returns the old "name" field's value of the Registration entity.
+// If the Registration object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *RegistrationMutation) OldName(ctx context.Context) (v string, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldName is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldName requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldName: %w", err)
+	}
+	return oldValue.Name, nil
+}
+
+// ResetName resets all changes to the "name" field.
+func (m *RegistrationMutation) ResetName() {
+	m.name = nil
+}
+
+// SetDocument sets the "document" field.
+func (m *RegistrationMutation) SetDocument(s string) {
+	m.document = &s
+}
+
+// Document returns the value of the "document" field in the mutation.
+func (m *RegistrationMutation) Document() (r string, exists bool) {
+	v := m.document
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldDocument returns the old "document" field's value of the Registration entity.
+// If the Registration object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *RegistrationMutation) OldDocument(ctx context.Context) (v string, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldDocument is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldDocument requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldDocument: %w", err)
+	}
+	return oldValue.Document, nil
+}
+
+// ResetDocument resets all changes to the "document" field.
+func (m *RegistrationMutation) ResetDocument() {
+	m.document = nil
+}
+
+// SetUpdatedAt sets the "updated_at" field.
+func (m *RegistrationMutation) SetUpdatedAt(i int64) {
+	m.updated_at = &i
+	m.addupdated_at = nil
+}
+
+// UpdatedAt returns the value of the "updated_at" field in the mutation.
+func (m *RegistrationMutation) UpdatedAt() (r int64, exists bool) {
+	v := m.updated_at
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldUpdatedAt returns the old "updated_at" field's value of the Registration entity.
+// If the Registration object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *RegistrationMutation) OldUpdatedAt(ctx context.Context) (v int64, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldUpdatedAt is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldUpdatedAt requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldUpdatedAt: %w", err)
+	}
+	return oldValue.UpdatedAt, nil
+}
+
+// AddUpdatedAt adds i to the "updated_at" field.
+func (m *RegistrationMutation) AddUpdatedAt(i int64) {
+	if m.addupdated_at != nil {
+		*m.addupdated_at += i
+	} else {
+		m.addupdated_at = &i
+	}
+}
+
+// AddedUpdatedAt returns the value that was added to the "updated_at" field in this mutation.
+func (m *RegistrationMutation) AddedUpdatedAt() (r int64, exists bool) {
+	v := m.addupdated_at
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// ResetUpdatedAt resets all changes to the "updated_at" field.
+func (m *RegistrationMutation) ResetUpdatedAt() {
+	m.updated_at = nil
+	m.addupdated_at = nil
+}
+
+// Where appends a list predicates to the RegistrationMutation builder.
+func (m *RegistrationMutation) Where(ps ...predicate.Registration) {
+	m.predicates = append(m.predicates, ps...)
+}
+
+// WhereP appends storage-level predicates to the RegistrationMutation builder. Using this method,
+// users can use type-assertion to append predicates that do not depend on any generated package.
+func (m *RegistrationMutation) WhereP(ps ...func(*sql.Selector)) {
+	p := make([]predicate.Registration, len(ps))
+	for i := range ps {
+		p[i] = ps[i]
+	}
+	m.Where(p...)
+}
+
+// Op returns the operation name.
+func (m *RegistrationMutation) Op() Op {
+	return m.op
+}
+
+// SetOp allows setting the mutation operation.
+func (m *RegistrationMutation) SetOp(op Op) {
+	m.op = op
+}
+
+// Type returns the node type of this mutation (Registration).
+func (m *RegistrationMutation) Type() string {
+	return m.typ
+}
+
+// Fields returns all fields that were changed during this mutation. Note that in
+// order to get all numeric fields that were incremented/decremented, call
+// AddedFields().
+func (m *RegistrationMutation) Fields() []string {
+	fields := make([]string, 0, 5)
+	if m.tenant_id != nil {
+		fields = append(fields, registration.FieldTenantID)
+	}
+	if m.kind != nil {
+		fields = append(fields, registration.FieldKind)
+	}
+	if m.name != nil {
+		fields = append(fields, registration.FieldName)
+	}
+	if m.document != nil {
+		fields = append(fields, registration.FieldDocument)
+	}
+	if m.updated_at != nil {
+		fields = append(fields, registration.FieldUpdatedAt)
+	}
+	return fields
+}
+
+// Field returns the value of a field with the given name. The second boolean
+// return value indicates that this field was not set, or was not defined in the
+// schema.
+func (m *RegistrationMutation) Field(name string) (ent.Value, bool) {
+	switch name {
+	case registration.FieldTenantID:
+		return m.TenantID()
+	case registration.FieldKind:
+		return m.Kind()
+	case registration.FieldName:
+		return m.Name()
+	case registration.FieldDocument:
+		return m.Document()
+	case registration.FieldUpdatedAt:
+		return m.UpdatedAt()
+	}
+	return nil, false
+}
+
+// OldField returns the old value of the field from the database. An error is
+// returned if the mutation operation is not UpdateOne, or the query to the
+// database failed.
+func (m *RegistrationMutation) OldField(ctx context.Context, name string) (ent.Value, error) {
+	switch name {
+	case registration.FieldTenantID:
+		return m.OldTenantID(ctx)
+	case registration.FieldKind:
+		return m.OldKind(ctx)
+	case registration.FieldName:
+		return m.OldName(ctx)
+	case registration.FieldDocument:
+		return m.OldDocument(ctx)
+	case registration.FieldUpdatedAt:
+		return m.OldUpdatedAt(ctx)
+	}
+	return nil, fmt.Errorf("unknown Registration field %s", name)
+}
+
+// SetField sets the value of a field with the given name. It returns an error if
+// the field is not defined in the schema, or if the type mismatched the field
+// type.
+func (m *RegistrationMutation) SetField(name string, value ent.Value) error {
+	switch name {
+	case registration.FieldTenantID:
+		v, ok := value.(int64)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetTenantID(v)
+		return nil
+	case registration.FieldKind:
+		v, ok := value.(string)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetKind(v)
+		return nil
+	case registration.FieldName:
+		v, ok := value.(string)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetName(v)
+		return nil
+	case registration.FieldDocument:
+		v, ok := value.(string)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetDocument(v)
+		return nil
+	case registration.FieldUpdatedAt:
+		v, ok := value.(int64)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetUpdatedAt(v)
+		return nil
+	}
+	return fmt.Errorf("unknown Registration field %s", name)
+}
+
+// AddedFields returns all numeric fields that were incremented/decremented during
+// this mutation.
+func (m *RegistrationMutation) AddedFields() []string {
+	var fields []string
+	if m.addtenant_id != nil {
+		fields = append(fields, registration.FieldTenantID)
+	}
+	if m.addupdated_at != nil {
+		fields = append(fields, registration.FieldUpdatedAt)
+	}
+	return fields
+}
+
+// AddedField returns the numeric value that was incremented/decremented on a field
+// with the given name. The second boolean return value indicates that this field
+// was not set, or was not defined in the schema.
+func (m *RegistrationMutation) AddedField(name string) (ent.Value, bool) {
+	switch name {
+	case registration.FieldTenantID:
+		return m.AddedTenantID()
+	case registration.FieldUpdatedAt:
+		return m.AddedUpdatedAt()
+	}
+	return nil, false
+}
+
+// AddField adds the value to the field with the given name. It returns an error if
+// the field is not defined in the schema, or if the type mismatched the field
+// type.
+func (m *RegistrationMutation) AddField(name string, value ent.Value) error {
+	switch name {
+	case registration.FieldTenantID:
+		v, ok := value.(int64)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.AddTenantID(v)
+		return nil
+	case registration.FieldUpdatedAt:
+		v, ok := value.(int64)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.AddUpdatedAt(v)
+		return nil
+	}
+	return fmt.Errorf("unknown Registration numeric field %s", name)
+}
+
+// ClearedFields returns all nullable fields that were cleared during this
+// mutation.
+func (m *RegistrationMutation) ClearedFields() []string {
+	return nil
+}
+
+// FieldCleared returns a boolean indicating if a field with the given name was
+// cleared in this mutation.
+func (m *RegistrationMutation) FieldCleared(name string) bool {
+	_, ok := m.clearedFields[name]
+	return ok
+}
+
+// ClearField clears the value of the field with the given name. It returns an
+// error if the field is not defined in the schema.
+func (m *RegistrationMutation) ClearField(name string) error {
+	return fmt.Errorf("unknown Registration nullable field %s", name)
+}
+
+// ResetField resets all changes in the mutation for the field with the given name.
+// It returns an error if the field is not defined in the schema.
+func (m *RegistrationMutation) ResetField(name string) error {
+	switch name {
+	case registration.FieldTenantID:
+		m.ResetTenantID()
+		return nil
+	case registration.FieldKind:
+		m.ResetKind()
+		return nil
+	case registration.FieldName:
+		m.ResetName()
+		return nil
+	case registration.FieldDocument:
+		m.ResetDocument()
+		return nil
+	case registration.FieldUpdatedAt:
+		m.ResetUpdatedAt()
+		return nil
+	}
+	return fmt.Errorf("unknown Registration field %s", name)
+}
+
+// AddedEdges returns all edge names that were set/added in this mutation.
+func (m *RegistrationMutation) AddedEdges() []string {
+	edges := make([]string, 0, 0)
+	return edges
+}
+
+// AddedIDs returns all IDs (to other nodes) that were added for the given edge
+// name in this mutation.
+func (m *RegistrationMutation) AddedIDs(name string) []ent.Value {
+	return nil
+}
+
+// RemovedEdges returns all edge names that were removed in this mutation.
+func (m *RegistrationMutation) RemovedEdges() []string {
+	edges := make([]string, 0, 0)
+	return edges
+}
+
+// RemovedIDs returns all IDs (to other nodes) that were removed for the edge with
+// the given name in this mutation.
+func (m *RegistrationMutation) RemovedIDs(name string) []ent.Value {
+	return nil
+}
+
+// ClearedEdges returns all edge names that were cleared in this mutation.
+func (m *RegistrationMutation) ClearedEdges() []string {
+	edges := make([]string, 0, 0)
+	return edges
+}
+
+// EdgeCleared returns a boolean which indicates if the edge with the given name
+// was cleared in this mutation.
+func (m *RegistrationMutation) EdgeCleared(name string) bool {
+	return false
+}
+
+// ClearEdge clears the value of the edge with the given name. It returns an error
+// if that edge is not defined in the schema.
+func (m *RegistrationMutation) ClearEdge(name string) error {
+	return fmt.Errorf("unknown Registration unique edge %s", name)
+}
+
+// ResetEdge resets all changes to the edge with the given name in this mutation.
+// It returns an error if the edge is not defined in the schema.
+func (m *RegistrationMutation) ResetEdge(name string) error {
+	return fmt.Errorf("unknown Registration edge %s", name)
+}
+
 // ResourceMutation represents an operation that mutates the Resource nodes in the graph.
 type ResourceMutation struct {
 	config
@@ -2594,7 +3345,6 @@ type ResourceMutation struct {
 	user_name               *string
 	display_name            *string
 	display                 *string
-	password_hash           *string
 	document                *string
 	clearedFields           map[string]struct{}
 	tenant                  *int64
@@ -2602,6 +3352,9 @@ type ResourceMutation struct {
 	attribute_values        map[int64]struct{}
 	removedattribute_values map[int64]struct{}
 	clearedattribute_values bool
+	secrets                 map[int64]struct{}
+	removedsecrets          map[int64]struct{}
+	clearedsecrets          bool
 	members                 map[string]struct{}
 	removedmembers          map[string]struct{}
 	clearedmembers          bool
@@ -3150,55 +3903,6 @@ func (m *ResourceMutation) ResetDisplay() {
 	delete(m.clearedFields, resource.FieldDisplay)
 }
 
-// SetPasswordHash sets the "password_hash" field.
-func (m *ResourceMutation) SetPasswordHash(s string) {
-	m.password_hash = &s
-}
-
-// PasswordHash returns the value of the "password_hash" field in the mutation.
-func (m *ResourceMutation) PasswordHash() (r string, exists bool) {
-	v := m.password_hash
-	if v == nil {
-		return
-	}
-	return *v, true
-}
-
-// OldPasswordHash returns the old "password_hash" field's value of the Resource entity.
-// If the Resource object wasn't provided to the builder, the object is fetched from the database.
-// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
-func (m *ResourceMutation) OldPasswordHash(ctx context.Context) (v *string, err error) {
-	if !m.op.Is(OpUpdateOne) {
-		return v, errors.New("OldPasswordHash is only allowed on UpdateOne operations")
-	}
-	if m.id == nil || m.oldValue == nil {
-		return v, errors.New("OldPasswordHash requires an ID field in the mutation")
-	}
-	oldValue, err := m.oldValue(ctx)
-	if err != nil {
-		return v, fmt.Errorf("querying old value for OldPasswordHash: %w", err)
-	}
-	return oldValue.PasswordHash, nil
-}
-
-// ClearPasswordHash clears the value of the "password_hash" field.
-func (m *ResourceMutation) ClearPasswordHash() {
-	m.password_hash = nil
-	m.clearedFields[resource.FieldPasswordHash] = struct{}{}
-}
-
-// PasswordHashCleared returns if the "password_hash" field was cleared in this mutation.
-func (m *ResourceMutation) PasswordHashCleared() bool {
-	_, ok := m.clearedFields[resource.FieldPasswordHash]
-	return ok
-}
-
-// ResetPasswordHash resets all changes to the "password_hash" field.
-func (m *ResourceMutation) ResetPasswordHash() {
-	m.password_hash = nil
-	delete(m.clearedFields, resource.FieldPasswordHash)
-}
-
 // SetDocument sets the "document" field.
 func (m *ResourceMutation) SetDocument(s string) {
 	m.document = &s
@@ -3316,6 +4020,60 @@ func (m *ResourceMutation) ResetAttributeValues() {
 	m.removedattribute_values = nil
 }
 
+// AddSecretIDs adds the "secrets" edge to the Secret entity by ids.
+func (m *ResourceMutation) AddSecretIDs(ids ...int64) {
+	if m.secrets == nil {
+		m.secrets = make(map[int64]struct{})
+	}
+	for i := range ids {
+		m.secrets[ids[i]] = struct{}{}
+	}
+}
+
+// ClearSecrets clears the "secrets" edge to the Secret entity.
+func (m *ResourceMutation) ClearSecrets() {
+	m.clearedsecrets = true
+}
+
+// SecretsCleared reports if the "secrets" edge to the Secret entity was cleared.
+func (m *ResourceMutation) SecretsCleared() bool {
+	return m.clearedsecrets
+}
+
+// RemoveSecretIDs removes the "secrets" edge to the Secret entity by IDs.
+func (m *ResourceMutation) RemoveSecretIDs(ids ...int64) {
+	if m.removedsecrets == nil {
+		m.removedsecrets = make(map[int64]struct{})
+	}
+	for i := range ids {
+		delete(m.secrets, ids[i])
+		m.removedsecrets[ids[i]] = struct{}{}
+	}
+}
+
+// RemovedSecrets returns the removed IDs of the "secrets" edge to the Secret entity.
+func (m *ResourceMutation) RemovedSecretsIDs() (ids []int64) {
+	for id := range m.removedsecrets {
+		ids = append(ids, id)
+	}
+	return
+}
+
+// SecretsIDs returns the "secrets" edge IDs in the mutation.
+func (m *ResourceMutation) SecretsIDs() (ids []int64) {
+	for id := range m.secrets {
+		ids = append(ids, id)
+	}
+	return
+}
+
+// ResetSecrets resets all changes to the "secrets" edge.
+func (m *ResourceMutation) ResetSecrets() {
+	m.secrets = nil
+	m.clearedsecrets = false
+	m.removedsecrets = nil
+}
+
 // AddMemberIDs adds the "members" edge to the Resource entity by ids.
 func (m *ResourceMutation) AddMemberIDs(ids ...string) {
 	if m.members == nil {
@@ -3404,7 +4162,7 @@ func (m *ResourceMutation) Type() string {
 // order to get all numeric fields that were incremented/decremented, call
 // AddedFields().
 func (m *ResourceMutation) Fields() []string {
-	fields := make([]string, 0, 11)
+	fields := make([]string, 0, 10)
 	if m.tenant != nil {
 		fields = append(fields, resource.FieldTenantID)
 	}
@@ -3431,9 +4189,6 @@ func (m *ResourceMutation) Fields() []string {
 	}
 	if m.display != nil {
 		fields = append(fields, resource.FieldDisplay)
-	}
-	if m.password_hash != nil {
-		fields = append(fields, resource.FieldPasswordHash)
 	}
 	if m.document != nil {
 		fields = append(fields, resource.FieldDocument)
@@ -3464,8 +4219,6 @@ func (m *ResourceMutation) Field(name string) (ent.Value, bool) {
 		return m.DisplayName()
 	case resource.FieldDisplay:
 		return m.Display()
-	case resource.FieldPasswordHash:
-		return m.PasswordHash()
 	case resource.FieldDocument:
 		return m.Document()
 	}
@@ -3495,8 +4248,6 @@ func (m *ResourceMutation) OldField(ctx context.Context, name string) (ent.Value
 		return m.OldDisplayName(ctx)
 	case resource.FieldDisplay:
 		return m.OldDisplay(ctx)
-	case resource.FieldPasswordHash:
-		return m.OldPasswordHash(ctx)
 	case resource.FieldDocument:
 		return m.OldDocument(ctx)
 	}
@@ -3570,13 +4321,6 @@ func (m *ResourceMutation) SetField(name string, value ent.Value) error {
 			return fmt.Errorf("unexpected type %T for field %s", value, name)
 		}
 		m.SetDisplay(v)
-		return nil
-	case resource.FieldPasswordHash:
-		v, ok := value.(string)
-		if !ok {
-			return fmt.Errorf("unexpected type %T for field %s", value, name)
-		}
-		m.SetPasswordHash(v)
 		return nil
 	case resource.FieldDocument:
 		v, ok := value.(string)
@@ -3666,9 +4410,6 @@ func (m *ResourceMutation) ClearedFields() []string {
 	if m.FieldCleared(resource.FieldDisplay) {
 		fields = append(fields, resource.FieldDisplay)
 	}
-	if m.FieldCleared(resource.FieldPasswordHash) {
-		fields = append(fields, resource.FieldPasswordHash)
-	}
 	return fields
 }
 
@@ -3694,9 +4435,6 @@ func (m *ResourceMutation) ClearField(name string) error {
 		return nil
 	case resource.FieldDisplay:
 		m.ClearDisplay()
-		return nil
-	case resource.FieldPasswordHash:
-		m.ClearPasswordHash()
 		return nil
 	}
 	return fmt.Errorf("unknown Resource nullable field %s", name)
@@ -3733,9 +4471,6 @@ func (m *ResourceMutation) ResetField(name string) error {
 	case resource.FieldDisplay:
 		m.ResetDisplay()
 		return nil
-	case resource.FieldPasswordHash:
-		m.ResetPasswordHash()
-		return nil
 	case resource.FieldDocument:
 		m.ResetDocument()
 		return nil
@@ -3745,12 +4480,15 @@ func (m *ResourceMutation) ResetField(name string) error {
 
 // AddedEdges returns all edge names that were set/added in this mutation.
 func (m *ResourceMutation) AddedEdges() []string {
-	edges := make([]string, 0, 3)
+	edges := make([]string, 0, 4)
 	if m.tenant != nil {
 		edges = append(edges, resource.EdgeTenant)
 	}
 	if m.attribute_values != nil {
 		edges = append(edges, resource.EdgeAttributeValues)
+	}
+	if m.secrets != nil {
+		edges = append(edges, resource.EdgeSecrets)
 	}
 	if m.members != nil {
 		edges = append(edges, resource.EdgeMembers)
@@ -3772,6 +4510,12 @@ func (m *ResourceMutation) AddedIDs(name string) []ent.Value {
 			ids = append(ids, id)
 		}
 		return ids
+	case resource.EdgeSecrets:
+		ids := make([]ent.Value, 0, len(m.secrets))
+		for id := range m.secrets {
+			ids = append(ids, id)
+		}
+		return ids
 	case resource.EdgeMembers:
 		ids := make([]ent.Value, 0, len(m.members))
 		for id := range m.members {
@@ -3784,9 +4528,12 @@ func (m *ResourceMutation) AddedIDs(name string) []ent.Value {
 
 // RemovedEdges returns all edge names that were removed in this mutation.
 func (m *ResourceMutation) RemovedEdges() []string {
-	edges := make([]string, 0, 3)
+	edges := make([]string, 0, 4)
 	if m.removedattribute_values != nil {
 		edges = append(edges, resource.EdgeAttributeValues)
+	}
+	if m.removedsecrets != nil {
+		edges = append(edges, resource.EdgeSecrets)
 	}
 	if m.removedmembers != nil {
 		edges = append(edges, resource.EdgeMembers)
@@ -3804,6 +4551,12 @@ func (m *ResourceMutation) RemovedIDs(name string) []ent.Value {
 			ids = append(ids, id)
 		}
 		return ids
+	case resource.EdgeSecrets:
+		ids := make([]ent.Value, 0, len(m.removedsecrets))
+		for id := range m.removedsecrets {
+			ids = append(ids, id)
+		}
+		return ids
 	case resource.EdgeMembers:
 		ids := make([]ent.Value, 0, len(m.removedmembers))
 		for id := range m.removedmembers {
@@ -3816,12 +4569,15 @@ func (m *ResourceMutation) RemovedIDs(name string) []ent.Value {
 
 // ClearedEdges returns all edge names that were cleared in this mutation.
 func (m *ResourceMutation) ClearedEdges() []string {
-	edges := make([]string, 0, 3)
+	edges := make([]string, 0, 4)
 	if m.clearedtenant {
 		edges = append(edges, resource.EdgeTenant)
 	}
 	if m.clearedattribute_values {
 		edges = append(edges, resource.EdgeAttributeValues)
+	}
+	if m.clearedsecrets {
+		edges = append(edges, resource.EdgeSecrets)
 	}
 	if m.clearedmembers {
 		edges = append(edges, resource.EdgeMembers)
@@ -3837,6 +4593,8 @@ func (m *ResourceMutation) EdgeCleared(name string) bool {
 		return m.clearedtenant
 	case resource.EdgeAttributeValues:
 		return m.clearedattribute_values
+	case resource.EdgeSecrets:
+		return m.clearedsecrets
 	case resource.EdgeMembers:
 		return m.clearedmembers
 	}
@@ -3864,11 +4622,508 @@ func (m *ResourceMutation) ResetEdge(name string) error {
 	case resource.EdgeAttributeValues:
 		m.ResetAttributeValues()
 		return nil
+	case resource.EdgeSecrets:
+		m.ResetSecrets()
+		return nil
 	case resource.EdgeMembers:
 		m.ResetMembers()
 		return nil
 	}
 	return fmt.Errorf("unknown Resource edge %s", name)
+}
+
+// SecretMutation represents an operation that mutates the Secret nodes in the graph.
+type SecretMutation struct {
+	config
+	op              Op
+	typ             string
+	id              *int64
+	attr            *string
+	hash            *string
+	clearedFields   map[string]struct{}
+	resource        *string
+	clearedresource bool
+	done            bool
+	oldValue        func(context.Context) (*Secret, error)
+	predicates      []predicate.Secret
+}
+
+var _ ent.Mutation = (*SecretMutation)(nil)
+
+// secretOption allows management of the mutation configuration using functional options.
+type secretOption func(*SecretMutation)
+
+// newSecretMutation creates new mutation for the Secret entity.
+func newSecretMutation(c config, op Op, opts ...secretOption) *SecretMutation {
+	m := &SecretMutation{
+		config:        c,
+		op:            op,
+		typ:           TypeSecret,
+		clearedFields: make(map[string]struct{}),
+	}
+	for _, opt := range opts {
+		opt(m)
+	}
+	return m
+}
+
+// withSecretID sets the ID field of the mutation.
+func withSecretID(id int64) secretOption {
+	return func(m *SecretMutation) {
+		var (
+			err   error
+			once  sync.Once
+			value *Secret
+		)
+		m.oldValue = func(ctx context.Context) (*Secret, error) {
+			once.Do(func() {
+				if m.done {
+					err = errors.New("querying old values post mutation is not allowed")
+				} else {
+					value, err = m.Client().Secret.Get(ctx, id)
+				}
+			})
+			return value, err
+		}
+		m.id = &id
+	}
+}
+
+// withSecret sets the old Secret of the mutation.
+func withSecret(node *Secret) secretOption {
+	return func(m *SecretMutation) {
+		m.oldValue = func(context.Context) (*Secret, error) {
+			return node, nil
+		}
+		m.id = &node.ID
+	}
+}
+
+// Client returns a new `ent.Client` from the mutation. If the mutation was
+// executed in a transaction (ent.Tx), a transactional client is returned.
+func (m SecretMutation) Client() *Client {
+	client := &Client{config: m.config}
+	client.init()
+	return client
+}
+
+// Tx returns an `ent.Tx` for mutations that were executed in transactions;
+// it returns an error otherwise.
+func (m SecretMutation) Tx() (*Tx, error) {
+	if _, ok := m.driver.(*txDriver); !ok {
+		return nil, errors.New("ent: mutation is not running in a transaction")
+	}
+	tx := &Tx{config: m.config}
+	tx.init()
+	return tx, nil
+}
+
+// SetID sets the value of the id field. Note that this
+// operation is only accepted on creation of Secret entities.
+func (m *SecretMutation) SetID(id int64) {
+	m.id = &id
+}
+
+// ID returns the ID value in the mutation. Note that the ID is only available
+// if it was provided to the builder or after it was returned from the database.
+func (m *SecretMutation) ID() (id int64, exists bool) {
+	if m.id == nil {
+		return
+	}
+	return *m.id, true
+}
+
+// IDs queries the database and returns the entity ids that match the mutation's predicate.
+// That means, if the mutation is applied within a transaction with an isolation level such
+// as sql.LevelSerializable, the returned ids match the ids of the rows that will be updated
+// or updated by the mutation.
+func (m *SecretMutation) IDs(ctx context.Context) ([]int64, error) {
+	switch {
+	case m.op.Is(OpUpdateOne | OpDeleteOne):
+		id, exists := m.ID()
+		if exists {
+			return []int64{id}, nil
+		}
+		fallthrough
+	case m.op.Is(OpUpdate | OpDelete):
+		return m.Client().Secret.Query().Where(m.predicates...).IDs(ctx)
+	default:
+		return nil, fmt.Errorf("IDs is not allowed on %s operations", m.op)
+	}
+}
+
+// SetResourceID sets the "resource_id" field.
+func (m *SecretMutation) SetResourceID(s string) {
+	m.resource = &s
+}
+
+// ResourceID returns the value of the "resource_id" field in the mutation.
+func (m *SecretMutation) ResourceID() (r string, exists bool) {
+	v := m.resource
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldResourceID returns the old "resource_id" field's value of the Secret entity.
+// If the Secret object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *SecretMutation) OldResourceID(ctx context.Context) (v string, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldResourceID is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldResourceID requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldResourceID: %w", err)
+	}
+	return oldValue.ResourceID, nil
+}
+
+// ResetResourceID resets all changes to the "resource_id" field.
+func (m *SecretMutation) ResetResourceID() {
+	m.resource = nil
+}
+
+// SetAttr sets the "attr" field.
+func (m *SecretMutation) SetAttr(s string) {
+	m.attr = &s
+}
+
+// Attr returns the value of the "attr" field in the mutation.
+func (m *SecretMutation) Attr() (r string, exists bool) {
+	v := m.attr
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldAttr returns the old "attr" field's value of the Secret entity.
+// If the Secret object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *SecretMutation) OldAttr(ctx context.Context) (v string, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldAttr is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldAttr requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldAttr: %w", err)
+	}
+	return oldValue.Attr, nil
+}
+
+// ResetAttr resets all changes to the "attr" field.
+func (m *SecretMutation) ResetAttr() {
+	m.attr = nil
+}
+
+// SetHash sets the "hash" field.
+func (m *SecretMutation) SetHash(s string) {
+	m.hash = &s
+}
+
+// Hash returns the value of the "hash" field in the mutation.
+func (m *SecretMutation) Hash() (r string, exists bool) {
+	v := m.hash
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldHash returns the old "hash" field's value of the Secret entity.
+// If the Secret object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *SecretMutation) OldHash(ctx context.Context) (v string, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldHash is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldHash requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldHash: %w", err)
+	}
+	return oldValue.Hash, nil
+}
+
+// ResetHash resets all changes to the "hash" field.
+func (m *SecretMutation) ResetHash() {
+	m.hash = nil
+}
+
+// ClearResource clears the "resource" edge to the Resource entity.
+func (m *SecretMutation) ClearResource() {
+	m.clearedresource = true
+	m.clearedFields[secret.FieldResourceID] = struct{}{}
+}
+
+// ResourceCleared reports if the "resource" edge to the Resource entity was cleared.
+func (m *SecretMutation) ResourceCleared() bool {
+	return m.clearedresource
+}
+
+// ResourceIDs returns the "resource" edge IDs in the mutation.
+// Note that IDs always returns len(IDs) <= 1 for unique edges, and you should use
+// ResourceID instead. It exists only for internal usage by the builders.
+func (m *SecretMutation) ResourceIDs() (ids []string) {
+	if id := m.resource; id != nil {
+		ids = append(ids, *id)
+	}
+	return
+}
+
+// ResetResource resets all changes to the "resource" edge.
+func (m *SecretMutation) ResetResource() {
+	m.resource = nil
+	m.clearedresource = false
+}
+
+// Where appends a list predicates to the SecretMutation builder.
+func (m *SecretMutation) Where(ps ...predicate.Secret) {
+	m.predicates = append(m.predicates, ps...)
+}
+
+// WhereP appends storage-level predicates to the SecretMutation builder. Using this method,
+// users can use type-assertion to append predicates that do not depend on any generated package.
+func (m *SecretMutation) WhereP(ps ...func(*sql.Selector)) {
+	p := make([]predicate.Secret, len(ps))
+	for i := range ps {
+		p[i] = ps[i]
+	}
+	m.Where(p...)
+}
+
+// Op returns the operation name.
+func (m *SecretMutation) Op() Op {
+	return m.op
+}
+
+// SetOp allows setting the mutation operation.
+func (m *SecretMutation) SetOp(op Op) {
+	m.op = op
+}
+
+// Type returns the node type of this mutation (Secret).
+func (m *SecretMutation) Type() string {
+	return m.typ
+}
+
+// Fields returns all fields that were changed during this mutation. Note that in
+// order to get all numeric fields that were incremented/decremented, call
+// AddedFields().
+func (m *SecretMutation) Fields() []string {
+	fields := make([]string, 0, 3)
+	if m.resource != nil {
+		fields = append(fields, secret.FieldResourceID)
+	}
+	if m.attr != nil {
+		fields = append(fields, secret.FieldAttr)
+	}
+	if m.hash != nil {
+		fields = append(fields, secret.FieldHash)
+	}
+	return fields
+}
+
+// Field returns the value of a field with the given name. The second boolean
+// return value indicates that this field was not set, or was not defined in the
+// schema.
+func (m *SecretMutation) Field(name string) (ent.Value, bool) {
+	switch name {
+	case secret.FieldResourceID:
+		return m.ResourceID()
+	case secret.FieldAttr:
+		return m.Attr()
+	case secret.FieldHash:
+		return m.Hash()
+	}
+	return nil, false
+}
+
+// OldField returns the old value of the field from the database. An error is
+// returned if the mutation operation is not UpdateOne, or the query to the
+// database failed.
+func (m *SecretMutation) OldField(ctx context.Context, name string) (ent.Value, error) {
+	switch name {
+	case secret.FieldResourceID:
+		return m.OldResourceID(ctx)
+	case secret.FieldAttr:
+		return m.OldAttr(ctx)
+	case secret.FieldHash:
+		return m.OldHash(ctx)
+	}
+	return nil, fmt.Errorf("unknown Secret field %s", name)
+}
+
+// SetField sets the value of a field with the given name. It returns an error if
+// the field is not defined in the schema, or if the type mismatched the field
+// type.
+func (m *SecretMutation) SetField(name string, value ent.Value) error {
+	switch name {
+	case secret.FieldResourceID:
+		v, ok := value.(string)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetResourceID(v)
+		return nil
+	case secret.FieldAttr:
+		v, ok := value.(string)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetAttr(v)
+		return nil
+	case secret.FieldHash:
+		v, ok := value.(string)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetHash(v)
+		return nil
+	}
+	return fmt.Errorf("unknown Secret field %s", name)
+}
+
+// AddedFields returns all numeric fields that were incremented/decremented during
+// this mutation.
+func (m *SecretMutation) AddedFields() []string {
+	return nil
+}
+
+// AddedField returns the numeric value that was incremented/decremented on a field
+// with the given name. The second boolean return value indicates that this field
+// was not set, or was not defined in the schema.
+func (m *SecretMutation) AddedField(name string) (ent.Value, bool) {
+	return nil, false
+}
+
+// AddField adds the value to the field with the given name. It returns an error if
+// the field is not defined in the schema, or if the type mismatched the field
+// type.
+func (m *SecretMutation) AddField(name string, value ent.Value) error {
+	switch name {
+	}
+	return fmt.Errorf("unknown Secret numeric field %s", name)
+}
+
+// ClearedFields returns all nullable fields that were cleared during this
+// mutation.
+func (m *SecretMutation) ClearedFields() []string {
+	return nil
+}
+
+// FieldCleared returns a boolean indicating if a field with the given name was
+// cleared in this mutation.
+func (m *SecretMutation) FieldCleared(name string) bool {
+	_, ok := m.clearedFields[name]
+	return ok
+}
+
+// ClearField clears the value of the field with the given name. It returns an
+// error if the field is not defined in the schema.
+func (m *SecretMutation) ClearField(name string) error {
+	return fmt.Errorf("unknown Secret nullable field %s", name)
+}
+
+// ResetField resets all changes in the mutation for the field with the given name.
+// It returns an error if the field is not defined in the schema.
+func (m *SecretMutation) ResetField(name string) error {
+	switch name {
+	case secret.FieldResourceID:
+		m.ResetResourceID()
+		return nil
+	case secret.FieldAttr:
+		m.ResetAttr()
+		return nil
+	case secret.FieldHash:
+		m.ResetHash()
+		return nil
+	}
+	return fmt.Errorf("unknown Secret field %s", name)
+}
+
+// AddedEdges returns all edge names that were set/added in this mutation.
+func (m *SecretMutation) AddedEdges() []string {
+	edges := make([]string, 0, 1)
+	if m.resource != nil {
+		edges = append(edges, secret.EdgeResource)
+	}
+	return edges
+}
+
+// AddedIDs returns all IDs (to other nodes) that were added for the given edge
+// name in this mutation.
+func (m *SecretMutation) AddedIDs(name string) []ent.Value {
+	switch name {
+	case secret.EdgeResource:
+		if id := m.resource; id != nil {
+			return []ent.Value{*id}
+		}
+	}
+	return nil
+}
+
+// RemovedEdges returns all edge names that were removed in this mutation.
+func (m *SecretMutation) RemovedEdges() []string {
+	edges := make([]string, 0, 1)
+	return edges
+}
+
+// RemovedIDs returns all IDs (to other nodes) that were removed for the edge with
+// the given name in this mutation.
+func (m *SecretMutation) RemovedIDs(name string) []ent.Value {
+	return nil
+}
+
+// ClearedEdges returns all edge names that were cleared in this mutation.
+func (m *SecretMutation) ClearedEdges() []string {
+	edges := make([]string, 0, 1)
+	if m.clearedresource {
+		edges = append(edges, secret.EdgeResource)
+	}
+	return edges
+}
+
+// EdgeCleared returns a boolean which indicates if the edge with the given name
+// was cleared in this mutation.
+func (m *SecretMutation) EdgeCleared(name string) bool {
+	switch name {
+	case secret.EdgeResource:
+		return m.clearedresource
+	}
+	return false
+}
+
+// ClearEdge clears the value of the edge with the given name. It returns an error
+// if that edge is not defined in the schema.
+func (m *SecretMutation) ClearEdge(name string) error {
+	switch name {
+	case secret.EdgeResource:
+		m.ClearResource()
+		return nil
+	}
+	return fmt.Errorf("unknown Secret unique edge %s", name)
+}
+
+// ResetEdge resets all changes to the edge with the given name in this mutation.
+// It returns an error if the edge is not defined in the schema.
+func (m *SecretMutation) ResetEdge(name string) error {
+	switch name {
+	case secret.EdgeResource:
+		m.ResetResource()
+		return nil
+	}
+	return fmt.Errorf("unknown Secret edge %s", name)
 }
 
 // TenantMutation represents an operation that mutates the Tenant nodes in the graph.
@@ -3878,6 +5133,9 @@ type TenantMutation struct {
 	typ                string
 	id                 *int64
 	name               *string
+	profile            *string
+	catalog_version    *int64
+	addcatalog_version *int64
 	created_at         *int64
 	addcreated_at      *int64
 	clearedFields      map[string]struct{}
@@ -4030,6 +5288,98 @@ func (m *TenantMutation) OldName(ctx context.Context) (v string, err error) {
 // ResetName resets all changes to the "name" field.
 func (m *TenantMutation) ResetName() {
 	m.name = nil
+}
+
+// SetProfile sets the "profile" field.
+func (m *TenantMutation) SetProfile(s string) {
+	m.profile = &s
+}
+
+// Profile returns the value of the "profile" field in the mutation.
+func (m *TenantMutation) Profile() (r string, exists bool) {
+	v := m.profile
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldProfile returns the old "profile" field's value of the Tenant entity.
+// If the Tenant object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *TenantMutation) OldProfile(ctx context.Context) (v string, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldProfile is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldProfile requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldProfile: %w", err)
+	}
+	return oldValue.Profile, nil
+}
+
+// ResetProfile resets all changes to the "profile" field.
+func (m *TenantMutation) ResetProfile() {
+	m.profile = nil
+}
+
+// SetCatalogVersion sets the "catalog_version" field.
+func (m *TenantMutation) SetCatalogVersion(i int64) {
+	m.catalog_version = &i
+	m.addcatalog_version = nil
+}
+
+// CatalogVersion returns the value of the "catalog_version" field in the mutation.
+func (m *TenantMutation) CatalogVersion() (r int64, exists bool) {
+	v := m.catalog_version
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldCatalogVersion returns the old "catalog_version" field's value of the Tenant entity.
+// If the Tenant object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *TenantMutation) OldCatalogVersion(ctx context.Context) (v int64, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldCatalogVersion is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldCatalogVersion requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldCatalogVersion: %w", err)
+	}
+	return oldValue.CatalogVersion, nil
+}
+
+// AddCatalogVersion adds i to the "catalog_version" field.
+func (m *TenantMutation) AddCatalogVersion(i int64) {
+	if m.addcatalog_version != nil {
+		*m.addcatalog_version += i
+	} else {
+		m.addcatalog_version = &i
+	}
+}
+
+// AddedCatalogVersion returns the value that was added to the "catalog_version" field in this mutation.
+func (m *TenantMutation) AddedCatalogVersion() (r int64, exists bool) {
+	v := m.addcatalog_version
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// ResetCatalogVersion resets all changes to the "catalog_version" field.
+func (m *TenantMutation) ResetCatalogVersion() {
+	m.catalog_version = nil
+	m.addcatalog_version = nil
 }
 
 // SetCreatedAt sets the "created_at" field.
@@ -4230,9 +5580,15 @@ func (m *TenantMutation) Type() string {
 // order to get all numeric fields that were incremented/decremented, call
 // AddedFields().
 func (m *TenantMutation) Fields() []string {
-	fields := make([]string, 0, 2)
+	fields := make([]string, 0, 4)
 	if m.name != nil {
 		fields = append(fields, tenant.FieldName)
+	}
+	if m.profile != nil {
+		fields = append(fields, tenant.FieldProfile)
+	}
+	if m.catalog_version != nil {
+		fields = append(fields, tenant.FieldCatalogVersion)
 	}
 	if m.created_at != nil {
 		fields = append(fields, tenant.FieldCreatedAt)
@@ -4247,6 +5603,10 @@ func (m *TenantMutation) Field(name string) (ent.Value, bool) {
 	switch name {
 	case tenant.FieldName:
 		return m.Name()
+	case tenant.FieldProfile:
+		return m.Profile()
+	case tenant.FieldCatalogVersion:
+		return m.CatalogVersion()
 	case tenant.FieldCreatedAt:
 		return m.CreatedAt()
 	}
@@ -4260,6 +5620,10 @@ func (m *TenantMutation) OldField(ctx context.Context, name string) (ent.Value, 
 	switch name {
 	case tenant.FieldName:
 		return m.OldName(ctx)
+	case tenant.FieldProfile:
+		return m.OldProfile(ctx)
+	case tenant.FieldCatalogVersion:
+		return m.OldCatalogVersion(ctx)
 	case tenant.FieldCreatedAt:
 		return m.OldCreatedAt(ctx)
 	}
@@ -4278,6 +5642,20 @@ func (m *TenantMutation) SetField(name string, value ent.Value) error {
 		}
 		m.SetName(v)
 		return nil
+	case tenant.FieldProfile:
+		v, ok := value.(string)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetProfile(v)
+		return nil
+	case tenant.FieldCatalogVersion:
+		v, ok := value.(int64)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetCatalogVersion(v)
+		return nil
 	case tenant.FieldCreatedAt:
 		v, ok := value.(int64)
 		if !ok {
@@ -4293,6 +5671,9 @@ func (m *TenantMutation) SetField(name string, value ent.Value) error {
 // this mutation.
 func (m *TenantMutation) AddedFields() []string {
 	var fields []string
+	if m.addcatalog_version != nil {
+		fields = append(fields, tenant.FieldCatalogVersion)
+	}
 	if m.addcreated_at != nil {
 		fields = append(fields, tenant.FieldCreatedAt)
 	}
@@ -4304,6 +5685,8 @@ func (m *TenantMutation) AddedFields() []string {
 // was not set, or was not defined in the schema.
 func (m *TenantMutation) AddedField(name string) (ent.Value, bool) {
 	switch name {
+	case tenant.FieldCatalogVersion:
+		return m.AddedCatalogVersion()
 	case tenant.FieldCreatedAt:
 		return m.AddedCreatedAt()
 	}
@@ -4315,6 +5698,13 @@ func (m *TenantMutation) AddedField(name string) (ent.Value, bool) {
 // type.
 func (m *TenantMutation) AddField(name string, value ent.Value) error {
 	switch name {
+	case tenant.FieldCatalogVersion:
+		v, ok := value.(int64)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.AddCatalogVersion(v)
+		return nil
 	case tenant.FieldCreatedAt:
 		v, ok := value.(int64)
 		if !ok {
@@ -4351,6 +5741,12 @@ func (m *TenantMutation) ResetField(name string) error {
 	switch name {
 	case tenant.FieldName:
 		m.ResetName()
+		return nil
+	case tenant.FieldProfile:
+		m.ResetProfile()
+		return nil
+	case tenant.FieldCatalogVersion:
+		m.ResetCatalogVersion()
 		return nil
 	case tenant.FieldCreatedAt:
 		m.ResetCreatedAt()

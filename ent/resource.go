@@ -36,8 +36,6 @@ type Resource struct {
 	DisplayName *string `json:"display_name,omitempty"`
 	// what lists of members and groups show
 	Display *string `json:"display,omitempty"`
-	// PasswordHash holds the value of the "password_hash" field.
-	PasswordHash *string `json:"-"`
 	// all other attributes, as SCIM JSON
 	Document string `json:"document,omitempty"`
 	// Edges holds the relations/edges for other nodes in the graph.
@@ -52,13 +50,15 @@ type ResourceEdges struct {
 	Tenant *Tenant `json:"tenant,omitempty"`
 	// AttributeValues holds the value of the attribute_values edge.
 	AttributeValues []*AttributeValue `json:"attribute_values,omitempty"`
+	// Secrets holds the value of the secrets edge.
+	Secrets []*Secret `json:"secrets,omitempty"`
 	// Members holds the value of the members edge.
 	Members []*Resource `json:"members,omitempty"`
 	// Memberships holds the value of the memberships edge.
 	Memberships []*Membership `json:"memberships,omitempty"`
 	// loadedTypes holds the information for reporting if a
 	// type was loaded (or requested) in eager-loading or not.
-	loadedTypes [4]bool
+	loadedTypes [5]bool
 }
 
 // TenantOrErr returns the Tenant value or an error if the edge
@@ -81,10 +81,19 @@ func (e ResourceEdges) AttributeValuesOrErr() ([]*AttributeValue, error) {
 	return nil, &NotLoadedError{edge: "attribute_values"}
 }
 
+// SecretsOrErr returns the Secrets value or an error if the edge
+// was not loaded in eager-loading.
+func (e ResourceEdges) SecretsOrErr() ([]*Secret, error) {
+	if e.loadedTypes[2] {
+		return e.Secrets, nil
+	}
+	return nil, &NotLoadedError{edge: "secrets"}
+}
+
 // MembersOrErr returns the Members value or an error if the edge
 // was not loaded in eager-loading.
 func (e ResourceEdges) MembersOrErr() ([]*Resource, error) {
-	if e.loadedTypes[2] {
+	if e.loadedTypes[3] {
 		return e.Members, nil
 	}
 	return nil, &NotLoadedError{edge: "members"}
@@ -93,7 +102,7 @@ func (e ResourceEdges) MembersOrErr() ([]*Resource, error) {
 // MembershipsOrErr returns the Memberships value or an error if the edge
 // was not loaded in eager-loading.
 func (e ResourceEdges) MembershipsOrErr() ([]*Membership, error) {
-	if e.loadedTypes[3] {
+	if e.loadedTypes[4] {
 		return e.Memberships, nil
 	}
 	return nil, &NotLoadedError{edge: "memberships"}
@@ -106,7 +115,7 @@ func (*Resource) scanValues(columns []string) ([]any, error) {
 		switch columns[i] {
 		case resource.FieldTenantID, resource.FieldVersion, resource.FieldCreatedAt, resource.FieldUpdatedAt:
 			values[i] = new(sql.NullInt64)
-		case resource.FieldID, resource.FieldType, resource.FieldExternalID, resource.FieldUserName, resource.FieldDisplayName, resource.FieldDisplay, resource.FieldPasswordHash, resource.FieldDocument:
+		case resource.FieldID, resource.FieldType, resource.FieldExternalID, resource.FieldUserName, resource.FieldDisplayName, resource.FieldDisplay, resource.FieldDocument:
 			values[i] = new(sql.NullString)
 		default:
 			values[i] = new(sql.UnknownType)
@@ -187,13 +196,6 @@ func (_m *Resource) assignValues(columns []string, values []any) error {
 				_m.Display = new(string)
 				*_m.Display = value.String
 			}
-		case resource.FieldPasswordHash:
-			if value, ok := values[i].(*sql.NullString); !ok {
-				return fmt.Errorf("unexpected type %T for field password_hash", values[i])
-			} else if value.Valid {
-				_m.PasswordHash = new(string)
-				*_m.PasswordHash = value.String
-			}
 		case resource.FieldDocument:
 			if value, ok := values[i].(*sql.NullString); !ok {
 				return fmt.Errorf("unexpected type %T for field document", values[i])
@@ -221,6 +223,11 @@ func (_m *Resource) QueryTenant() *TenantQuery {
 // QueryAttributeValues queries the "attribute_values" edge of the Resource entity.
 func (_m *Resource) QueryAttributeValues() *AttributeValueQuery {
 	return NewResourceClient(_m.config).QueryAttributeValues(_m)
+}
+
+// QuerySecrets queries the "secrets" edge of the Resource entity.
+func (_m *Resource) QuerySecrets() *SecretQuery {
+	return NewResourceClient(_m.config).QuerySecrets(_m)
 }
 
 // QueryMembers queries the "members" edge of the Resource entity.
@@ -290,8 +297,6 @@ func (_m *Resource) String() string {
 		builder.WriteString("display=")
 		builder.WriteString(*v)
 	}
-	builder.WriteString(", ")
-	builder.WriteString("password_hash=<sensitive>")
 	builder.WriteString(", ")
 	builder.WriteString("document=")
 	builder.WriteString(_m.Document)

@@ -11,6 +11,7 @@ import (
 	"entgo.io/ent/schema/field"
 	"github.com/muster-scim/muster/ent/attributevalue"
 	"github.com/muster-scim/muster/ent/resource"
+	"github.com/muster-scim/muster/ent/secret"
 	"github.com/muster-scim/muster/ent/tenant"
 )
 
@@ -107,20 +108,6 @@ func (_c *ResourceCreate) SetNillableDisplay(v *string) *ResourceCreate {
 	return _c
 }
 
-// SetPasswordHash sets the "password_hash" field.
-func (_c *ResourceCreate) SetPasswordHash(v string) *ResourceCreate {
-	_c.mutation.SetPasswordHash(v)
-	return _c
-}
-
-// SetNillablePasswordHash sets the "password_hash" field if the given value is not nil.
-func (_c *ResourceCreate) SetNillablePasswordHash(v *string) *ResourceCreate {
-	if v != nil {
-		_c.SetPasswordHash(*v)
-	}
-	return _c
-}
-
 // SetDocument sets the "document" field.
 func (_c *ResourceCreate) SetDocument(v string) *ResourceCreate {
 	_c.mutation.SetDocument(v)
@@ -151,6 +138,21 @@ func (_c *ResourceCreate) AddAttributeValues(v ...*AttributeValue) *ResourceCrea
 		ids[i] = v[i].ID
 	}
 	return _c.AddAttributeValueIDs(ids...)
+}
+
+// AddSecretIDs adds the "secrets" edge to the Secret entity by IDs.
+func (_c *ResourceCreate) AddSecretIDs(ids ...int64) *ResourceCreate {
+	_c.mutation.AddSecretIDs(ids...)
+	return _c
+}
+
+// AddSecrets adds the "secrets" edges to the Secret entity.
+func (_c *ResourceCreate) AddSecrets(v ...*Secret) *ResourceCreate {
+	ids := make([]int64, len(v))
+	for i := range v {
+		ids[i] = v[i].ID
+	}
+	return _c.AddSecretIDs(ids...)
 }
 
 // AddMemberIDs adds the "members" edge to the Resource entity by IDs.
@@ -290,10 +292,6 @@ func (_c *ResourceCreate) createSpec() (*Resource, *sqlgraph.CreateSpec) {
 		_spec.SetField(resource.FieldDisplay, field.TypeString, value)
 		_node.Display = &value
 	}
-	if value, ok := _c.mutation.PasswordHash(); ok {
-		_spec.SetField(resource.FieldPasswordHash, field.TypeString, value)
-		_node.PasswordHash = &value
-	}
 	if value, ok := _c.mutation.Document(); ok {
 		_spec.SetField(resource.FieldDocument, field.TypeString, value)
 		_node.Document = value
@@ -324,6 +322,22 @@ func (_c *ResourceCreate) createSpec() (*Resource, *sqlgraph.CreateSpec) {
 			Bidi:    false,
 			Target: &sqlgraph.EdgeTarget{
 				IDSpec: sqlgraph.NewFieldSpec(attributevalue.FieldID, field.TypeInt64),
+			},
+		}
+		for _, k := range nodes {
+			edge.Target.Nodes = append(edge.Target.Nodes, k)
+		}
+		_spec.Edges = append(_spec.Edges, edge)
+	}
+	if nodes := _c.mutation.SecretsIDs(); len(nodes) > 0 {
+		edge := &sqlgraph.EdgeSpec{
+			Rel:     sqlgraph.O2M,
+			Inverse: false,
+			Table:   resource.SecretsTable,
+			Columns: []string{resource.SecretsColumn},
+			Bidi:    false,
+			Target: &sqlgraph.EdgeTarget{
+				IDSpec: sqlgraph.NewFieldSpec(secret.FieldID, field.TypeInt64),
 			},
 		}
 		for _, k := range nodes {

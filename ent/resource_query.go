@@ -16,6 +16,7 @@ import (
 	"github.com/muster-scim/muster/ent/membership"
 	"github.com/muster-scim/muster/ent/predicate"
 	"github.com/muster-scim/muster/ent/resource"
+	"github.com/muster-scim/muster/ent/secret"
 	"github.com/muster-scim/muster/ent/tenant"
 )
 
@@ -28,6 +29,7 @@ type ResourceQuery struct {
 	predicates          []predicate.Resource
 	withTenant          *TenantQuery
 	withAttributeValues *AttributeValueQuery
+	withSecrets         *SecretQuery
 	withMembers         *ResourceQuery
 	withMemberships     *MembershipQuery
 	// intermediate query (i.e. traversal path).
@@ -103,6 +105,28 @@ func (_q *ResourceQuery) QueryAttributeValues() *AttributeValueQuery {
 			sqlgraph.From(resource.Table, resource.FieldID, selector),
 			sqlgraph.To(attributevalue.Table, attributevalue.FieldID),
 			sqlgraph.Edge(sqlgraph.O2M, false, resource.AttributeValuesTable, resource.AttributeValuesColumn),
+		)
+		fromU = sqlgraph.SetNeighbors(_q.driver.Dialect(), step)
+		return fromU, nil
+	}
+	return query
+}
+
+// QuerySecrets chains the current query on the "secrets" edge.
+func (_q *ResourceQuery) QuerySecrets() *SecretQuery {
+	query := (&SecretClient{config: _q.config}).Query()
+	query.path = func(ctx context.Context) (fromU *sql.Selector, err error) {
+		if err := _q.prepareQuery(ctx); err != nil {
+			return nil, err
+		}
+		selector := _q.sqlQuery(ctx)
+		if err := selector.Err(); err != nil {
+			return nil, err
+		}
+		step := sqlgraph.NewStep(
+			sqlgraph.From(resource.Table, resource.FieldID, selector),
+			sqlgraph.To(secret.Table, secret.FieldID),
+			sqlgraph.Edge(sqlgraph.O2M, false, resource.SecretsTable, resource.SecretsColumn),
 		)
 		fromU = sqlgraph.SetNeighbors(_q.driver.Dialect(), step)
 		return fromU, nil
@@ -348,6 +372,7 @@ func (_q *ResourceQuery) Clone() *ResourceQuery {
 		predicates:          append([]predicate.Resource{}, _q.predicates...),
 		withTenant:          _q.withTenant.Clone(),
 		withAttributeValues: _q.withAttributeValues.Clone(),
+		withSecrets:         _q.withSecrets.Clone(),
 		withMembers:         _q.withMembers.Clone(),
 		withMemberships:     _q.withMemberships.Clone(),
 		// clone intermediate query.
@@ -375,6 +400,17 @@ func (_q *ResourceQuery) WithAttributeValues(opts ...func(*AttributeValueQuery))
 		opt(query)
 	}
 	_q.withAttributeValues = query
+	return _q
+}
+
+// WithSecrets tells the query-builder to eager-load the nodes that are connected to
+// the "secrets" edge. The optional arguments are used to configure the query builder of the edge.
+func (_q *ResourceQuery) WithSecrets(opts ...func(*SecretQuery)) *ResourceQuery {
+	query := (&SecretClient{config: _q.config}).Query()
+	for _, opt := range opts {
+		opt(query)
+	}
+	_q.withSecrets = query
 	return _q
 }
 
@@ -478,9 +514,10 @@ func (_q *ResourceQuery) sqlAll(ctx context.Context, hooks ...queryHook) ([]*Res
 	var (
 		nodes       = []*Resource{}
 		_spec       = _q.querySpec()
-		loadedTypes = [4]bool{
+		loadedTypes = [5]bool{
 			_q.withTenant != nil,
 			_q.withAttributeValues != nil,
+			_q.withSecrets != nil,
 			_q.withMembers != nil,
 			_q.withMemberships != nil,
 		}
@@ -513,6 +550,13 @@ func (_q *ResourceQuery) sqlAll(ctx context.Context, hooks ...queryHook) ([]*Res
 		if err := _q.loadAttributeValues(ctx, query, nodes,
 			func(n *Resource) { n.Edges.AttributeValues = []*AttributeValue{} },
 			func(n *Resource, e *AttributeValue) { n.Edges.AttributeValues = append(n.Edges.AttributeValues, e) }); err != nil {
+			return nil, err
+		}
+	}
+	if query := _q.withSecrets; query != nil {
+		if err := _q.loadSecrets(ctx, query, nodes,
+			func(n *Resource) { n.Edges.Secrets = []*Secret{} },
+			func(n *Resource, e *Secret) { n.Edges.Secrets = append(n.Edges.Secrets, e) }); err != nil {
 			return nil, err
 		}
 	}
@@ -577,6 +621,36 @@ func (_q *ResourceQuery) loadAttributeValues(ctx context.Context, query *Attribu
 	}
 	query.Where(predicate.AttributeValue(func(s *sql.Selector) {
 		s.Where(sql.InValues(s.C(resource.AttributeValuesColumn), fks...))
+	}))
+	neighbors, err := query.All(ctx)
+	if err != nil {
+		return err
+	}
+	for _, n := range neighbors {
+		fk := n.ResourceID
+		node, ok := nodeids[fk]
+		if !ok {
+			return fmt.Errorf(`unexpected referenced foreign-key "resource_id" returned %v for node %v`, fk, n.ID)
+		}
+		assign(node, n)
+	}
+	return nil
+}
+func (_q *ResourceQuery) loadSecrets(ctx context.Context, query *SecretQuery, nodes []*Resource, init func(*Resource), assign func(*Resource, *Secret)) error {
+	fks := make([]driver.Value, 0, len(nodes))
+	nodeids := make(map[string]*Resource)
+	for i := range nodes {
+		fks = append(fks, nodes[i].ID)
+		nodeids[nodes[i].ID] = nodes[i]
+		if init != nil {
+			init(nodes[i])
+		}
+	}
+	if len(query.ctx.Fields) > 0 {
+		query.ctx.AppendFieldOnce(secret.FieldResourceID)
+	}
+	query.Where(predicate.Secret(func(s *sql.Selector) {
+		s.Where(sql.InValues(s.C(resource.SecretsColumn), fks...))
 	}))
 	neighbors, err := query.All(ctx)
 	if err != nil {

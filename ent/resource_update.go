@@ -13,6 +13,7 @@ import (
 	"github.com/muster-scim/muster/ent/attributevalue"
 	"github.com/muster-scim/muster/ent/predicate"
 	"github.com/muster-scim/muster/ent/resource"
+	"github.com/muster-scim/muster/ent/secret"
 	"github.com/muster-scim/muster/ent/tenant"
 )
 
@@ -200,26 +201,6 @@ func (_u *ResourceUpdate) ClearDisplay() *ResourceUpdate {
 	return _u
 }
 
-// SetPasswordHash sets the "password_hash" field.
-func (_u *ResourceUpdate) SetPasswordHash(v string) *ResourceUpdate {
-	_u.mutation.SetPasswordHash(v)
-	return _u
-}
-
-// SetNillablePasswordHash sets the "password_hash" field if the given value is not nil.
-func (_u *ResourceUpdate) SetNillablePasswordHash(v *string) *ResourceUpdate {
-	if v != nil {
-		_u.SetPasswordHash(*v)
-	}
-	return _u
-}
-
-// ClearPasswordHash clears the value of the "password_hash" field.
-func (_u *ResourceUpdate) ClearPasswordHash() *ResourceUpdate {
-	_u.mutation.ClearPasswordHash()
-	return _u
-}
-
 // SetDocument sets the "document" field.
 func (_u *ResourceUpdate) SetDocument(v string) *ResourceUpdate {
 	_u.mutation.SetDocument(v)
@@ -252,6 +233,21 @@ func (_u *ResourceUpdate) AddAttributeValues(v ...*AttributeValue) *ResourceUpda
 		ids[i] = v[i].ID
 	}
 	return _u.AddAttributeValueIDs(ids...)
+}
+
+// AddSecretIDs adds the "secrets" edge to the Secret entity by IDs.
+func (_u *ResourceUpdate) AddSecretIDs(ids ...int64) *ResourceUpdate {
+	_u.mutation.AddSecretIDs(ids...)
+	return _u
+}
+
+// AddSecrets adds the "secrets" edges to the Secret entity.
+func (_u *ResourceUpdate) AddSecrets(v ...*Secret) *ResourceUpdate {
+	ids := make([]int64, len(v))
+	for i := range v {
+		ids[i] = v[i].ID
+	}
+	return _u.AddSecretIDs(ids...)
 }
 
 // AddMemberIDs adds the "members" edge to the Resource entity by IDs.
@@ -299,6 +295,27 @@ func (_u *ResourceUpdate) RemoveAttributeValues(v ...*AttributeValue) *ResourceU
 		ids[i] = v[i].ID
 	}
 	return _u.RemoveAttributeValueIDs(ids...)
+}
+
+// ClearSecrets clears all "secrets" edges to the Secret entity.
+func (_u *ResourceUpdate) ClearSecrets() *ResourceUpdate {
+	_u.mutation.ClearSecrets()
+	return _u
+}
+
+// RemoveSecretIDs removes the "secrets" edge to Secret entities by IDs.
+func (_u *ResourceUpdate) RemoveSecretIDs(ids ...int64) *ResourceUpdate {
+	_u.mutation.RemoveSecretIDs(ids...)
+	return _u
+}
+
+// RemoveSecrets removes "secrets" edges to Secret entities.
+func (_u *ResourceUpdate) RemoveSecrets(v ...*Secret) *ResourceUpdate {
+	ids := make([]int64, len(v))
+	for i := range v {
+		ids[i] = v[i].ID
+	}
+	return _u.RemoveSecretIDs(ids...)
 }
 
 // ClearMembers clears all "members" edges to the Resource entity.
@@ -414,12 +431,6 @@ func (_u *ResourceUpdate) sqlSave(ctx context.Context) (_node int, err error) {
 	if _u.mutation.DisplayCleared() {
 		_spec.ClearField(resource.FieldDisplay, field.TypeString)
 	}
-	if value, ok := _u.mutation.PasswordHash(); ok {
-		_spec.SetField(resource.FieldPasswordHash, field.TypeString, value)
-	}
-	if _u.mutation.PasswordHashCleared() {
-		_spec.ClearField(resource.FieldPasswordHash, field.TypeString)
-	}
 	if value, ok := _u.mutation.Document(); ok {
 		_spec.SetField(resource.FieldDocument, field.TypeString, value)
 	}
@@ -490,6 +501,51 @@ func (_u *ResourceUpdate) sqlSave(ctx context.Context) (_node int, err error) {
 			Bidi:    false,
 			Target: &sqlgraph.EdgeTarget{
 				IDSpec: sqlgraph.NewFieldSpec(attributevalue.FieldID, field.TypeInt64),
+			},
+		}
+		for _, k := range nodes {
+			edge.Target.Nodes = append(edge.Target.Nodes, k)
+		}
+		_spec.Edges.Add = append(_spec.Edges.Add, edge)
+	}
+	if _u.mutation.SecretsCleared() {
+		edge := &sqlgraph.EdgeSpec{
+			Rel:     sqlgraph.O2M,
+			Inverse: false,
+			Table:   resource.SecretsTable,
+			Columns: []string{resource.SecretsColumn},
+			Bidi:    false,
+			Target: &sqlgraph.EdgeTarget{
+				IDSpec: sqlgraph.NewFieldSpec(secret.FieldID, field.TypeInt64),
+			},
+		}
+		_spec.Edges.Clear = append(_spec.Edges.Clear, edge)
+	}
+	if nodes := _u.mutation.RemovedSecretsIDs(); len(nodes) > 0 && !_u.mutation.SecretsCleared() {
+		edge := &sqlgraph.EdgeSpec{
+			Rel:     sqlgraph.O2M,
+			Inverse: false,
+			Table:   resource.SecretsTable,
+			Columns: []string{resource.SecretsColumn},
+			Bidi:    false,
+			Target: &sqlgraph.EdgeTarget{
+				IDSpec: sqlgraph.NewFieldSpec(secret.FieldID, field.TypeInt64),
+			},
+		}
+		for _, k := range nodes {
+			edge.Target.Nodes = append(edge.Target.Nodes, k)
+		}
+		_spec.Edges.Clear = append(_spec.Edges.Clear, edge)
+	}
+	if nodes := _u.mutation.SecretsIDs(); len(nodes) > 0 {
+		edge := &sqlgraph.EdgeSpec{
+			Rel:     sqlgraph.O2M,
+			Inverse: false,
+			Table:   resource.SecretsTable,
+			Columns: []string{resource.SecretsColumn},
+			Bidi:    false,
+			Target: &sqlgraph.EdgeTarget{
+				IDSpec: sqlgraph.NewFieldSpec(secret.FieldID, field.TypeInt64),
 			},
 		}
 		for _, k := range nodes {
@@ -733,26 +789,6 @@ func (_u *ResourceUpdateOne) ClearDisplay() *ResourceUpdateOne {
 	return _u
 }
 
-// SetPasswordHash sets the "password_hash" field.
-func (_u *ResourceUpdateOne) SetPasswordHash(v string) *ResourceUpdateOne {
-	_u.mutation.SetPasswordHash(v)
-	return _u
-}
-
-// SetNillablePasswordHash sets the "password_hash" field if the given value is not nil.
-func (_u *ResourceUpdateOne) SetNillablePasswordHash(v *string) *ResourceUpdateOne {
-	if v != nil {
-		_u.SetPasswordHash(*v)
-	}
-	return _u
-}
-
-// ClearPasswordHash clears the value of the "password_hash" field.
-func (_u *ResourceUpdateOne) ClearPasswordHash() *ResourceUpdateOne {
-	_u.mutation.ClearPasswordHash()
-	return _u
-}
-
 // SetDocument sets the "document" field.
 func (_u *ResourceUpdateOne) SetDocument(v string) *ResourceUpdateOne {
 	_u.mutation.SetDocument(v)
@@ -785,6 +821,21 @@ func (_u *ResourceUpdateOne) AddAttributeValues(v ...*AttributeValue) *ResourceU
 		ids[i] = v[i].ID
 	}
 	return _u.AddAttributeValueIDs(ids...)
+}
+
+// AddSecretIDs adds the "secrets" edge to the Secret entity by IDs.
+func (_u *ResourceUpdateOne) AddSecretIDs(ids ...int64) *ResourceUpdateOne {
+	_u.mutation.AddSecretIDs(ids...)
+	return _u
+}
+
+// AddSecrets adds the "secrets" edges to the Secret entity.
+func (_u *ResourceUpdateOne) AddSecrets(v ...*Secret) *ResourceUpdateOne {
+	ids := make([]int64, len(v))
+	for i := range v {
+		ids[i] = v[i].ID
+	}
+	return _u.AddSecretIDs(ids...)
 }
 
 // AddMemberIDs adds the "members" edge to the Resource entity by IDs.
@@ -832,6 +883,27 @@ func (_u *ResourceUpdateOne) RemoveAttributeValues(v ...*AttributeValue) *Resour
 		ids[i] = v[i].ID
 	}
 	return _u.RemoveAttributeValueIDs(ids...)
+}
+
+// ClearSecrets clears all "secrets" edges to the Secret entity.
+func (_u *ResourceUpdateOne) ClearSecrets() *ResourceUpdateOne {
+	_u.mutation.ClearSecrets()
+	return _u
+}
+
+// RemoveSecretIDs removes the "secrets" edge to Secret entities by IDs.
+func (_u *ResourceUpdateOne) RemoveSecretIDs(ids ...int64) *ResourceUpdateOne {
+	_u.mutation.RemoveSecretIDs(ids...)
+	return _u
+}
+
+// RemoveSecrets removes "secrets" edges to Secret entities.
+func (_u *ResourceUpdateOne) RemoveSecrets(v ...*Secret) *ResourceUpdateOne {
+	ids := make([]int64, len(v))
+	for i := range v {
+		ids[i] = v[i].ID
+	}
+	return _u.RemoveSecretIDs(ids...)
 }
 
 // ClearMembers clears all "members" edges to the Resource entity.
@@ -977,12 +1049,6 @@ func (_u *ResourceUpdateOne) sqlSave(ctx context.Context) (_node *Resource, err 
 	if _u.mutation.DisplayCleared() {
 		_spec.ClearField(resource.FieldDisplay, field.TypeString)
 	}
-	if value, ok := _u.mutation.PasswordHash(); ok {
-		_spec.SetField(resource.FieldPasswordHash, field.TypeString, value)
-	}
-	if _u.mutation.PasswordHashCleared() {
-		_spec.ClearField(resource.FieldPasswordHash, field.TypeString)
-	}
 	if value, ok := _u.mutation.Document(); ok {
 		_spec.SetField(resource.FieldDocument, field.TypeString, value)
 	}
@@ -1053,6 +1119,51 @@ func (_u *ResourceUpdateOne) sqlSave(ctx context.Context) (_node *Resource, err 
 			Bidi:    false,
 			Target: &sqlgraph.EdgeTarget{
 				IDSpec: sqlgraph.NewFieldSpec(attributevalue.FieldID, field.TypeInt64),
+			},
+		}
+		for _, k := range nodes {
+			edge.Target.Nodes = append(edge.Target.Nodes, k)
+		}
+		_spec.Edges.Add = append(_spec.Edges.Add, edge)
+	}
+	if _u.mutation.SecretsCleared() {
+		edge := &sqlgraph.EdgeSpec{
+			Rel:     sqlgraph.O2M,
+			Inverse: false,
+			Table:   resource.SecretsTable,
+			Columns: []string{resource.SecretsColumn},
+			Bidi:    false,
+			Target: &sqlgraph.EdgeTarget{
+				IDSpec: sqlgraph.NewFieldSpec(secret.FieldID, field.TypeInt64),
+			},
+		}
+		_spec.Edges.Clear = append(_spec.Edges.Clear, edge)
+	}
+	if nodes := _u.mutation.RemovedSecretsIDs(); len(nodes) > 0 && !_u.mutation.SecretsCleared() {
+		edge := &sqlgraph.EdgeSpec{
+			Rel:     sqlgraph.O2M,
+			Inverse: false,
+			Table:   resource.SecretsTable,
+			Columns: []string{resource.SecretsColumn},
+			Bidi:    false,
+			Target: &sqlgraph.EdgeTarget{
+				IDSpec: sqlgraph.NewFieldSpec(secret.FieldID, field.TypeInt64),
+			},
+		}
+		for _, k := range nodes {
+			edge.Target.Nodes = append(edge.Target.Nodes, k)
+		}
+		_spec.Edges.Clear = append(_spec.Edges.Clear, edge)
+	}
+	if nodes := _u.mutation.SecretsIDs(); len(nodes) > 0 {
+		edge := &sqlgraph.EdgeSpec{
+			Rel:     sqlgraph.O2M,
+			Inverse: false,
+			Table:   resource.SecretsTable,
+			Columns: []string{resource.SecretsColumn},
+			Bidi:    false,
+			Target: &sqlgraph.EdgeTarget{
+				IDSpec: sqlgraph.NewFieldSpec(secret.FieldID, field.TypeInt64),
 			},
 		}
 		for _, k := range nodes {

@@ -18,6 +18,10 @@ type Tenant struct {
 	ID int64 `json:"id,omitempty"`
 	// Name holds the value of the "name" field.
 	Name string `json:"name,omitempty"`
+	// the client profile: tolerant or strict
+	Profile string `json:"profile,omitempty"`
+	// grows with each change of what is registered for the tenant
+	CatalogVersion int64 `json:"catalog_version,omitempty"`
 	// CreatedAt holds the value of the "created_at" field.
 	CreatedAt int64 `json:"created_at,omitempty"`
 	// Edges holds the relations/edges for other nodes in the graph.
@@ -60,9 +64,9 @@ func (*Tenant) scanValues(columns []string) ([]any, error) {
 	values := make([]any, len(columns))
 	for i := range columns {
 		switch columns[i] {
-		case tenant.FieldID, tenant.FieldCreatedAt:
+		case tenant.FieldID, tenant.FieldCatalogVersion, tenant.FieldCreatedAt:
 			values[i] = new(sql.NullInt64)
-		case tenant.FieldName:
+		case tenant.FieldName, tenant.FieldProfile:
 			values[i] = new(sql.NullString)
 		default:
 			values[i] = new(sql.UnknownType)
@@ -90,6 +94,18 @@ func (_m *Tenant) assignValues(columns []string, values []any) error {
 				return fmt.Errorf("unexpected type %T for field name", values[i])
 			} else if value.Valid {
 				_m.Name = value.String
+			}
+		case tenant.FieldProfile:
+			if value, ok := values[i].(*sql.NullString); !ok {
+				return fmt.Errorf("unexpected type %T for field profile", values[i])
+			} else if value.Valid {
+				_m.Profile = value.String
+			}
+		case tenant.FieldCatalogVersion:
+			if value, ok := values[i].(*sql.NullInt64); !ok {
+				return fmt.Errorf("unexpected type %T for field catalog_version", values[i])
+			} else if value.Valid {
+				_m.CatalogVersion = value.Int64
 			}
 		case tenant.FieldCreatedAt:
 			if value, ok := values[i].(*sql.NullInt64); !ok {
@@ -145,6 +161,12 @@ func (_m *Tenant) String() string {
 	builder.WriteString(fmt.Sprintf("id=%v, ", _m.ID))
 	builder.WriteString("name=")
 	builder.WriteString(_m.Name)
+	builder.WriteString(", ")
+	builder.WriteString("profile=")
+	builder.WriteString(_m.Profile)
+	builder.WriteString(", ")
+	builder.WriteString("catalog_version=")
+	builder.WriteString(fmt.Sprintf("%v", _m.CatalogVersion))
 	builder.WriteString(", ")
 	builder.WriteString("created_at=")
 	builder.WriteString(fmt.Sprintf("%v", _m.CreatedAt))

@@ -27,6 +27,18 @@ func (_c *TenantCreate) SetName(v string) *TenantCreate {
 	return _c
 }
 
+// SetProfile sets the "profile" field.
+func (_c *TenantCreate) SetProfile(v string) *TenantCreate {
+	_c.mutation.SetProfile(v)
+	return _c
+}
+
+// SetCatalogVersion sets the "catalog_version" field.
+func (_c *TenantCreate) SetCatalogVersion(v int64) *TenantCreate {
+	_c.mutation.SetCatalogVersion(v)
+	return _c
+}
+
 // SetCreatedAt sets the "created_at" field.
 func (_c *TenantCreate) SetCreatedAt(v int64) *TenantCreate {
 	_c.mutation.SetCreatedAt(v)
@@ -106,6 +118,12 @@ func (_c *TenantCreate) check() error {
 	if _, ok := _c.mutation.Name(); !ok {
 		return &ValidationError{Name: "name", err: errors.New(`ent: missing required field "Tenant.name"`)}
 	}
+	if _, ok := _c.mutation.Profile(); !ok {
+		return &ValidationError{Name: "profile", err: errors.New(`ent: missing required field "Tenant.profile"`)}
+	}
+	if _, ok := _c.mutation.CatalogVersion(); !ok {
+		return &ValidationError{Name: "catalog_version", err: errors.New(`ent: missing required field "Tenant.catalog_version"`)}
+	}
 	if _, ok := _c.mutation.CreatedAt(); !ok {
 		return &ValidationError{Name: "created_at", err: errors.New(`ent: missing required field "Tenant.created_at"`)}
 	}
@@ -144,6 +162,14 @@ func (_c *TenantCreate) createSpec() (*Tenant, *sqlgraph.CreateSpec) {
 	if value, ok := _c.mutation.Name(); ok {
 		_spec.SetField(tenant.FieldName, field.TypeString, value)
 		_node.Name = value
+	}
+	if value, ok := _c.mutation.Profile(); ok {
+		_spec.SetField(tenant.FieldProfile, field.TypeString, value)
+		_node.Profile = value
+	}
+	if value, ok := _c.mutation.CatalogVersion(); ok {
+		_spec.SetField(tenant.FieldCatalogVersion, field.TypeInt64, value)
+		_node.CatalogVersion = value
 	}
 	if value, ok := _c.mutation.CreatedAt(); ok {
 		_spec.SetField(tenant.FieldCreatedAt, field.TypeInt64, value)

@@ -43,6 +43,41 @@ func (_u *TenantUpdate) SetNillableName(v *string) *TenantUpdate {
 	return _u
 }
 
+// SetProfile sets the "profile" field.
+func (_u *TenantUpdate) SetProfile(v string) *TenantUpdate {
+	_u.mutation.SetProfile(v)
+	return _u
+}
+
+// SetNillableProfile sets the "profile" field if the given value is not nil.
+func (_u *TenantUpdate) SetNillableProfile(v *string) *TenantUpdate {
+	if v != nil {
+		_u.SetProfile(*v)
+	}
+	return _u
+}
+
+// SetCatalogVersion sets the "catalog_version" field.
+func (_u *TenantUpdate) SetCatalogVersion(v int64) *TenantUpdate {
+	_u.mutation.ResetCatalogVersion()
+	_u.mutation.SetCatalogVersion(v)
+	return _u
+}
+
+// SetNillableCatalogVersion sets the "catalog_version" field if the given value is not nil.
+func (_u *TenantUpdate) SetNillableCatalogVersion(v *int64) *TenantUpdate {
+	if v != nil {
+		_u.SetCatalogVersion(*v)
+	}
+	return _u
+}
+
+// AddCatalogVersion adds value to the "catalog_version" field.
+func (_u *TenantUpdate) AddCatalogVersion(v int64) *TenantUpdate {
+	_u.mutation.AddCatalogVersion(v)
+	return _u
+}
+
 // SetCreatedAt sets the "created_at" field.
 func (_u *TenantUpdate) SetCreatedAt(v int64) *TenantUpdate {
 	_u.mutation.ResetCreatedAt()
@@ -180,6 +215,15 @@ func (_u *TenantUpdate) sqlSave(ctx context.Context) (_node int, err error) {
 	if value, ok := _u.mutation.Name(); ok {
 		_spec.SetField(tenant.FieldName, field.TypeString, value)
 	}
+	if value, ok := _u.mutation.Profile(); ok {
+		_spec.SetField(tenant.FieldProfile, field.TypeString, value)
+	}
+	if value, ok := _u.mutation.CatalogVersion(); ok {
+		_spec.SetField(tenant.FieldCatalogVersion, field.TypeInt64, value)
+	}
+	if value, ok := _u.mutation.AddedCatalogVersion(); ok {
+		_spec.AddField(tenant.FieldCatalogVersion, field.TypeInt64, value)
+	}
 	if value, ok := _u.mutation.CreatedAt(); ok {
 		_spec.SetField(tenant.FieldCreatedAt, field.TypeInt64, value)
 	}
@@ -307,6 +351,41 @@ func (_u *TenantUpdateOne) SetNillableName(v *string) *TenantUpdateOne {
 	if v != nil {
 		_u.SetName(*v)
 	}
+	return _u
+}
+
+// SetProfile sets the "profile" field.
+func (_u *TenantUpdateOne) SetProfile(v string) *TenantUpdateOne {
+	_u.mutation.SetProfile(v)
+	return _u
+}
+
+// SetNillableProfile sets the "profile" field if the given value is not nil.
+func (_u *TenantUpdateOne) SetNillableProfile(v *string) *TenantUpdateOne {
+	if v != nil {
+		_u.SetProfile(*v)
+	}
+	return _u
+}
+
+// SetCatalogVersion sets the "catalog_version" field.
+func (_u *TenantUpdateOne) SetCatalogVersion(v int64) *TenantUpdateOne {
+	_u.mutation.ResetCatalogVersion()
+	_u.mutation.SetCatalogVersion(v)
+	return _u
+}
+
+// SetNillableCatalogVersion sets the "catalog_version" field if the given value is not nil.
+func (_u *TenantUpdateOne) SetNillableCatalogVersion(v *int64) *TenantUpdateOne {
+	if v != nil {
+		_u.SetCatalogVersion(*v)
+	}
+	return _u
+}
+
+// AddCatalogVersion adds value to the "catalog_version" field.
+func (_u *TenantUpdateOne) AddCatalogVersion(v int64) *TenantUpdateOne {
+	_u.mutation.AddCatalogVersion(v)
 	return _u
 }
 
@@ -476,6 +555,15 @@ func (_u *TenantUpdateOne) sqlSave(ctx context.Context) (_node *Tenant, err erro
 	}
 	if value, ok := _u.mutation.Name(); ok {
 		_spec.SetField(tenant.FieldName, field.TypeString, value)
+	}
+	if value, ok := _u.mutation.Profile(); ok {
+		_spec.SetField(tenant.FieldProfile, field.TypeString, value)
+	}
+	if value, ok := _u.mutation.CatalogVersion(); ok {
+		_spec.SetField(tenant.FieldCatalogVersion, field.TypeInt64, value)
+	}
+	if value, ok := _u.mutation.AddedCatalogVersion(); ok {
+		_spec.AddField(tenant.FieldCatalogVersion, field.TypeInt64, value)
 	}
 	if value, ok := _u.mutation.CreatedAt(); ok {
 		_spec.SetField(tenant.FieldCreatedAt, field.TypeInt64, value)

@@ -20,8 +20,12 @@ type Tx struct {
 	Credential *CredentialClient
 	// Membership is the client for interacting with the Membership builders.
 	Membership *MembershipClient
+	// Registration is the client for interacting with the Registration builders.
+	Registration *RegistrationClient
 	// Resource is the client for interacting with the Resource builders.
 	Resource *ResourceClient
+	// Secret is the client for interacting with the Secret builders.
+	Secret *SecretClient
 	// Tenant is the client for interacting with the Tenant builders.
 	Tenant *TenantClient
 
@@ -159,7 +163,9 @@ func (tx *Tx) init() {
 	tx.Change = NewChangeClient(tx.config)
 	tx.Credential = NewCredentialClient(tx.config)
 	tx.Membership = NewMembershipClient(tx.config)
+	tx.Registration = NewRegistrationClient(tx.config)
 	tx.Resource = NewResourceClient(tx.config)
+	tx.Secret = NewSecretClient(tx.config)
 	tx.Tenant = NewTenantClient(tx.config)
 }
 

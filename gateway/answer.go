@@ -13,6 +13,7 @@ import (
 	"google.golang.org/grpc/metadata"
 	"google.golang.org/protobuf/proto"
 
+	musterv1 "github.com/muster-scim/muster/gen/muster/v1"
 	"github.com/muster-scim/muster/scim"
 )
 
@@ -29,6 +30,7 @@ type exchange struct {
 	body      body          // of the request
 	projected bool          // the request says which attributes it wants
 	describes bool          // the answer describes the server
+	endpoint  string        // without the slash: Users
 
 	status             int // of the answer; 0: not yet decided
 	sent               bool
@@ -160,12 +162,12 @@ func decorate(ctx context.Context, w http.ResponseWriter, response proto.Message
 	if version != "" {
 		h.Set("ETag", version)
 	}
-	rt := scim.ResourceTypeOf(r)
+	_, isGroup := r.(*musterv1.Group)
 	switch {
 	case method == http.MethodPost:
 		x.status = http.StatusCreated
-		h.Set("Location", x.base+rt.Endpoint+"/"+r.GetId())
-	case method == http.MethodPatch && rt == scim.Group && !x.projected:
+		h.Set("Location", x.base+"/"+x.endpoint+"/"+r.GetId())
+	case method == http.MethodPatch && isGroup && !x.projected:
 		// The members are left out of this answer, and a group without its members
 		// could be taken for an empty one.
 		x.status = http.StatusNoContent

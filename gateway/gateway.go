@@ -60,6 +60,10 @@ func New(conn grpc.ClientConnInterface, opts Options) (http.Handler, error) {
 		runtime.WithDisableHTTPMethodOverride(),
 	)
 	ctx := context.Background() // used by connections that the generated code opens itself: none here
+	// Its templates match every endpoint, and grpc-gateway asks the last one first.
+	if err := musterv1.RegisterResourceServiceHandlerClient(ctx, mux, musterv1.NewResourceServiceClient(conn)); err != nil {
+		return nil, fmt.Errorf("registering the resource service: %w", err)
+	}
 	if err := musterv1.RegisterProvisioningServiceHandlerClient(ctx, mux, musterv1.NewProvisioningServiceClient(conn)); err != nil {
 		return nil, fmt.Errorf("registering the provisioning service: %w", err)
 	}

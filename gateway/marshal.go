@@ -38,6 +38,8 @@ func decode(data []byte, v any) (err error) {
 		*field, err = decodeResource[*musterv1.User](scim.User, data)
 	case **musterv1.Group:
 		*field, err = decodeResource[*musterv1.Group](scim.Group, data)
+	case **musterv1.Resource:
+		*field, err = scim.DecodeRegistered(data)
 	case *[]*musterv1.PatchOperation:
 		*field, err = scim.DecodePatch(data)
 	case *musterv1.BulkRequest:
@@ -103,6 +105,10 @@ func (a answer) appendJSON(dst []byte) ([]byte, error) {
 		return scim.User.AppendJSON(make([]byte, 0, resourceSize), b, a.base), nil
 	case *musterv1.Group:
 		return scim.Group.AppendJSON(make([]byte, 0, resourceSize+memberSize*len(b.GetMembers())), b, a.base), nil
+	case *musterv1.Resource:
+		return scim.ResourceTypeOf(b).AppendJSON(make([]byte, 0, resourceSize), b, a.base), nil
+	case *musterv1.ListResourcesResponse:
+		return appendPage(scim.ResourceTypeOf(&musterv1.Resource{}), b, b.GetResources(), a.base), nil
 	case *musterv1.ListUsersResponse:
 		return appendPage(scim.User, b, b.GetUsers(), a.base), nil
 	case *musterv1.ListGroupsResponse:

@@ -7,13 +7,15 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"unicode"
 
 	"github.com/muster-scim/muster/scim"
 )
 
 // A place is what a request is about.
 type place struct {
-	path string // clean and unescaped
+	path     string // clean and unescaped
+	endpoint string // without the slash: Users
 	// kind is what the query of the request may ask for.
 	kind kind
 }
@@ -77,8 +79,12 @@ func findPlace(escaped, method string) (place, *problem) {
 	switch {
 	case notBuilt(name, below, method, at):
 		return place{}, problemOf(scim.NotImplemented, "this server does not have it; /ServiceProviderConfig tells what there is")
-	case !known, below == ".search":
+	case below == ".search":
 		return place{}, noPlace()
+	case !known && !mayBeRegistered(name):
+		return place{}, noPlace()
+	case !known:
+		at = writable
 	}
 	methods := at.collection
 	if below != "" {
@@ -90,11 +96,22 @@ func findPlace(escaped, method string) (place, *problem) {
 	if !slices.Contains(methods, method) {
 		return place{}, &problem{status: http.StatusMethodNotAllowed, detail: "the method is not allowed here", allow: strings.Join(methods, ", ")}
 	}
-	p := place{path: "/" + strings.Join(parts, "/"), kind: at.kind}
+	p := place{path: "/" + strings.Join(parts, "/"), endpoint: name, kind: at.kind}
 	if below != "" && p.kind == resources {
 		p.kind = oneResource
 	}
 	return p, nil
+}
+
+// mayBeRegistered tells whether a name may be the endpoint of a resource type that
+// was registered at run time. Only the core knows, for the tenant who asks.
+func mayBeRegistered(name string) bool {
+	for _, c := range name {
+		if !unicode.IsLetter(c) && !unicode.IsDigit(c) && c != '_' && c != '-' {
+			return false
+		}
+	}
+	return name != "ServiceProviderConfigs" // of SCIM 1.1
 }
 
 // notBuilt tells whether the place is one that RFC 7644 names and this server

@@ -1,14 +1,19 @@
 package scim
 
 import (
-	"reflect"
 	"slices"
 	"strings"
+
+	"google.golang.org/protobuf/proto"
 
 	musterv1 "github.com/muster-scim/muster/gen/muster/v1"
 )
 
-// MaxValueLength is the most bytes of one string or binary value.
+// MaxInteger is the greatest value of an integer attribute, and its negative the
+// least: beyond, JSON's numbers are not exact.
+const MaxInteger = 1 << 53
+
+// MaxValueLength is the most bytes of one string, or of a binary value in base64.
 const MaxValueLength = 64 << 10
 
 // NoSecret stands for a write-only value that a change removes; no hash is
@@ -20,6 +25,9 @@ const NoSecret = "!"
 // win, sets schemas, and checks that required attributes are there and values
 // within limits. The error is InvalidValue and names the attribute.
 func (rt *ResourceType) Prepare(r Resource) error {
+	if err := rt.adopt(r); err != nil {
+		return err
+	}
 	o := objectOf(r)
 	for _, a := range rt.top {
 		if err := prepare(o, a); err != nil {
@@ -44,7 +52,7 @@ func prepare(o object, a *Attribute) error {
 			}
 			continue
 		}
-		if err := checkText(o.value(a, i), a); err != nil {
+		if err := o.checkValue(a, i); err != nil {
 			return err
 		}
 	}
@@ -57,19 +65,21 @@ func prepare(o object, a *Attribute) error {
 	return nil
 }
 
-// checkText refuses text that cannot be kept.
-func checkText(v reflect.Value, a *Attribute) error {
-	switch v.Kind() {
-	case reflect.String:
-		if strings.IndexByte(v.String(), 0) >= 0 {
-			return Errorf(InvalidValue, "%s holds the character U+0000", a.Path).At(a.Path)
-		}
-	case reflect.Slice:
-	default:
+// checkValue refuses a value, the i-th of a, that cannot be kept. Of a registered
+// attribute with canonical values it takes no others; to those of the contract
+// the RFC's word applies that they are suggestions (RFC 7643 section 7).
+func (o object) checkValue(a *Attribute, i int) error {
+	if a.Type != String && a.Type != Reference && a.Type != Binary {
 		return nil
 	}
-	if v.Len() > MaxValueLength {
+	s := o.text(a, i)
+	switch {
+	case strings.IndexByte(s, 0) >= 0:
+		return Errorf(InvalidValue, "%s holds the character U+0000", a.Path).At(a.Path)
+	case len(s) > MaxValueLength:
 		return Errorf(InvalidValue, "%s is longer than %d bytes", a.Path, MaxValueLength).At(a.Path)
+	case a.Registered() && len(a.CanonicalValues) > 0 && !slices.ContainsFunc(a.CanonicalValues, func(c string) bool { return foldFor(a, c) == foldFor(a, s) }):
+		return Errorf(InvalidValue, "%s is one of: %s", a.Path, strings.Join(a.CanonicalValues, ", ")).At(a.Path)
 	}
 	return nil
 }
@@ -83,7 +93,7 @@ func (o object) onePrimary(a *Attribute, i int) {
 	}
 	isPrimary := func(j int) bool {
 		e := o.child(a, j)
-		return e.count(primary) > 0 && e.boolean(primary)
+		return e.count(primary) > 0 && e.boolean(primary, 0)
 	}
 	last := -1
 	for j := range o.count(a) {
@@ -112,6 +122,9 @@ func (rt *ResourceType) complete(r Resource, missing Reason) error {
 	for _, ext := range rt.Extensions {
 		if o.count(ext.extension) == 0 {
 			o.clear(ext.extension)
+			if slices.Contains(rt.mandatory, ext) {
+				return Errorf(missing, "%s is a required extension", ext.URN).At(ext.URN)
+			}
 			continue
 		}
 		if err := o.setText(rt.schemas, ext.URN); err != nil {
@@ -186,7 +199,7 @@ type Change interface {
 	References(f Referrer) error
 	// Secrets replaces each write-only value in the change by what f makes of it;
 	// "" leaves the stored one as it is.
-	Secrets(f func(plain string) (string, error)) error
+	Secrets(f func(attr *Attribute, plain string) (string, error)) error
 }
 
 // LinkChange is one step of a change of links.
@@ -244,21 +257,84 @@ func (rt *ResourceType) CompileReplace(r Resource) (Change, error) {
 
 func (c *replacement) Links() []LinkChange { return c.links }
 
-func (c *replacement) Secrets(f func(string) (string, error)) error {
-	return rewriteSecrets(c.rt, c.r, f)
+func (c *replacement) Secrets(f func(*Attribute, string) (string, error)) error {
+	return c.rt.RewriteSecrets(c.r, f)
 }
 
 func (c *replacement) Apply(r Resource) error {
 	if c.id != "" && c.id != r.GetId() {
 		return Errorf(Mutability, "id cannot change").At("id")
 	}
+	before := c.rt.keepImmutable(r)
 	stored, sent := objectOf(r), objectOf(c.r)
 	for _, a := range c.rt.stored {
-		if !a.ReadOnly() && (sent.count(a) > 0 || !c.rt.isSwitch(a)) {
+		if a.held == asExtension {
+			c.rt.replaceEach(stored.holder(a.Sub[0], true), sent.holder(a.Sub[0], false), a.Sub)
+			continue
+		}
+		c.rt.replaceEach(stored, sent, []*Attribute{a})
+	}
+	for _, a := range c.rt.stored {
+		dropEmpty(stored, a)
+	}
+	if err := c.rt.complete(r, InvalidValue); err != nil {
+		return err
+	}
+	return c.rt.checkImmutable(before, r)
+}
+
+// replaceEach makes the attributes what they are in sent, but for those that a
+// replace leaves where it does not name them.
+func (rt *ResourceType) replaceEach(stored, sent object, attrs []*Attribute) {
+	for _, a := range attrs {
+		if !a.ReadOnly() && (sent.count(a) > 0 || !rt.staysUnnamed(a)) {
 			stored.copy(a, sent)
 		}
 	}
+}
+
+// staysUnnamed tells whether a replace that does not name the attribute leaves it:
+// one that cannot be taken back (RFC 7644 section 3.5.1), or a switch.
+func (rt *ResourceType) staysUnnamed(a *Attribute) bool {
+	return rt.isSwitch(a) || a.Mutability == musterv1.Attribute_MUTABILITY_IMMUTABLE
+}
+
+// keepImmutable is a copy of r to hold a change against; nil where the type has
+// nothing that can be set only once.
+func (rt *ResourceType) keepImmutable(r Resource) Resource {
+	if len(rt.immutable) == 0 {
+		return nil
+	}
+	return proto.CloneOf(r)
+}
+
+// checkImmutable fails where a change took back or replaced what can be set only
+// once (RFC 7643 section 2.2).
+func (rt *ResourceType) checkImmutable(before, after Resource) error {
+	if before == nil {
+		return nil
+	}
+	x, y := objectOf(before), objectOf(after)
+	for _, a := range rt.immutable {
+		was := x.within(a)
+		if was.count(a) > 0 && !equalValues(was, y.within(a), a) {
+			return Errorf(Mutability, "%s can be set only once", a.Path).At(a.Path)
+		}
+	}
 	return nil
+}
+
+// within is the object that holds an attribute that is not inside of a
+// multi-valued one; zero where there is none. o is the resource.
+func (o object) within(a *Attribute) object {
+	if a.Parent == nil {
+		return o.holder(a, false)
+	}
+	holder := o.holder(a.Parent, false)
+	if holder.count(a.Parent) == 0 {
+		return object{}
+	}
+	return holder.child(a.Parent, 0)
 }
 
 // isSwitch tells whether a replace that does not name the attribute leaves it.
@@ -270,18 +346,40 @@ func isWriteOnly(a *Attribute) bool {
 	return a.Mutability == musterv1.Attribute_MUTABILITY_WRITE_ONLY
 }
 
-// rewriteSecrets replaces each write-only value in r by what f makes of it.
-func rewriteSecrets(rt *ResourceType, r Resource, f func(string) (string, error)) error {
-	o := objectOf(r)
+// RewriteSecrets replaces each write-only value in r by what f makes of it; "" is
+// as if it were not there.
+func (rt *ResourceType) RewriteSecrets(r Resource, f func(attr *Attribute, plain string) (string, error)) error {
 	for _, a := range rt.switches {
+		o := objectOf(r).holder(a, false)
 		if !isWriteOnly(a) || o.count(a) == 0 {
 			continue
 		}
-		secret, err := f(o.text(a, 0))
+		secret, err := f(a, o.text(a, 0))
 		if err != nil {
 			return err
 		}
-		o.v.Field(a.field).SetString(secret)
+		o.clear(a)
+		if err := o.setText(a, secret); err != nil {
+			return err
+		}
 	}
 	return nil
+}
+
+// TakeSecrets removes the write-only values from r and returns them by the paths
+// of their attributes: what RewriteSecrets made of them, or NoSecret.
+func (rt *ResourceType) TakeSecrets(r Resource) map[string]string {
+	var secrets map[string]string
+	for _, a := range rt.switches {
+		o := objectOf(r).holder(a, false)
+		if !isWriteOnly(a) || o.count(a) == 0 {
+			continue
+		}
+		if secrets == nil {
+			secrets = make(map[string]string)
+		}
+		secrets[a.Path] = o.text(a, 0)
+		o.clear(a)
+	}
+	return secrets
 }

@@ -110,7 +110,7 @@ func TestChange_Secrets(t *testing.T) {
 	}
 	for name, c := range map[string]Change{"patch": byPatch, "replace": byReplace} {
 		var seen []string
-		err := c.Secrets(func(plain string) (string, error) {
+		err := c.Secrets(func(_ *Attribute, plain string) (string, error) {
 			seen = append(seen, plain)
 			return "hash of " + plain, nil
 		})

@@ -1,8 +1,12 @@
 package scim
 
 import (
+	"math"
+	"strconv"
 	"strings"
 	"time"
+
+	musterv1 "github.com/muster-scim/muster/gen/muster/v1"
 )
 
 // DecodeJSON reads a resource as a client writes it, for a POST or PUT. Names
@@ -27,6 +31,22 @@ func (rt *ResourceType) DecodeJSON(data []byte) (Resource, error) {
 		return nil, in.fault
 	}
 	return r, nil
+}
+
+// DecodeRegistered reads a resource of a type that was registered at run time, for
+// a POST or PUT, where its attributes are not known: Prepare reads them. The error
+// is InvalidSyntax.
+func DecodeRegistered(data []byte) (*musterv1.Resource, error) {
+	in := newJSONReader(data, MaxValues)
+	if k := in.peek(); k != kindObject && k != kindNone {
+		in.fail(Errorf(InvalidSyntax, "the body is %s, not a JSON object", k))
+	}
+	value := readValue(in)
+	in.end()
+	if in.fault != nil {
+		return nil, in.fault
+	}
+	return &musterv1.Resource{Attributes: value.GetStructValue()}, nil
 }
 
 // DecodeDocument reads what AppendDocument wrote.
@@ -76,10 +96,25 @@ func (d *decoder) member(o object, key string) {
 	}
 	path, err := d.rt.ParsePath(key) // name.givenName, URN:attribute
 	if err != nil || path.Filter != nil || path.Attr.Parent != nil && path.Attr.Parent.MultiValued {
-		skipValue(d.in)
+		d.unknownSchema(o, key)
 		return
 	}
 	d.attribute(o.locate(path.Attr), path.Attr)
+}
+
+// unknownSchema keeps what may be an extension that is registered, as it is:
+// whoever knows the tenant's schemas reads it in adopt, or drops it.
+func (d *decoder) unknownSchema(o object, urn string) {
+	if !hasPrefixFold(urn, "urn:") || d.in.peek() != kindObject {
+		skipValue(d.in)
+		return
+	}
+	all := object{v: o.v}.makeRegistered(&Attribute{Name: urn, held: asExtension, field: d.rt.registry})
+	all.s.Fields = readValue(d.in).GetStructValue().GetFields()
+}
+
+func hasPrefixFold(s, prefix string) bool {
+	return len(s) >= len(prefix) && strings.EqualFold(s[:len(prefix)], prefix)
 }
 
 // ignores tells whether what a client writes for the attribute does not count.
@@ -188,6 +223,8 @@ func (d *decoder) simple(o object, a *Attribute) {
 	switch k := d.in.peek(); {
 	case a.Type == Boolean:
 		d.boolean(o, a, k)
+	case a.Type == Integer, a.Type == Decimal:
+		d.number(o, a, k)
 	case k != kindString:
 		d.wrongType(a, k)
 	case a.Type == DateTime:
@@ -222,6 +259,32 @@ func (d *decoder) boolean(o object, a *Attribute, k kind) {
 	}
 }
 
+// number reads a number, or one as a string: clients that know no types send all
+// as strings.
+func (d *decoder) number(o object, a *Attribute, k kind) {
+	var text string
+	switch k {
+	case kindNumber:
+		text = d.in.number()
+	case kindString:
+		if text = strings.TrimSpace(d.in.text()); text == "" {
+			return // unassigned
+		}
+	default:
+		d.wrongType(a, k)
+		return
+	}
+	n, err := strconv.ParseFloat(text, 64)
+	switch {
+	case err != nil || math.IsNaN(n) || math.IsInf(n, 0):
+		d.in.fail(Errorf(InvalidValue, "%s is a number", a.Path).At(a.Path))
+	case a.Type == Integer && (n != math.Trunc(n) || math.Abs(n) > MaxInteger):
+		d.in.fail(Errorf(InvalidValue, "%s is a whole number of at most 2 to the power of 53", a.Path).At(a.Path))
+	default:
+		o.setNumber(a, n)
+	}
+}
+
 // parseBoolean understands the words in any letter case.
 func parseBoolean(s string) (b, ok bool) {
 	switch {
@@ -241,7 +304,7 @@ func (d *decoder) wrongType(a *Attribute, k kind) {
 }
 
 var typeWords = map[Type]string{
-	String: "a string", Boolean: "a boolean", DateTime: "a date and time as a string",
+	String: "a string", Boolean: "a boolean", Decimal: "a number", Integer: "a whole number", DateTime: "a date and time as a string",
 	Binary: "base64 in a string", Reference: "a URI in a string", Complex: "an object",
 }
 

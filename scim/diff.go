@@ -1,10 +1,6 @@
 package scim
 
 import (
-	"reflect"
-
-	"google.golang.org/protobuf/proto"
-
 	musterv1 "github.com/muster-scim/muster/gen/muster/v1"
 )
 
@@ -71,7 +67,7 @@ func equalValues(x, y object, a *Attribute) bool {
 	for i := range n {
 		switch {
 		case a.Type != Complex:
-			if !equalSimple(x.value(a, i), y.value(a, i)) {
+			if !x.equal(a, i, y, i) {
 				return false
 			}
 		case !equalObjects(x.child(a, i), y.child(a, i), a):
@@ -88,18 +84,4 @@ func equalObjects(x, y object, a *Attribute) bool {
 		}
 	}
 	return true
-}
-
-func equalSimple(x, y reflect.Value) bool {
-	switch x.Kind() { //nolint:exhaustive // the kinds that fields of resources have
-	case reflect.String:
-		return x.String() == y.String()
-	case reflect.Slice:
-		return string(x.Bytes()) == string(y.Bytes())
-	}
-	if t, ok := reflect.TypeAssert[proto.Message](x); ok {
-		u, _ := reflect.TypeAssert[proto.Message](y)
-		return proto.Equal(t, u)
-	}
-	return x.Elem().Bool() == y.Elem().Bool()
 }

@@ -2,6 +2,7 @@ package scim
 
 import (
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -16,23 +17,13 @@ const (
 	schemaURN                = "urn:ietf:params:scim:schemas:core:2.0:Schema"
 )
 
-// Schemas lists the schemas of all resource types and then their extensions.
-func Schemas() []*Schema {
-	var core, extensions []*Schema
-	for _, rt := range ResourceTypes() {
-		core = append(core, rt.Schema)
-		extensions = append(extensions, rt.Extensions...)
-	}
-	return append(core, extensions...)
-}
-
 // Proto is the answer to a query for the resource type.
 func (rt *ResourceType) Proto() *musterv1.ResourceType {
 	p := &musterv1.ResourceType{
 		Id: rt.Name, Name: rt.Name, Description: rt.Description, Endpoint: rt.Endpoint, Schema: rt.Schema.URN,
 	}
 	for _, ext := range rt.Extensions {
-		p.SchemaExtensions = append(p.SchemaExtensions, &musterv1.SchemaExtension{Schema: ext.URN})
+		p.SchemaExtensions = append(p.SchemaExtensions, &musterv1.SchemaExtension{Schema: ext.URN, Required: slices.Contains(rt.mandatory, ext)})
 	}
 	return p
 }

@@ -10,7 +10,7 @@ import (
 
 // Whatever the schemas advertise can be named in a path.
 func TestSchemas_AdvertiseWhatResolves(t *testing.T) {
-	for _, rt := range ResourceTypes() {
+	for _, rt := range Contract.ResourceTypes() {
 		for _, s := range append([]*Schema{rt.Schema}, rt.Extensions...) {
 			for _, a := range s.Proto().GetAttributes() {
 				names := []string{a.GetName()}
@@ -51,7 +51,7 @@ type definition struct {
 func TestAppendSchemaJSON(t *testing.T) {
 	const base = "https://x/scim/v2"
 	var names []string
-	for _, s := range Schemas() {
+	for _, s := range Contract.Schemas() {
 		names = append(names, s.Name)
 		var doc struct {
 			Schemas    []string     `json:"schemas"`

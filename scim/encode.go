@@ -2,9 +2,12 @@ package scim
 
 import (
 	"encoding/base64"
+	"maps"
 	"net/url"
 	"reflect"
+	"slices"
 
+	"google.golang.org/protobuf/types/known/structpb"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	musterv1 "github.com/muster-scim/muster/gen/muster/v1"
@@ -15,14 +18,14 @@ import (
 // meta.location and every $ref; where it is empty they are left out.
 func (rt *ResourceType) AppendJSON(dst []byte, r Resource, baseURL string) []byte {
 	e := encoder{base: baseURL, endpoint: rt.Endpoint, id: r.GetId()}
-	return e.object(dst, objectOf(r), rt.top)
+	dst = e.object(dst, objectOf(r), rt.top)
+	return rt.appendUnknown(dst, r)
 }
 
 // AppendDocument appends what the store keeps in its document column: all but
-// id, meta and links, which have columns and rows of their own, and what is
-// never returned.
+// id, meta and links, which have columns and rows of their own, and secrets.
 func (rt *ResourceType) AppendDocument(dst []byte, r Resource) []byte {
-	var e encoder
+	e := encoder{whole: true}
 	return e.object(dst, objectOf(r), rt.stored)
 }
 
@@ -32,6 +35,8 @@ type encoder struct {
 	base     string
 	endpoint string // of the resource
 	id       string // of the resource
+	// whole is set for our own documents: only secrets are left out.
+	whole bool
 }
 
 // object appends o with those of the attributes that have a value.
@@ -39,7 +44,7 @@ func (e *encoder) object(dst []byte, o object, attrs []*Attribute) []byte {
 	dst = append(dst, '{')
 	empty := true
 	for _, a := range attrs {
-		if a.Returned == musterv1.Attribute_RETURNED_NEVER {
+		if isWriteOnly(a) || a.Returned == musterv1.Attribute_RETURNED_NEVER && !e.whole {
 			continue
 		}
 		before := len(dst)
@@ -58,8 +63,11 @@ func (e *encoder) object(dst []byte, o object, attrs []*Attribute) []byte {
 
 // attribute appends the value of a in o; not ok: it has none.
 func (e *encoder) attribute(dst []byte, o object, a *Attribute) (_ []byte, ok bool) {
-	if a.Computed {
+	switch {
+	case a.Computed:
 		return e.location(dst, o, a)
+	case a.held != asField:
+		return e.registered(dst, o, a)
 	}
 	f := o.v.Field(a.field)
 	if !a.MultiValued {
@@ -112,19 +120,88 @@ func (e *encoder) value(dst []byte, f reflect.Value, a *Attribute) (_ []byte, ok
 		return append(dst, "false"...), true
 	case DateTime:
 		t, _ := reflect.TypeAssert[*timestamppb.Timestamp](f)
-		return t.AsTime().AppendFormat(dst, `"2006-01-02T15:04:05.000Z"`), true
+		return t.AsTime().AppendFormat(dst, `"`+timeLayout+`"`), true
 	default:
 		before := len(dst)
-		dst = e.object(dst, object{f.Elem()}, a.Sub)
+		dst = e.object(dst, object{v: f.Elem()}, a.Sub)
 		return dst, len(dst) > before+len("{}")
 	}
+}
+
+// registered appends the value of a registered attribute in o; not ok: it has
+// none.
+func (e *encoder) registered(dst []byte, o object, a *Attribute) (_ []byte, ok bool) {
+	n := o.count(a)
+	if n == 0 {
+		return dst, false
+	}
+	if !a.MultiValued {
+		return e.element(dst, o, a, 0), true
+	}
+	dst = append(dst, '[')
+	for i := range n {
+		if i > 0 {
+			dst = append(dst, ',')
+		}
+		dst = e.element(dst, o, a, i)
+	}
+	return append(dst, ']'), true
+}
+
+// element appends the i-th value of a registered attribute.
+func (e *encoder) element(dst []byte, o object, a *Attribute, i int) []byte {
+	if a.Type == Complex {
+		return e.object(dst, o.child(a, i), a.Sub)
+	}
+	return appendValue(dst, o.registered(a, i))
+}
+
+// appendUnknown appends what r holds and rt does not know, to an object that
+// ends with it: registered attributes, where rt is the contract's view of the
+// type. Those are printed as they are, in the order of their names.
+func (rt *ResourceType) appendUnknown(dst []byte, r Resource) []byte {
+	attributes, extensions := registeredParts(r)
+	if len(attributes.GetFields()) == 0 && len(extensions) == 0 {
+		return dst
+	}
+	dst = dst[:len(dst)-1]
+	for _, name := range slices.Sorted(maps.Keys(attributes.GetFields())) {
+		if v := attributes.GetFields()[name]; rt.byName.find(name) == nil && holdsAnything(v) {
+			dst = appendString(append(dst, ','), name)
+			dst = appendValue(append(dst, ':'), v)
+		}
+	}
+	for _, urn := range slices.Sorted(maps.Keys(extensions)) {
+		if rt.byName.find(urn) == nil && holdsAnything(structpb.NewStructValue(extensions[urn])) {
+			dst = appendString(append(dst, ','), urn)
+			dst = appendStruct(append(dst, ':'), extensions[urn])
+		}
+	}
+	return append(dst, '}')
+}
+
+// registeredParts are the registered attributes and extensions of a resource.
+func registeredParts(r Resource) (attributes *structpb.Struct, extensions map[string]*structpb.Struct) {
+	switch r := r.(type) {
+	case *musterv1.Resource:
+		return r.GetAttributes(), r.GetExtensions()
+	case *musterv1.User:
+		return nil, r.GetExtensions()
+	case *musterv1.Group:
+		return nil, r.GetExtensions()
+	}
+	return nil, nil
 }
 
 // location appends what only the REST face knows: meta.location, and the $ref
 // of an element that names a resource.
 func (e *encoder) location(dst []byte, o object, a *Attribute) (_ []byte, ok bool) {
 	endpoint, id := e.endpoint, e.id
-	if value := a.Parent.SubAttribute("value"); value != nil {
+	value := a.Parent.SubAttribute("value")
+	if value == nil && endpoint == "" && e.base != "" { // a registered type: the core knows where it is
+		return appendString(dst, e.base+o.text(a, 0)), o.count(a) > 0
+	}
+	if value != nil {
 		target := a.ReferenceTypes[0]
 		if len(a.ReferenceTypes) > 1 {
 			target = o.v.Field(a.Parent.SubAttribute("type").field).String()

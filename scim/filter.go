@@ -75,6 +75,8 @@ type Literal struct {
 	Written string
 	// Bool is for boolean attributes.
 	Bool bool
+	// Number is for integer and decimal attributes.
+	Number float64
 	// Time is for dateTime attributes.
 	Time time.Time
 }

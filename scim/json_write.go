@@ -1,8 +1,13 @@
 package scim
 
 import (
+	"maps"
+	"math"
+	"slices"
 	"strconv"
 	"unicode/utf8"
+
+	"google.golang.org/protobuf/types/known/structpb"
 )
 
 // The schemas of the messages that are not resources (RFC 7644 section 8.2).
@@ -64,6 +69,77 @@ func appendEscape(dst []byte, c byte) []byte {
 	}
 	const hex = "0123456789abcdef"
 	return append(dst, '\\', 'u', '0', '0', hex[c>>4], hex[c&0xf])
+}
+
+// appendValue appends any JSON value; members of objects come in the order of
+// their names.
+func appendValue(dst []byte, v *structpb.Value) []byte {
+	switch v.GetKind().(type) {
+	case *structpb.Value_BoolValue:
+		return strconv.AppendBool(dst, v.GetBoolValue())
+	case *structpb.Value_NumberValue:
+		return appendFloat(dst, v.GetNumberValue())
+	case *structpb.Value_StringValue:
+		return appendString(dst, v.GetStringValue())
+	case *structpb.Value_StructValue:
+		return appendStruct(dst, v.GetStructValue())
+	case *structpb.Value_ListValue:
+		dst = append(dst, '[')
+		for i, element := range v.GetListValue().GetValues() {
+			if i > 0 {
+				dst = append(dst, ',')
+			}
+			dst = appendValue(dst, element)
+		}
+		return append(dst, ']')
+	default:
+		return append(dst, "null"...)
+	}
+}
+
+// appendStruct appends an object, without members that hold nothing: a projection
+// may have left some.
+func appendStruct(dst []byte, s *structpb.Struct) []byte {
+	dst = append(dst, '{')
+	start := len(dst)
+	for _, name := range slices.Sorted(maps.Keys(s.GetFields())) {
+		v := s.GetFields()[name]
+		if !holdsAnything(v) {
+			continue
+		}
+		if len(dst) > start {
+			dst = append(dst, ',')
+		}
+		dst = appendString(dst, name)
+		dst = appendValue(append(dst, ':'), v)
+	}
+	return append(dst, '}')
+}
+
+// holdsAnything tells whether a value is more than empty objects and lists.
+func holdsAnything(v *structpb.Value) bool {
+	switch v.GetKind().(type) {
+	case *structpb.Value_StructValue:
+		for _, member := range v.GetStructValue().GetFields() {
+			if holdsAnything(member) {
+				return true
+			}
+		}
+		return false
+	case *structpb.Value_ListValue:
+		return slices.ContainsFunc(v.GetListValue().GetValues(), holdsAnything)
+	default:
+		return true
+	}
+}
+
+// appendFloat appends a number without an exponent where it is a whole one that
+// a float64 holds exactly.
+func appendFloat(dst []byte, n float64) []byte {
+	if n == math.Trunc(n) && math.Abs(n) <= MaxInteger {
+		return strconv.AppendInt(dst, int64(n), 10)
+	}
+	return strconv.AppendFloat(dst, n, 'g', -1, 64)
 }
 
 // AppendList appends a ListResponse (RFC 7644 section 3.4.2): total matches, of

@@ -131,9 +131,11 @@ func (c Comparison) matchSingle(o object) bool {
 func (c Comparison) compare(o object, i int) bool {
 	switch a := c.Attr; a.Type {
 	case Boolean:
-		return (o.boolean(a) == c.Value.Bool) == (c.Op == Equal)
+		return (o.boolean(a, i) == c.Value.Bool) == (c.Op == Equal)
 	case DateTime:
-		return c.Op.holds(cmp.Compare(o.time(a).UnixMilli(), c.Value.Time.UnixMilli()))
+		return c.Op.holds(cmp.Compare(o.time(a, i).UnixMilli(), c.Value.Time.UnixMilli()))
+	case Integer, Decimal:
+		return c.Op.holds(cmp.Compare(o.number(a, i), c.Value.Number))
 	default:
 		return c.compareText(foldFor(a, o.text(a, i)))
 	}

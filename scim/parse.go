@@ -2,6 +2,7 @@ package scim
 
 import (
 	"encoding/base64"
+	"strconv"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -357,7 +358,7 @@ func accepts(t Type, op Operator) bool {
 	case Contains, StartsWith, EndsWith:
 		return t == String || t == Reference
 	default:
-		return t == String || t == Reference || t == DateTime
+		return t != Boolean && t != Binary && t != Complex
 	}
 }
 
@@ -370,7 +371,10 @@ func (p *parser) literal(a *Attribute, op Operator) Literal {
 	}
 	word := p.peekWord()
 	b, isBool := parseBoolean(word)
+	isNumber := word != "" && (word[0] == '-' || '0' <= word[0] && word[0] <= '9')
 	switch {
+	case isNumber && (a.Type == Integer || a.Type == Decimal):
+		return p.numberLiteral(a, start)
 	case isBool && a.Type == Boolean:
 		p.pos += len(word)
 		return Literal{Bool: b}
@@ -380,12 +384,30 @@ func (p *parser) literal(a *Attribute, op Operator) Literal {
 		}
 		p.pos += len(word)
 		return Literal{Null: true}
-	case isBool || word != "" && (word[0] == '-' || '0' <= word[0] && word[0] <= '9'):
+	case isBool || isNumber:
 		p.failf(start, "%s is %s, not %s", a.Path, typeWord(a.Type), quote(word))
 	default:
 		p.expected("a value: a string in double quotes, true, false or null")
 	}
 	return Literal{}
+}
+
+// numberLiteral reads a number as JSON writes it, which may hold what no name
+// does: a dot and the sign of an exponent.
+func (p *parser) numberLiteral(a *Attribute, start int) Literal {
+	end := start
+	for end < len(p.in) && strings.IndexByte("+-.0123456789eE", p.in[end]) >= 0 {
+		end++
+	}
+	r := jsonReader{in: p.in[start:end]}
+	text := r.number()
+	n, err := strconv.ParseFloat(text, 64)
+	if r.fault != nil || r.pos != len(r.in) || err != nil {
+		p.failf(start, "%s is not a number", quote(p.in[start:end]))
+		return Literal{}
+	}
+	p.pos = end
+	return Literal{Number: n}
 }
 
 // textLiteral makes of a string what the type of a asks for.
@@ -409,6 +431,9 @@ func (p *parser) textLiteral(a *Attribute, s string, start int) Literal {
 			p.failf(start, "%s is base64", a.Path)
 		}
 		return Literal{Text: base64.StdEncoding.EncodeToString(raw), Written: s} // as object.text has it
+	case Integer, Decimal:
+		p.failf(start, "%s is %s, not a string", a.Path, typeWord(a.Type))
+		return Literal{}
 	default:
 		return Literal{Text: foldFor(a, s), Written: s}
 	}

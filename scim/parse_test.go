@@ -162,7 +162,7 @@ func TestParseFilter_NamesTheAttributeAtFault(t *testing.T) {
 // Every attribute of every type can be named by its path, alone and below its
 // parent in brackets.
 func TestParsePath_EveryAttribute(t *testing.T) {
-	for _, rt := range ResourceTypes() {
+	for _, rt := range Contract.ResourceTypes() {
 		for _, a := range rt.Attributes() {
 			for _, b := range append([]*Attribute{a}, a.Sub...) {
 				p, err := rt.ParsePath(strings.ToUpper(b.Path))

@@ -281,7 +281,7 @@ func checkValues(o object, a *Attribute) error {
 func prepareValues(o object, a *Attribute) error {
 	for i := range o.count(a) {
 		if a.Type != Complex {
-			if err := checkText(o.value(a, i), a); err != nil {
+			if err := o.checkValue(a, i); err != nil {
 				return err
 			}
 			continue
@@ -297,9 +297,9 @@ func prepareValues(o object, a *Attribute) error {
 
 func (p *patch) Links() []LinkChange { return p.links }
 
-func (p *patch) Secrets(f func(string) (string, error)) error {
+func (p *patch) Secrets(f func(*Attribute, string) (string, error)) error {
 	for _, s := range p.steps {
-		if err := rewriteSecrets(p.rt, s.from, f); err != nil {
+		if err := p.rt.RewriteSecrets(s.from, f); err != nil {
 			return err
 		}
 	}

@@ -1,8 +1,6 @@
 package scim
 
 import (
-	"reflect"
-
 	"google.golang.org/protobuf/proto"
 )
 
@@ -12,6 +10,7 @@ func (p *patch) Apply(r Resource) error {
 	if len(p.steps) == 0 {
 		return nil
 	}
+	before := p.rt.keepImmutable(r)
 	for i := range p.steps {
 		s := &p.steps[i]
 		if s.path.Attr == p.rt.id {
@@ -27,7 +26,10 @@ func (p *patch) Apply(r Resource) error {
 	for _, a := range p.rt.stored {
 		dropEmpty(objectOf(r), a)
 	}
-	return p.rt.complete(r, Mutability)
+	if err := p.rt.complete(r, Mutability); err != nil {
+		return err
+	}
+	return p.rt.checkImmutable(before, r)
 }
 
 // dropEmpty removes elements without content, and complex values likewise.
@@ -67,7 +69,9 @@ func (s *step) apply(resource object) error {
 	case s.op == opRemove && s.given && a.MultiValued:
 		o.removeElements(a, source)
 	case s.op == opRemove && isWriteOnly(a):
-		o.v.Field(a.field).SetString(NoSecret)
+		if err := o.setText(a, NoSecret); err != nil {
+			return err
+		}
 	case s.op == opRemove:
 		o.clear(a)
 	case s.op == opAdd && a.MultiValued:
@@ -102,7 +106,9 @@ func (o object) merge(a *Attribute, from object) {
 func (o object) addElements(a *Attribute, from object) {
 	for i := range from.count(a) {
 		if a.Type != Complex {
-			o.addSimple(a, from.value(a, i))
+			if !o.contains(a, from, i) {
+				o.push(a, from, i)
+			}
 			continue
 		}
 		e := from.child(a, i)
@@ -116,18 +122,10 @@ func (o object) addElements(a *Attribute, from object) {
 	}
 }
 
-// addSimple adds a value to a list of simple values unless it is there.
-func (o object) addSimple(a *Attribute, v reflect.Value) {
-	if !o.contains(a, v) {
-		f := o.v.Field(a.field)
-		f.Set(reflect.Append(f, v))
-	}
-}
-
-// contains tells whether a list of simple values has the value.
-func (o object) contains(a *Attribute, v reflect.Value) bool {
+// contains tells whether a list of simple values has the j-th value of from.
+func (o object) contains(a *Attribute, from object, j int) bool {
 	for i := range o.count(a) {
-		if equalSimple(o.value(a, i), v) {
+		if o.equal(a, i, from, j) {
 			return true
 		}
 	}
@@ -152,7 +150,7 @@ func (o object) findElement(a *Attribute, e object) int {
 func (o object) removeElements(a *Attribute, from object) {
 	o.keep(a, func(i int) bool {
 		if a.Type != Complex {
-			return !from.contains(a, o.value(a, i))
+			return !from.contains(a, o, i)
 		}
 		for j := range from.count(a) {
 			if agrees(o.child(a, i), from.child(a, j), a) {
@@ -252,9 +250,17 @@ func (s *step) set(e object) {
 
 // setLiteral makes the element meet the comparison for equality.
 func (o object) setLiteral(c Comparison) error {
-	if c.Attr.Type == Boolean {
+	switch c.Attr.Type {
+	case Boolean:
 		o.setBoolean(c.Attr, c.Value.Bool)
 		return nil
+	case Integer, Decimal:
+		o.setNumber(c.Attr, c.Value.Number)
+		return nil
+	case DateTime:
+		o.setTime(c.Attr, c.Value.Time)
+		return nil
+	default:
 	}
 	if err := o.setText(c.Attr, c.Value.Written); err != nil {
 		return err

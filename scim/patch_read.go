@@ -1,7 +1,6 @@
 package scim
 
 import (
-	"strconv"
 	"strings"
 
 	"google.golang.org/protobuf/types/known/structpb"
@@ -54,7 +53,7 @@ func (p *patchReader) body() {
 		case strings.EqualFold(key, "schemas"):
 			skipValue(p.in)
 		default:
-			p.oldMember(key, p.value())
+			p.oldMember(key, readValue(p.in))
 		}
 	}
 }
@@ -85,46 +84,12 @@ func (p *patchReader) operation() *musterv1.PatchOperation {
 		case strings.EqualFold(key, "path"):
 			op.Path = p.in.optionalText("path")
 		case strings.EqualFold(key, "value"):
-			op.Value = p.value()
+			op.Value = readValue(p.in)
 		default:
 			skipValue(p.in)
 		}
 	}
 	return op
-}
-
-// value reads any JSON value.
-func (p *patchReader) value() *structpb.Value {
-	switch p.in.peek() {
-	case kindBool:
-		return structpb.NewBoolValue(p.in.boolean())
-	case kindNumber:
-		n, err := strconv.ParseFloat(p.in.number(), 64)
-		if err != nil {
-			p.in.fail(Errorf(InvalidValue, "a number is too large"))
-		}
-		return structpb.NewNumberValue(n)
-	case kindString:
-		return structpb.NewStringValue(p.in.text())
-	case kindObject:
-		fields := make(map[string]*structpb.Value)
-		p.in.open()
-		for key, more := p.in.next(); more; key, more = p.in.next() {
-			fields[key] = p.value()
-		}
-		return structpb.NewStructValue(&structpb.Struct{Fields: fields})
-	case kindArray:
-		var values []*structpb.Value
-		p.in.open()
-		for _, more := p.in.next(); more; _, more = p.in.next() {
-			values = append(values, p.value())
-		}
-		return structpb.NewListValue(&structpb.ListValue{Values: values})
-	case kindNull:
-		p.in.null()
-	case kindNone:
-	}
-	return structpb.NewNullValue()
 }
 
 // oldMember turns a member of a SCIM 1.1 body into operations.

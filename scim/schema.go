@@ -76,11 +76,29 @@ type Attribute struct {
 	Sub []*Attribute
 
 	subByName nameTable
+	held      held
 	field     int          // index of the Go struct field that holds the value
 	goType    reflect.Type // of one value: the element type if multi-valued
 	container *Attribute   // the pseudo-attribute of the extension, or nil
 	key       []byte       // `"name":`, ready to print
 	required  bool         // this or something below is required
+}
+
+// held is how the value of an attribute is held: see object.
+type held uint8
+
+const (
+	asField     held = iota // in a field of its own
+	asKey                   // under its name in a Struct: it was registered at run time
+	asExtension             // under its URN in a map of Structs: all of a registered extension
+)
+
+// Registered tells whether the attribute was registered at run time.
+func (a *Attribute) Registered() bool { return a.held != asField }
+
+// Unique tells whether no two resources may have the same value.
+func (a *Attribute) Unique() bool {
+	return a.Uniqueness == musterv1.Attribute_UNIQUENESS_SERVER || a.Uniqueness == musterv1.Attribute_UNIQUENESS_GLOBAL
 }
 
 // SubAttribute finds a sub-attribute by name in any letter case, or nil.
@@ -117,15 +135,20 @@ type ResourceType struct {
 	Schema     *Schema
 	Extensions []*Schema
 
-	message  reflect.Type // the Go struct of the message
-	top      []*Attribute // core attributes, then one pseudo-attribute an extension
-	stored   []*Attribute // those of top that the document holds
-	byName   nameTable
-	schemas  *Attribute
-	id       *Attribute
-	meta     *Attribute
-	switches []*Attribute // top-level booleans and write-only attributes
-	links    []*Attribute
+	message    reflect.Type // the Go struct of the message
+	registry   int          // index of the field that holds registered extensions
+	mandatory  []*Schema    // the extensions that every resource must have
+	top        []*Attribute // core attributes, then one pseudo-attribute an extension
+	stored     []*Attribute // those of top that the document holds
+	byName     nameTable
+	schemas    *Attribute
+	id         *Attribute
+	meta       *Attribute
+	switches   []*Attribute // top-level booleans and write-only attributes
+	links      []*Attribute
+	unique     []*Attribute // see UniqueValues
+	immutable  []*Attribute // outside of multi-valued attributes
+	references []*Attribute // see References
 }
 
 // The resource types that the contract defines.
@@ -134,28 +157,20 @@ var (
 	Group = compileResourceType(&musterv1.Group{})
 )
 
-// ResourceTypes lists the resource types.
-func ResourceTypes() []*ResourceType { return []*ResourceType{User, Group} }
+// unregistered stands for every type that is registered at run time where only
+// the message counts: it knows no more than the attributes that all have.
+var unregistered = compileResourceType(&musterv1.Resource{})
 
-// ResourceTypeOf returns the resource type of a message, or nil.
+// ResourceTypeOf returns what the contract alone knows of the type of a message.
+// A tenant's own view of it is in its Catalog.
 func ResourceTypeOf(r Resource) *ResourceType {
-	for _, rt := range ResourceTypes() {
-		if rt.message == reflect.TypeOf(r).Elem() {
-			return rt
-		}
+	switch r.(type) {
+	case *musterv1.User:
+		return User
+	case *musterv1.Group:
+		return Group
 	}
-	return nil
-}
-
-// ResourceTypeAt returns the resource type that is served at an endpoint, such as
-// "/Users", or nil.
-func ResourceTypeAt(endpoint string) *ResourceType {
-	for _, rt := range ResourceTypes() {
-		if rt.Endpoint == endpoint {
-			return rt
-		}
-	}
-	return nil
+	return unregistered
 }
 
 // New makes an empty resource.
@@ -199,10 +214,16 @@ func compileResourceType(m Resource) *ResourceType {
 	rt.Schema = compileSchema(d)
 	for i, goField := range fieldIndexes(d, rt.message) {
 		f := d.Fields().Get(i)
-		if f.Message() == nil || !isSchema(f.Message()) {
+		switch {
+		case f.IsMap(): // the extensions that are registered at run time
+			rt.registry = goField
+			continue
+		case proto.HasExtension(f.Options(), musterv1.E_Attribute):
 			a := compileAttribute(f, rt.Schema, nil, nil, rt.message, goField)
 			rt.Schema.Attributes = append(rt.Schema.Attributes, a)
 			rt.top = append(rt.top, a)
+			continue
+		case !isSchema(f.Message()): // the attributes of a registered type
 			continue
 		}
 		ext := compileSchema(f.Message())
@@ -220,23 +241,48 @@ func compileResourceType(m Resource) *ResourceType {
 		rt.Extensions = append(rt.Extensions, ext)
 		rt.top = append(rt.top, box)
 	}
+	rt.index()
+	return rt
+}
+
+// index fills what follows from the attributes.
+func (rt *ResourceType) index() {
 	rt.Schema.byName = newNameTable(rt.Schema.Attributes)
 	rt.byName = newNameTable(rt.top)
 	rt.schemas, rt.id, rt.meta = rt.Attribute("schemas"), rt.Attribute("id"), rt.Attribute("meta")
+	rt.stored, rt.links, rt.switches, rt.unique, rt.immutable, rt.references = nil, nil, nil, nil, nil, nil
 	for _, a := range rt.top {
-		if !a.Link && a != rt.id && a != rt.meta {
-			rt.stored = append(rt.stored, a)
-		}
-	}
-	for _, a := range rt.Schema.Attributes {
-		if a.Link {
+		switch {
+		case a.Link:
 			rt.links = append(rt.links, a)
-		}
-		if !a.MultiValued && (a.Type == Boolean || a.Mutability == musterv1.Attribute_MUTABILITY_WRITE_ONLY) {
-			rt.switches = append(rt.switches, a)
+		case a != rt.id && a != rt.meta:
+			rt.stored = append(rt.stored, a)
+			rt.classify(a, a.MultiValued)
 		}
 	}
-	return rt
+}
+
+// classify puts an attribute, and those below it, into the lists that it belongs
+// to; many tells that it is or stands inside of a multi-valued one.
+func (rt *ResourceType) classify(a *Attribute, many bool) {
+	box := a.Schema.extension == a
+	switch {
+	case a.Type == Complex:
+		for _, sub := range a.Sub {
+			rt.classify(sub, many || !box && a.MultiValued || sub.MultiValued)
+		}
+	case a.isReference() && !a.ReadOnly() && (a.Parent == nil || !a.Parent.ReadOnly()):
+		rt.references = append(rt.references, a)
+	}
+	if a.Unique() && a.Registered() {
+		rt.unique = append(rt.unique, a)
+	}
+	if a.Mutability == musterv1.Attribute_MUTABILITY_IMMUTABLE && !many {
+		rt.immutable = append(rt.immutable, a)
+	}
+	if a.Parent == nil && !box && !a.MultiValued && (a.Type == Boolean || isWriteOnly(a)) {
+		rt.switches = append(rt.switches, a)
+	}
 }
 
 func isSchema(d protoreflect.MessageDescriptor) bool {

@@ -5,19 +5,35 @@ import (
 	"reflect"
 	"time"
 
+	"google.golang.org/protobuf/types/known/structpb"
 	"google.golang.org/protobuf/types/known/timestamppb"
+
+	musterv1 "github.com/muster-scim/muster/gen/muster/v1"
 )
 
 // An object is one complex value: a resource, or the value of a complex
-// attribute. It is the only place that knows how values are held: as fields of
-// the Go struct that protoc-gen-go wrote, found by their index. Everything above
-// knows attributes only.
-type object struct{ v reflect.Value }
+// attribute. It is the only place that knows how values are held. Those of the
+// contract are fields of the Go struct that protoc-gen-go wrote, found by their
+// index; those registered at run time are in a Struct, found by their name.
+// Everything above knows attributes only.
+type object struct {
+	v reflect.Value    // the Go struct, if there is one
+	s *structpb.Struct // what is registered, if anything is
+}
 
-func objectOf(r Resource) object { return object{reflect.ValueOf(r).Elem()} }
+func objectOf(r Resource) object {
+	o := object{v: reflect.ValueOf(r).Elem()}
+	if r, ok := r.(*musterv1.Resource); ok {
+		if r.Attributes == nil {
+			r.Attributes = &structpb.Struct{}
+		}
+		o.s = r.Attributes
+	}
+	return o
+}
 
 // zero tells whether there is no object at all.
-func (o object) zero() bool { return !o.v.IsValid() }
+func (o object) zero() bool { return !o.v.IsValid() && o.s == nil }
 
 // holder is the object that holds a top-level attribute: the resource itself, or
 // its extension, which is absent (zero) unless make is set.
@@ -49,6 +65,9 @@ func (o object) count(a *Attribute) int {
 	if o.zero() {
 		return 0
 	}
+	if a.held != asField {
+		return o.countRegistered(a)
+	}
 	f := o.v.Field(a.field)
 	switch {
 	case a.MultiValued:
@@ -75,7 +94,7 @@ func (o object) hasContent(a *Attribute) bool {
 	return false
 }
 
-// value is the i-th value of the attribute. The attribute must have it.
+// value is the i-th value of an attribute that has a field. It must be there.
 func (o object) value(a *Attribute, i int) reflect.Value {
 	f := o.v.Field(a.field)
 	if a.MultiValued {
@@ -85,11 +104,19 @@ func (o object) value(a *Attribute, i int) reflect.Value {
 }
 
 // child is the i-th value of a complex attribute.
-func (o object) child(a *Attribute, i int) object { return object{o.value(a, i).Elem()} }
+func (o object) child(a *Attribute, i int) object {
+	if a.held != asField {
+		return object{s: o.registeredStruct(a, i)}
+	}
+	return object{v: o.value(a, i).Elem()}
+}
 
 // text is the i-th value of a string, reference or binary attribute; binary as
 // base64.
 func (o object) text(a *Attribute, i int) string {
+	if a.held != asField {
+		return o.registered(a, i).GetStringValue()
+	}
 	f := o.value(a, i)
 	if a.Type == Binary {
 		return base64.StdEncoding.EncodeToString(f.Bytes())
@@ -97,35 +124,84 @@ func (o object) text(a *Attribute, i int) string {
 	return f.String()
 }
 
-// boolean is the value of a boolean attribute.
-func (o object) boolean(a *Attribute) bool { return o.value(a, 0).Elem().Bool() }
+// boolean is the i-th value of a boolean attribute.
+func (o object) boolean(a *Attribute, i int) bool {
+	if a.held != asField {
+		return o.registered(a, i).GetBoolValue()
+	}
+	return o.value(a, i).Elem().Bool()
+}
 
-// time is the value of a dateTime attribute.
-func (o object) time(a *Attribute) time.Time {
-	t, _ := reflect.TypeAssert[*timestamppb.Timestamp](o.value(a, 0))
+// number is the i-th value of an integer or decimal attribute; only registered
+// ones are of these types.
+func (o object) number(a *Attribute, i int) float64 { return o.registered(a, i).GetNumberValue() }
+
+// time is the i-th value of a dateTime attribute.
+func (o object) time(a *Attribute, i int) time.Time {
+	if a.held != asField {
+		t, _ := time.Parse(time.RFC3339, o.registered(a, i).GetStringValue()) // setTime wrote it
+		return t
+	}
+	t, _ := reflect.TypeAssert[*timestamppb.Timestamp](o.value(a, i))
 	return t.AsTime()
 }
 
+// equal tells whether a value that is not complex, the i-th here, is the j-th of
+// with.
+func (o object) equal(a *Attribute, i int, with object, j int) bool {
+	switch {
+	case a.Type == DateTime:
+		return o.time(a, i).Equal(with.time(a, j))
+	case a.Type == Boolean:
+		return o.boolean(a, i) == with.boolean(a, j)
+	case a.Type == Integer, a.Type == Decimal:
+		return o.number(a, i) == with.number(a, j)
+	case a.Type == Binary && a.held == asField:
+		return string(o.value(a, i).Bytes()) == string(with.value(a, j).Bytes())
+	}
+	return o.text(a, i) == with.text(a, j)
+}
+
 // clear makes the attribute unassigned.
-func (o object) clear(a *Attribute) { o.v.Field(a.field).SetZero() }
+func (o object) clear(a *Attribute) {
+	switch a.held {
+	case asField:
+		o.v.Field(a.field).SetZero()
+	case asKey:
+		delete(o.s.GetFields(), a.Name)
+	case asExtension:
+		delete(o.extensions(a), a.Name)
+	}
+}
 
 // setText sets a singular string, reference or binary attribute, or appends a
 // value to a multi-valued one.
 func (o object) setText(a *Attribute, s string) *Error {
-	f := o.v.Field(a.field)
+	var raw []byte
 	if a.Type == Binary {
-		raw, err := decodeBase64(s)
-		if err != nil {
+		var err error
+		if raw, err = decodeBase64(s); err != nil {
 			return Errorf(InvalidValue, "%s is not base64", a.Path).At(a.Path)
 		}
+	}
+	if a.held != asField {
+		if a.Type == Binary {
+			s = base64.StdEncoding.EncodeToString(raw)
+		}
+		if s != "" { // an empty text is none
+			o.setRegistered(a, structpb.NewStringValue(s))
+		}
+		return nil
+	}
+	f := o.v.Field(a.field)
+	switch {
+	case a.Type == Binary:
 		f.SetBytes(raw)
-		return nil
-	}
-	if a.MultiValued {
+	case a.MultiValued:
 		f.Set(reflect.Append(f, reflect.ValueOf(s)))
-		return nil
+	default:
+		f.SetString(s)
 	}
-	f.SetString(s)
 	return nil
 }
 
@@ -139,32 +215,73 @@ func decodeBase64(s string) ([]byte, error) {
 }
 
 // setBoolean sets a boolean attribute.
-func (o object) setBoolean(a *Attribute, b bool) { o.v.Field(a.field).Set(reflect.ValueOf(&b)) }
+func (o object) setBoolean(a *Attribute, b bool) {
+	if a.held != asField {
+		o.setRegistered(a, structpb.NewBoolValue(b))
+		return
+	}
+	o.v.Field(a.field).Set(reflect.ValueOf(&b))
+}
 
 // setTime sets a dateTime attribute.
 func (o object) setTime(a *Attribute, t time.Time) {
+	if a.held != asField {
+		o.setRegistered(a, structpb.NewStringValue(FormatTime(t)))
+		return
+	}
 	o.v.Field(a.field).Set(reflect.ValueOf(timestamppb.New(t)))
 }
 
+// FormatTime is how a date is written: in UTC and to the millisecond, so that the
+// order of the texts is that of the dates.
+func FormatTime(t time.Time) string { return t.UTC().Format(timeLayout) }
+
+const timeLayout = "2006-01-02T15:04:05.000Z"
+
+// setNumber sets an integer or decimal attribute.
+func (o object) setNumber(a *Attribute, n float64) { o.setRegistered(a, structpb.NewNumberValue(n)) }
+
 // make returns the value of a singular complex attribute, made if absent.
 func (o object) make(a *Attribute) object {
+	if a.held != asField {
+		return o.makeRegistered(a)
+	}
 	f := o.v.Field(a.field)
 	if f.IsNil() {
 		f.Set(reflect.New(a.goType))
 	}
-	return object{f.Elem()}
+	return object{v: f.Elem()}
 }
 
 // grow appends an empty element to a multi-valued complex attribute.
 func (o object) grow(a *Attribute) object {
+	if a.held != asField {
+		s := &structpb.Struct{}
+		o.setRegistered(a, structpb.NewStructValue(s))
+		return object{s: s}
+	}
 	f := o.v.Field(a.field)
 	p := reflect.New(a.goType)
 	f.Set(reflect.Append(f, p))
-	return object{p.Elem()}
+	return object{v: p.Elem()}
+}
+
+// push appends the i-th value of from to a multi-valued attribute.
+func (o object) push(a *Attribute, from object, i int) {
+	if a.held != asField {
+		o.setRegistered(a, from.registered(a, i))
+		return
+	}
+	f := o.v.Field(a.field)
+	f.Set(reflect.Append(f, from.value(a, i)))
 }
 
 // keep drops the elements of a multi-valued attribute that keep refuses.
 func (o object) keep(a *Attribute, keep func(i int) bool) {
+	if a.held != asField {
+		o.keepRegistered(a, keep)
+		return
+	}
 	f := o.v.Field(a.field)
 	kept := reflect.MakeSlice(f.Type(), 0, f.Len())
 	for i := range f.Len() {
@@ -183,6 +300,10 @@ func (o object) keep(a *Attribute, keep func(i int) bool) {
 func (o object) copy(a *Attribute, from object) {
 	if from.zero() {
 		o.clear(a)
+		return
+	}
+	if a.held != asField {
+		o.copyRegistered(a, from)
 		return
 	}
 	o.v.Field(a.field).Set(from.v.Field(a.field))

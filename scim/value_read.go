@@ -100,3 +100,37 @@ func (r *valueReader) next() (key string, more bool) {
 
 // null needs nothing: next moves on by itself.
 func (r *valueReader) null() {}
+
+// readValue reads any JSON value.
+func readValue(in source) *structpb.Value {
+	switch in.peek() {
+	case kindBool:
+		return structpb.NewBoolValue(in.boolean())
+	case kindNumber:
+		n, err := strconv.ParseFloat(in.number(), 64)
+		if err != nil {
+			in.fail(Errorf(InvalidValue, "a number is too large"))
+		}
+		return structpb.NewNumberValue(n)
+	case kindString:
+		return structpb.NewStringValue(in.text())
+	case kindObject:
+		fields := make(map[string]*structpb.Value)
+		in.open()
+		for key, more := in.next(); more; key, more = in.next() {
+			fields[key] = readValue(in)
+		}
+		return structpb.NewStructValue(&structpb.Struct{Fields: fields})
+	case kindArray:
+		var values []*structpb.Value
+		in.open()
+		for _, more := in.next(); more; _, more = in.next() {
+			values = append(values, readValue(in))
+		}
+		return structpb.NewListValue(&structpb.ListValue{Values: values})
+	case kindNull:
+		in.null()
+	case kindNone:
+	}
+	return structpb.NewNullValue()
+}

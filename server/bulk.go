@@ -150,7 +150,7 @@ func (st *step) read(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if st.rt, st.id = scim.ResourceTypeAt(endpoint), id; st.rt == nil {
+	if st.rt, st.id = tenantOf(ctx).Catalog().ResourceTypeAt(endpoint), id; st.rt == nil {
 		return scim.Errorf(scim.NotFound, "there is no resource type at %.80q", endpoint)
 	}
 	if err := callOf(ctx).permit(bulkRPC(verb.rpc, st.rt)); err != nil {
@@ -198,6 +198,9 @@ var bulkVerbs = map[musterv1.BulkOperation_Method]struct {
 // bulkRPC is the method of which an operation is a call: the caller must be allowed
 // to make it.
 func bulkRPC(verb string, rt *scim.ResourceType) string {
+	if rt.Registered() {
+		return "/" + musterv1.ResourceService_ServiceDesc.ServiceName + "/" + verb + "Resource"
+	}
 	return "/" + musterv1.ProvisioningService_ServiceDesc.ServiceName + "/" + verb + rt.Name
 }
 
@@ -337,7 +340,7 @@ func (b *bulk) prepare(ctx context.Context, st *step) (scim.Resource, error) {
 	if err != nil {
 		return nil, err
 	}
-	return r, b.service.prepare(ctx, st.rt, r)
+	return r, b.service.passwords.prepare(ctx, st.rt, r)
 }
 
 // update does a PUT, PATCH or DELETE.
@@ -356,7 +359,7 @@ func (b *bulk) update(ctx context.Context, st *step) error {
 	if err != nil {
 		return err
 	}
-	r, err := change[scim.Resource](ctx, b.service, st.rt, c, req, false)
+	r, err := change[scim.Resource](ctx, b.service.passwords, st.rt, c, req, false)
 	if err != nil {
 		return err
 	}

@@ -2,7 +2,6 @@ package server
 
 import (
 	"context"
-	"strings"
 
 	musterv1 "github.com/muster-scim/muster/gen/muster/v1"
 	"github.com/muster-scim/muster/scim"
@@ -31,16 +30,16 @@ func (*discovery) GetServiceProviderConfig(context.Context, *musterv1.GetService
 	}}, nil
 }
 
-func (*discovery) ListResourceTypes(context.Context, *musterv1.ListResourceTypesRequest) (*musterv1.ListResourceTypesResponse, error) {
+func (*discovery) ListResourceTypes(ctx context.Context, _ *musterv1.ListResourceTypesRequest) (*musterv1.ListResourceTypesResponse, error) {
 	out := &musterv1.ListResourceTypesResponse{}
-	for _, rt := range scim.ResourceTypes() {
+	for _, rt := range tenantOf(ctx).Catalog().ResourceTypes() {
 		out.ResourceTypes = append(out.ResourceTypes, rt.Proto())
 	}
 	return out, nil
 }
 
-func (*discovery) GetResourceType(_ context.Context, req *musterv1.GetResourceTypeRequest) (*musterv1.GetResourceTypeResponse, error) {
-	for _, rt := range scim.ResourceTypes() {
+func (*discovery) GetResourceType(ctx context.Context, req *musterv1.GetResourceTypeRequest) (*musterv1.GetResourceTypeResponse, error) {
+	for _, rt := range tenantOf(ctx).Catalog().ResourceTypes() {
 		if rt.Name == req.GetId() {
 			return &musterv1.GetResourceTypeResponse{ResourceType: rt.Proto()}, nil
 		}
@@ -48,19 +47,17 @@ func (*discovery) GetResourceType(_ context.Context, req *musterv1.GetResourceTy
 	return nil, scim.Errorf(scim.NotFound, "there is no resource type %.80q", req.GetId())
 }
 
-func (*discovery) ListSchemas(context.Context, *musterv1.ListSchemasRequest) (*musterv1.ListSchemasResponse, error) {
+func (*discovery) ListSchemas(ctx context.Context, _ *musterv1.ListSchemasRequest) (*musterv1.ListSchemasResponse, error) {
 	out := &musterv1.ListSchemasResponse{}
-	for _, s := range scim.Schemas() {
+	for _, s := range tenantOf(ctx).Catalog().Schemas() {
 		out.Schemas = append(out.Schemas, s.Proto())
 	}
 	return out, nil
 }
 
-func (*discovery) GetSchema(_ context.Context, req *musterv1.GetSchemaRequest) (*musterv1.GetSchemaResponse, error) {
-	for _, s := range scim.Schemas() {
-		if strings.EqualFold(s.URN, req.GetId()) {
-			return &musterv1.GetSchemaResponse{Schema: s.Proto()}, nil
-		}
+func (*discovery) GetSchema(ctx context.Context, req *musterv1.GetSchemaRequest) (*musterv1.GetSchemaResponse, error) {
+	if s := tenantOf(ctx).Catalog().Schema(req.GetId()); s != nil {
+		return &musterv1.GetSchemaResponse{Schema: s.Proto()}, nil
 	}
 	return nil, scim.Errorf(scim.NotFound, "there is no schema %.200q", req.GetId())
 }

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"log/slog"
 	"runtime/debug"
+	"slices"
 	"strings"
 	"time"
 
@@ -48,8 +49,11 @@ func callOf(ctx context.Context) *call {
 	return ctx.Value(callKey{}).(*call) //nolint:forcetypeassert // run has set it
 }
 
-// tenantOf is the tenant of the caller. Methods that ask for it are never public.
-func tenantOf(ctx context.Context) store.Tenant { return callOf(ctx).principal.Tenant }
+// principalOf is the caller. Methods that ask for it are never public.
+func principalOf(ctx context.Context) store.Principal { return callOf(ctx).principal }
+
+// tenantOf is the tenant of the caller.
+func tenantOf(ctx context.Context) store.Tenant { return principalOf(ctx).Tenant }
 
 // run takes a call through the interceptors to its handler.
 func (s *Server) run(ctx context.Context, method string, handle handler) error {
@@ -189,10 +193,19 @@ func authorize(ctx context.Context, c *call, next handler) error {
 // permit tells whether the policy lets the caller call a method: the one of this
 // call, or one that this call does the work of.
 func (c *call) permit(method string) error {
-	if _, known := policy[method]; !known {
+	access, known := policy[method]
+	if !known {
 		return scim.Errorf(scim.Forbidden, "%s is not open to anybody", method)
 	}
+	if scope := access.scope(); scope != "" && !slices.Contains(c.principal.Scopes, scope) {
+		return scim.Errorf(scim.Forbidden, "%s needs a credential with the scope %s", method, scope)
+	}
 	return nil
+}
+
+// typeOf is what the caller's tenant makes of a resource type of the contract.
+func typeOf(ctx context.Context, rt *scim.ResourceType) *scim.ResourceType {
+	return tenantOf(ctx).Catalog().ResourceType(rt.Name)
 }
 
 // first is the first value of incoming metadata, or "".

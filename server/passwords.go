@@ -14,20 +14,20 @@ var hashCost = &argon2id.Params{Memory: 19 << 10, Iterations: 2, Parallelism: 1,
 
 const (
 	hashesAtOnce = 2
-	// maxPassword is the most bytes of a password.
+	// maxPassword is the most bytes of a password, or another write-only value.
 	maxPassword = 1024
 )
 
-// passwords hashes passwords, a few at once, before any transaction begins.
+// passwords hashes passwords and other write-only values, a few at once, before any transaction begins.
 type passwords struct{ turns *semaphore.Weighted }
 
 func newPasswords() passwords { return passwords{semaphore.NewWeighted(hashesAtOnce)} }
 
 // hash makes the hash of a password. present is the hash of the present one, or
 // "": where it is of the same password the result is "", for nothing changes.
-func (p passwords) hash(ctx context.Context, plain, present string) (string, error) {
+func (p passwords) hash(ctx context.Context, attr *scim.Attribute, plain, present string) (string, error) {
 	if len(plain) > maxPassword {
-		return "", scim.Errorf(scim.InvalidValue, "a password has at most %d bytes", maxPassword).At("password")
+		return "", scim.Errorf(scim.InvalidValue, "%s has at most %d bytes", attr.Path, maxPassword).At(attr.Path)
 	}
 	if err := p.turns.Acquire(ctx, 1); err != nil {
 		return "", err

@@ -10,10 +10,30 @@ type access uint8
 const (
 	// public methods need no credential.
 	public access = iota + 1
-	// read and write need a credential. Every credential may do both so far.
+	// read and write need a credential with the scope "scim".
 	read
 	write
+	// admin needs a credential with the scope "admin".
+	admin
 )
+
+// The scopes of credentials.
+const (
+	ScopeSCIM  = "scim"
+	ScopeAdmin = "admin"
+)
+
+// scope is what a caller's credential must have; "" where none is needed.
+func (a access) scope() string {
+	switch a {
+	case read, write:
+		return ScopeSCIM
+	case admin:
+		return ScopeAdmin
+	case public:
+	}
+	return ""
+}
 
 // policy says what each method asks. A method without a row is refused: what is
 // new is closed until somebody decides.
@@ -34,6 +54,19 @@ var policy = map[string]access{
 
 	// Each operation of a bulk needs what its own method asks, beside this.
 	musterv1.ProvisioningService_Bulk_FullMethodName: write,
+
+	musterv1.ResourceService_GetResource_FullMethodName:     read,
+	musterv1.ResourceService_ListResources_FullMethodName:   read,
+	musterv1.ResourceService_CreateResource_FullMethodName:  write,
+	musterv1.ResourceService_ReplaceResource_FullMethodName: write,
+	musterv1.ResourceService_PatchResource_FullMethodName:   write,
+	musterv1.ResourceService_DeleteResource_FullMethodName:  write,
+
+	musterv1.RegistryService_RegisterSchema_FullMethodName:         admin,
+	musterv1.RegistryService_UnregisterSchema_FullMethodName:       admin,
+	musterv1.RegistryService_RegisterResourceType_FullMethodName:   admin,
+	musterv1.RegistryService_UnregisterResourceType_FullMethodName: admin,
+	musterv1.RegistryService_ListRegistrations_FullMethodName:      admin,
 
 	// A client checks its token with these first, so they are not public.
 	musterv1.DiscoveryService_GetServiceProviderConfig_FullMethodName: read,

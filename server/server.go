@@ -68,6 +68,8 @@ func New(st *store.Store, opts Options) *Server {
 	s.provisioning = newProvisioning(s.log)
 	for _, r := range []grpc.ServiceRegistrar{s.grpc, s.conn} {
 		musterv1.RegisterProvisioningServiceServer(r, s.provisioning)
+		musterv1.RegisterResourceServiceServer(r, &resources{passwords: s.provisioning.passwords})
+		musterv1.RegisterRegistryServiceServer(r, &registry{})
 		musterv1.RegisterDiscoveryServiceServer(r, &discovery{})
 	}
 	healthv1.RegisterHealthServer(s.grpc, s.health)

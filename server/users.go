@@ -23,30 +23,30 @@ func newProvisioning(log *slog.Logger) *provisioning {
 }
 
 func (s *provisioning) CreateUser(ctx context.Context, req *musterv1.CreateUserRequest) (*musterv1.CreateUserResponse, error) {
-	u, err := create(ctx, s, scim.User, req.GetUser(), req)
+	u, err := create(ctx, s.passwords, typeOf(ctx, scim.User), req.GetUser(), req)
 	return &musterv1.CreateUserResponse{User: u}, err
 }
 
 func (s *provisioning) GetUser(ctx context.Context, req *musterv1.GetUserRequest) (*musterv1.GetUserResponse, error) {
-	u, err := get[*musterv1.User](ctx, scim.User, req.GetId(), req)
+	u, err := get[*musterv1.User](ctx, typeOf(ctx, scim.User), req.GetId(), req)
 	return &musterv1.GetUserResponse{User: u}, err
 }
 
 func (s *provisioning) ListUsers(ctx context.Context, req *musterv1.ListUsersRequest) (*musterv1.ListUsersResponse, error) {
-	p, err := list[*musterv1.User](ctx, scim.User, req, req.Count != nil)
+	p, err := list[*musterv1.User](ctx, typeOf(ctx, scim.User), req, req.Count != nil)
 	return &musterv1.ListUsersResponse{Users: p.resources, TotalResults: p.total, StartIndex: p.start, ItemsPerPage: p.length}, err
 }
 
 func (s *provisioning) ReplaceUser(ctx context.Context, req *musterv1.ReplaceUserRequest) (*musterv1.ReplaceUserResponse, error) {
-	u, err := replace(ctx, s, scim.User, req.GetUser(), req)
+	u, err := replace(ctx, s.passwords, typeOf(ctx, scim.User), req.GetUser(), req)
 	return &musterv1.ReplaceUserResponse{User: u}, err
 }
 
 func (s *provisioning) PatchUser(ctx context.Context, req *musterv1.PatchUserRequest) (*musterv1.PatchUserResponse, error) {
-	u, err := patch[*musterv1.User](ctx, s, scim.User, req.GetOperations(), req, true)
+	u, err := patch[*musterv1.User](ctx, s.passwords, typeOf(ctx, scim.User), req.GetOperations(), req, true)
 	return &musterv1.PatchUserResponse{User: u}, err
 }
 
 func (s *provisioning) DeleteUser(ctx context.Context, req *musterv1.DeleteUserRequest) (*musterv1.DeleteUserResponse, error) {
-	return &musterv1.DeleteUserResponse{}, remove(ctx, scim.User, req)
+	return &musterv1.DeleteUserResponse{}, remove(ctx, typeOf(ctx, scim.User), req)
 }

@@ -45,7 +45,7 @@ func isNil[R scim.Resource](r R) bool {
 	return any(r) == any(none)
 }
 
-func create[R scim.Resource](ctx context.Context, s *provisioning, rt *scim.ResourceType, r R, req projected) (none R, err error) {
+func create[R scim.Resource](ctx context.Context, s passwords, rt *scim.ResourceType, r R, req projected) (none R, err error) {
 	if isNil(r) {
 		return none, scim.Errorf(scim.InvalidSyntax, "the request has no %s", rt.Name)
 	}
@@ -61,17 +61,13 @@ func create[R scim.Resource](ctx context.Context, s *provisioning, rt *scim.Reso
 }
 
 // prepare makes a resource that a client sent fit to be created.
-func (s *provisioning) prepare(ctx context.Context, rt *scim.ResourceType, r scim.Resource) error {
+func (p passwords) prepare(ctx context.Context, rt *scim.ResourceType, r scim.Resource) error {
 	if err := rt.Prepare(r); err != nil {
 		return err
 	}
-	u, ok := r.(*musterv1.User)
-	if !ok || u.GetPassword() == "" {
-		return nil
-	}
-	hash, err := s.passwords.hash(ctx, u.GetPassword(), "")
-	u.Password = hash
-	return err
+	return rt.RewriteSecrets(r, func(attr *scim.Attribute, plain string) (string, error) {
+		return p.hash(ctx, attr, plain, "")
+	})
 }
 
 func get[R scim.Resource](ctx context.Context, rt *scim.ResourceType, id string, req projected) (none R, err error) {
@@ -140,7 +136,7 @@ type changing interface {
 	projected
 }
 
-func replace[R scim.Resource](ctx context.Context, s *provisioning, rt *scim.ResourceType, r R, req changing) (none R, err error) {
+func replace[R scim.Resource](ctx context.Context, s passwords, rt *scim.ResourceType, r R, req changing) (none R, err error) {
 	if isNil(r) {
 		return none, scim.Errorf(scim.InvalidSyntax, "the request has no %s", rt.Name)
 	}
@@ -151,7 +147,7 @@ func replace[R scim.Resource](ctx context.Context, s *provisioning, rt *scim.Res
 	return change[R](ctx, s, rt, c, req, true)
 }
 
-func patch[R scim.Resource](ctx context.Context, s *provisioning, rt *scim.ResourceType, ops []*musterv1.PatchOperation, req changing, withLinks bool) (none R, err error) {
+func patch[R scim.Resource](ctx context.Context, s passwords, rt *scim.ResourceType, ops []*musterv1.PatchOperation, req changing, withLinks bool) (none R, err error) {
 	c, err := rt.CompilePatch(ops)
 	if err != nil {
 		return none, err
@@ -160,7 +156,7 @@ func patch[R scim.Resource](ctx context.Context, s *provisioning, rt *scim.Resou
 }
 
 // change makes a compiled change. withLinks: the answer may have links.
-func change[R scim.Resource](ctx context.Context, s *provisioning, rt *scim.ResourceType, c scim.Change, req changing, withLinks bool) (none R, err error) {
+func change[R scim.Resource](ctx context.Context, s passwords, rt *scim.ResourceType, c scim.Change, req changing, withLinks bool) (none R, err error) {
 	p, links, err := answer(rt, req)
 	if err != nil {
 		return none, err
@@ -170,12 +166,12 @@ func change[R scim.Resource](ctx context.Context, s *provisioning, rt *scim.Reso
 		return none, err
 	}
 	tenant := tenantOf(ctx)
-	err = c.Secrets(func(plain string) (string, error) {
-		present, err := tenant.PasswordHash(ctx, req.GetId())
+	err = c.Secrets(func(attr *scim.Attribute, plain string) (string, error) {
+		present, err := tenant.SecretHash(ctx, req.GetId(), attr)
 		if err != nil {
 			return "", err
 		}
-		return s.passwords.hash(ctx, plain, present)
+		return s.hash(ctx, attr, plain, present)
 	})
 	if err != nil {
 		return none, err

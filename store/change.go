@@ -3,7 +3,6 @@ package store
 import (
 	"bytes"
 	"context"
-	"slices"
 
 	"github.com/muster-scim/muster/scim"
 )
@@ -17,9 +16,6 @@ const (
 	deleted operation = "delete"
 )
 
-// emailsValue is the one attribute whose values have rows of their own.
-const emailsValue = "emails.value"
-
 // Update changes one resource and returns it as Get would with the same links. A
 // change that leaves everything as it is writes nothing: version and
 // lastModified stay.
@@ -30,6 +26,9 @@ const emailsValue = "emails.value"
 func (t Tenant) Update(ctx context.Context, rt *scim.ResourceType, id string, match scim.Match, c scim.Change, links bool) (scim.Resource, error) {
 	var r scim.Resource
 	err := t.store.write(ctx, func(ctx context.Context, tx tx) error {
+		if err := t.checkCatalog(ctx, tx); err != nil {
+			return err
+		}
 		w, err := t.lock(ctx, tx, rt, id, match)
 		if err != nil {
 			return err
@@ -66,14 +65,20 @@ func (t Tenant) apply(ctx context.Context, tx tx, rt *scim.ResourceType, w *row,
 	if err := c.Apply(r); err != nil {
 		return nil, err
 	}
-	l := lift(r)
+	l := lift(rt, r)
+	if err := t.dropNoSecrets(ctx, tx, w.id, l.secrets); err != nil {
+		return nil, err
+	}
 	w.document = rt.AppendDocument(nil, r)
 	d := newDiff()
-	was := l.emails
-	if l.password != "" || !bytes.Equal(before, w.document) {
+	was := l.values
+	if len(l.secrets) > 0 || !bytes.Equal(before, w.document) {
 		old := mustDecode(rt, before)
-		d.attributes = attributesDiff(rt, old, r, l.password != "")
-		was = lift(old).emails
+		d.attributes = attributesDiff(rt, old, r, l.secrets)
+		was = lift(rt, old).values
+		if err := t.checkReferences(ctx, tx, rt, nil, old, r); err != nil {
+			return nil, err
+		}
 	}
 	if err := t.changeLinks(ctx, tx, w.id, c.Links(), d); err != nil || d.empty() {
 		return r, err
@@ -84,7 +89,10 @@ func (t Tenant) apply(ctx context.Context, tx tx, rt *scim.ResourceType, w *row,
 	if err := t.update(ctx, tx, w, &l, d.attributes != nil); err != nil {
 		return nil, err
 	}
-	if err := t.updateValues(ctx, tx, rt, w.id, was, l.emails); err != nil {
+	if err := t.updateValues(ctx, tx, rt, w.id, was, l.values); err != nil {
+		return nil, err
+	}
+	if err := t.writeSecrets(ctx, tx, w.id, l.secrets); err != nil {
 		return nil, err
 	}
 	return r, t.record(ctx, tx, rt, w, updated, d.json(nil))
@@ -99,24 +107,8 @@ func (t Tenant) update(ctx context.Context, tx tx, w *row, l *lifted, attributes
 		st.add(", external_id = ", arg{l.externalID}, ", user_name = ", arg{l.userName}, ", display_name = ", arg{l.displayName},
 			", display = ", arg{l.display}, ", document = ", arg{string(w.document)})
 	}
-	if l.password != "" {
-		st.add(", password_hash = ", arg{passwordHash(l.password)})
-	}
 	st.add(" WHERE id = ", arg{w.id})
 	return tx.write(ctx, st)
-}
-
-// updateValues writes the e-mail addresses of a resource anew if they changed.
-func (t Tenant) updateValues(ctx context.Context, tx tx, rt *scim.ResourceType, id string, was, is []string) error {
-	if slices.Equal(was, is) {
-		return nil
-	}
-	st := t.store.statement()
-	st.add("DELETE FROM attribute_values WHERE resource_id = ", arg{id})
-	if err := tx.write(ctx, st); err != nil {
-		return err
-	}
-	return t.insertValues(ctx, tx, rt, id, is)
 }
 
 // Delete removes a resource, its values and its memberships. Each group that it

@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"errors"
+	"strings"
 
 	"github.com/muster-scim/muster/ent"
 	"github.com/muster-scim/muster/scim"
@@ -13,7 +14,29 @@ import (
 type Tenant struct {
 	store *Store
 	id    int64
+	// catalog is what its resources can be, as of version.
+	catalog *scim.Catalog
+	version int64
+	profile Profile
 }
+
+// Catalog is what the resources of the tenant can be.
+func (t Tenant) Catalog() *scim.Catalog { return t.catalog }
+
+// Profile is how the tenant's clients are understood where they contradict each
+// other.
+func (t Tenant) Profile() Profile { return t.profile }
+
+// Profile is the client profile of a tenant.
+type Profile string
+
+// The client profiles.
+const (
+	// Tolerant understands what clients are known to mean. It is the default.
+	Tolerant Profile = "tolerant"
+	// Strict takes RFC 7644 by its word.
+	Strict Profile = "strict"
+)
 
 // Principal is who is calling.
 type Principal struct {
@@ -21,10 +44,12 @@ type Principal struct {
 	TenantName string
 	// Credential is the name of the credential, for logs.
 	Credential string
+	// Scopes are what the credential may do.
+	Scopes []string
 }
 
-// Bootstrap makes the first tenant, with one bearer credential whose secret has
-// the SHA-256 secretHash. Where the database has a tenant already it does
+// Bootstrap makes the first tenant, with one bearer credential of the scope "scim"
+// whose secret has the SHA-256 secretHash. Where the database has a tenant already it does
 // nothing, and created is false; of several programs that start at once one
 // creates.
 func (s *Store) Bootstrap(ctx context.Context, tenant, credential string, secretHash [32]byte) (created bool, err error) {
@@ -47,11 +72,11 @@ func bootstrap(ctx context.Context, tx *ent.Tx, tenant, credential string, secre
 	if found, err := tx.Tenant.Query().Exist(ctx); found || err != nil {
 		return false, err
 	}
-	t, err := tx.Tenant.Create().SetName(tenant).SetCreatedAt(now()).Save(ctx)
+	t, err := tx.Tenant.Create().SetName(tenant).SetProfile(string(Tolerant)).SetCatalogVersion(0).SetCreatedAt(now()).Save(ctx)
 	if err != nil {
 		return false, err
 	}
-	return true, tx.Credential.Create().SetTenant(t).SetName(credential).SetKind("bearer").
+	return true, tx.Credential.Create().SetTenant(t).SetName(credential).SetKind("bearer").SetScopes("scim").
 		SetSecretHash(secretHash[:]).SetCreatedAt(now()).Exec(ctx)
 }
 
@@ -60,14 +85,20 @@ func bootstrap(ctx context.Context, tx *ent.Tx, tenant, credential string, secre
 // comparing its hash in an index tells nothing about it.
 func (s *Store) Authenticate(ctx context.Context, secretHash [32]byte) (Principal, error) {
 	st := s.statement()
-	st.add("SELECT t.id, t.name, c.name FROM credentials c JOIN tenants t ON t.id = c.tenant_id WHERE c.secret_hash = ", arg{secretHash[:]})
+	st.add("SELECT t.id, t.name, t.profile, t.catalog_version, c.name, c.scopes FROM credentials c JOIN tenants t ON t.id = c.tenant_id WHERE c.secret_hash = ", arg{secretHash[:]})
 	var p Principal
+	var scopes string
 	err := s.read(context.WithoutCancel(ctx), st, func(scan scan) error {
 		p.Tenant.store = s
-		return scan(&p.Tenant.id, &p.TenantName, &p.Credential)
+		return scan(&p.Tenant.id, &p.TenantName, &p.Tenant.profile, &p.Tenant.version, &p.Credential, &scopes)
 	})
-	if err == nil && p.Tenant.store == nil {
-		err = scim.Errorf(scim.Unauthenticated, "the token is not valid")
+	if err != nil {
+		return p, err
 	}
+	if p.Tenant.store == nil {
+		return p, scim.Errorf(scim.Unauthenticated, "the token is not valid")
+	}
+	p.Scopes = strings.Fields(scopes)
+	p.Tenant.catalog, err = s.catalogs.of(ctx, s, p.Tenant.id, p.Tenant.version)
 	return p, err
 }

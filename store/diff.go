@@ -35,17 +35,18 @@ func (d *diff) note(id string, member bool) {
 
 func (d *diff) empty() bool { return d.attributes == nil && len(d.members) == 0 }
 
-// attributesDiff is scim.AppendDiff. That a password changed is all that is said
-// of it.
-func attributesDiff(rt *scim.ResourceType, before, after scim.Resource, password bool) []byte {
+// attributesDiff is scim.AppendDiff. That a secret changed is all that is said of
+// it.
+func attributesDiff(rt *scim.ResourceType, before, after scim.Resource, secrets map[string]string) []byte {
 	out := rt.AppendDiff(nil, before, after)
-	if !password {
-		return out
+	for _, path := range slices.Sorted(maps.Keys(secrets)) {
+		member := `{"` + path + `":{}`
+		if string(out) != "{}" {
+			member += ","
+		}
+		out = append([]byte(member), out[1:]...)
 	}
-	if string(out) == "{}" {
-		return []byte(`{"password":{}}`)
-	}
-	return append([]byte(`{"password":{},`), out[1:]...)
+	return out
 }
 
 // mustDecode decodes what was just encoded.

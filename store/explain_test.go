@@ -120,8 +120,8 @@ func onTenants(t *testing.T, test func(t *testing.T, tenant Tenant)) {
 		if s.dialect == postgres {
 			run(t, s, "ANALYZE")
 		}
-		run(t, s, "INSERT INTO tenants (id, name, created_at) VALUES (1000, 'new', 0)")
-		unknown := Tenant{s, 1000}
+		run(t, s, "INSERT INTO tenants (id, profile, catalog_version, name, created_at) VALUES (1000, 'tolerant', 0, 'new', 0)")
+		unknown := Tenant{store: s, id: 1000, catalog: scim.Contract}
 		fillMany(t, unknown, "", 500)
 		t.Run("unknown", func(t *testing.T) { test(t, unknown) })
 		if s.dialect == postgres {

@@ -99,16 +99,16 @@ func (w *filterWriter) addComparison(c scim.Comparison) {
 	switch {
 	case w.element != nil:
 		w.compare(w.element(c.Attr), c)
+	case hasRows(c.Attr) && byRows(c) && (many.MultiValued || c.Op != scim.NotEqual):
+		w.addRows(c)
 	case !many.MultiValued:
-		w.compare(place(w.rt, c.Attr), c)
+		w.compare(w.place(c.Attr), c)
 	case c.Op == scim.Equal && c.Value.Null: // no element has a value
 		w.add(scim.Not{Filter: scim.Comparison{Attr: c.Attr, Op: scim.Present}})
 	case many.Link:
 		w.addLink(many, c)
 	case c.Attr == many && asksPresence(c):
-		w.sql(place(w.rt, many).sql, " IS NOT NULL") // the document holds no empty lists
-	case c.Attr.Path == emailsValue && (c.Op != scim.NotEqual || c.Value.Null):
-		w.addEmail(c)
+		w.sql(w.place(many).sql, " IS NOT NULL") // the document holds no empty lists
 	default:
 		w.addElement(many, c)
 	}
@@ -123,7 +123,7 @@ func asksPresence(c scim.Comparison) bool {
 func (w *filterWriter) addValueFilter(f scim.ValueFilter) {
 	switch {
 	case !f.Attr.MultiValued:
-		w.sql("(", place(w.rt, f.Attr).sql, " IS NOT NULL AND ")
+		w.sql("(", w.place(f.Attr).sql, " IS NOT NULL AND ")
 		w.add(f.Filter)
 		w.sql(")")
 	case f.Attr.Link:
@@ -131,9 +131,9 @@ func (w *filterWriter) addValueFilter(f scim.ValueFilter) {
 	default:
 		w.sql("(")
 		for _, part := range conjuncts(f.Filter) {
-			// The address is searched for by its index first.
-			if c, ok := part.(scim.Comparison); ok && c.Attr.Path == emailsValue && isSelective(c) {
-				w.addEmail(c)
+			// What an index finds is searched for first.
+			if c, ok := part.(scim.Comparison); ok && hasRows(c.Attr) && byRows(c) && isSelective(c) {
+				w.addRows(c)
 				w.sql(" AND ")
 			}
 		}
@@ -172,21 +172,28 @@ func (w *filterWriter) addElement(a *scim.Attribute, f scim.Filter) {
 	case w.dialect == postgres:
 		unnest = "jsonb_array_elements_text("
 	}
-	w.sql("EXISTS (SELECT 1 FROM ", unnest, "r.document", steps(w.rt, a, " -> "), ") AS e WHERE ")
+	w.sql("EXISTS (SELECT 1 FROM ", unnest, "r.document", w.steps(a, " -> "), ") AS e WHERE ")
 	w.within(func(sub *scim.Attribute) operand {
 		if sub == a {
 			return operand{sql: "e.value"}
 		}
-		return operand{sql: "(e.value ->> '" + sub.Name + "')"}
+		return operand{sql: "(e.value ->> " + w.key(sub.Name) + ")"}
 	}).add(f)
 	w.sql(")")
 }
 
-// addEmail asks for one e-mail address, by way of the rows that an index finds.
-func (w *filterWriter) addEmail(c scim.Comparison) {
+// byRows tells whether the rows of values answer the comparison: they hold texts,
+// and only those that are there.
+func byRows(c scim.Comparison) bool {
+	return (c.Attr.Type == scim.String || c.Attr.Type == scim.Reference) && (c.Op != scim.NotEqual && !c.Value.Null || asksPresence(c))
+}
+
+// addRows asks for one value of an attribute whose values have rows, by way of
+// the rows that an index finds.
+func (w *filterWriter) addRows(c scim.Comparison) {
 	w.addIDIn(isSelective(c), func() {
 		w.sql("SELECT v.resource_id FROM attribute_values v WHERE v.tenant_id = ", arg{w.tenant},
-			" AND v.type = ", arg{w.rt.Name}, " AND v.attr = ", arg{emailsValue}, " AND ")
+			" AND v.type = ", arg{w.rt.Name}, " AND v.attr = ", arg{c.Attr.Path}, " AND ")
 		w.compare(operand{sql: "v.value", column: true}, c)
 	})
 }
@@ -221,22 +228,31 @@ var columns = map[string]operand{
 }
 
 // place is where the resource keeps an attribute: in a column or in the document.
-func place(rt *scim.ResourceType, a *scim.Attribute) operand {
-	if column, ok := columns[a.Path]; ok {
+func (w *filterWriter) place(a *scim.Attribute) operand {
+	if column, ok := columns[a.Path]; ok && !a.Registered() {
 		return column
 	}
-	return operand{sql: "(r.document" + steps(rt, a, " ->> ") + ")"}
+	return operand{sql: "(r.document" + w.steps(a, " ->> ") + ")"}
 }
 
 // steps lead from the document to an attribute, by operators that both databases
 // have; last is the last of them: -> for JSON, ->> for text.
-func steps(rt *scim.ResourceType, a *scim.Attribute, last string) string {
-	path := last + "'" + a.Name + "'"
+func (w *filterWriter) steps(a *scim.Attribute, last string) string {
+	path := last + w.key(a.Name)
 	if a.Parent != nil {
-		path = " -> '" + a.Parent.Name + "'" + path
+		path = " -> " + w.key(a.Parent.Name) + path
 	}
-	if a.Schema != rt.Schema { // an extension
-		path = " -> '" + a.Schema.URN + "'" + path
+	if a.Schema != w.rt.Schema { // an extension
+		path = " -> " + w.key(a.Schema.URN) + path
 	}
 	return path
+}
+
+// key is the name of a member of an object. Names and URNs have no character that
+// needs an escape; but SQLite takes one that begins with $ for a path.
+func (w *filterWriter) key(name string) string {
+	if w.dialect == sqlite && name[0] == '$' {
+		return `'$."` + name + `"'`
+	}
+	return "'" + name + "'"
 }

@@ -20,8 +20,15 @@ func (w *filterWriter) compare(x operand, c scim.Comparison) {
 		w.sql(") IS NOT TRUE")
 	case c.Attr.Type == scim.Boolean:
 		w.sql(x.sql, " = ", w.boolean(c.Value.Bool))
+	case c.Attr.Type == scim.DateTime && c.Attr.Registered(): // kept as a text that sorts as dates do
+		w.order(x, c.Op, scim.FormatTime(c.Value.Time))
 	case c.Attr.Type == scim.DateTime:
 		w.order(x, c.Op, c.Value.Time.UnixMilli())
+	case c.Attr.Type == scim.Integer, c.Attr.Type == scim.Decimal:
+		if w.dialect == postgres {
+			x.sql = "CAST(" + x.sql + " AS float8)"
+		}
+		w.order(x, c.Op, c.Value.Number)
 	default:
 		if !x.column && !c.Attr.CaseExact {
 			x.sql = "muster_fold(" + x.sql + ")"

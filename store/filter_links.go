@@ -14,9 +14,9 @@ func (w *filterWriter) addLink(a *scim.Attribute, f scim.Filter) {
 	c, ok := f.(scim.Comparison)
 	pr := ok && c.Attr == a // of a whole complex attribute only pr is asked
 	switch {
-	case w.rt == scim.User && pr:
+	case w.rt.Name == scim.User.Name && pr:
 		w.sql("EXISTS (SELECT 1 FROM memberships m WHERE m.member_id = r.id)")
-	case w.rt == scim.User:
+	case w.rt.Name == scim.User.Name:
 		w.addGroup(f)
 	case pr:
 		w.sql("EXISTS (SELECT 1 FROM memberships m WHERE m.group_id = r.id)")

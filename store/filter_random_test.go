@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"os"
 	"strings"
 	"testing"
 	"time"
@@ -21,6 +22,8 @@ import (
 func TestFilter_AgreesWithMatch(t *testing.T) {
 	onBoth(t, func(t *testing.T, s *Store) {
 		tenants := []Tenant{newTenant(t, s), secondTenant(t, s)}
+		register(t, tenants[0])
+		tenants[0] = newTenant(t, s) // as it is now
 		pools := make([]*pool, len(tenants))
 		for i, tenant := range tenants {
 			pools[i] = fill(t, tenant, i)
@@ -28,10 +31,8 @@ func TestFilter_AgreesWithMatch(t *testing.T) {
 		rapid.Check(t, func(t *rapid.T) {
 			for range 20 {
 				i := rapid.IntRange(0, len(pools)-1).Draw(t, "tenant")
-				rt := scim.User
-				if rapid.Bool().Draw(t, "groups") {
-					rt = scim.Group
-				}
+				types := tenants[i].Catalog().ResourceTypes()
+				rt := types[rapid.IntRange(0, len(types)-1).Draw(t, "type")]
 				whole := func(t *rapid.T) string { return pools[i].filter(t, rt, nil, 3) }
 				compareWithMatch(t, tenants[i], pools[i], rt, rapid.Custom(whole).Draw(t, "filter"))
 			}
@@ -70,8 +71,37 @@ func compareWithMatch(t *rapid.T, tenant Tenant, p *pool, rt *scim.ResourceType,
 // secondTenant makes a tenant whose data must never be found from the first.
 func secondTenant(tb testing.TB, s *Store) Tenant {
 	tb.Helper()
-	run(tb, s, "INSERT INTO tenants (id, name, created_at) VALUES (1000, 'second', 0)")
-	return Tenant{store: s, id: 1000}
+	run(tb, s, "INSERT INTO tenants (id, profile, catalog_version, name, created_at) VALUES (1000, 'tolerant', 0, 'second', 0)")
+	return Tenant{store: s, id: 1000, catalog: scim.Contract}
+}
+
+// register registers what scim tests the same with: an extension of User with an
+// attribute of every type, and a type of its own.
+func register(tb testing.TB, tenant Tenant) {
+	tb.Helper()
+	text, err := os.ReadFile("../scim/testdata/registered.json")
+	if err != nil {
+		tb.Fatal(err)
+	}
+	schemas, types, err := scim.ParseRegistrations(text)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	var all []Registration
+	for _, s := range schemas {
+		err = errors.Join(err, scim.CheckSchema(s))
+		all = append(all, Registration{Schema: s})
+	}
+	for _, t := range types {
+		err = errors.Join(err, scim.CheckResourceType(t))
+		all = append(all, Registration{ResourceType: t})
+	}
+	for _, r := range all {
+		err = errors.Join(err, tenant.Register(context.Background(), r))
+	}
+	if err != nil {
+		tb.Fatal(err)
+	}
 }
 
 // A pool is the data of one tenant, and the values that stand in it, from which
@@ -86,21 +116,25 @@ type pool struct {
 func fill(tb testing.TB, tenant Tenant, seed int) *pool {
 	tb.Helper()
 	p := &pool{resources: make(map[*scim.ResourceType][]scim.Resource)}
-	makers := map[*scim.ResourceType]int{scim.User: 40, scim.Group: 12}
-	for _, rt := range scim.ResourceTypes() {
-		for i := range makers[rt] {
-			body := rapid.Custom(func(t *rapid.T) map[string]any { return object(t, rt.Attributes()) }).Example(seed*1000 + i)
-			if rt == scim.User {
-				body["userName"] = fmt.Sprint(body["userName"], i) // unique
-			}
+	const manyUsers, manyGroups = 40, 12
+	var types []*scim.ResourceType // of p.ids
+	for _, rt := range tenant.Catalog().ResourceTypes() {
+		n := manyGroups
+		if rt.Name == scim.User.Name {
+			n = manyUsers
+		}
+		for i := range n {
+			users := p.ids[:min(len(p.ids), manyUsers)]
+			body := rapid.Custom(func(t *rapid.T) map[string]any { return object(t, rt.Attributes(), users) }).Example(seed*1000 + i)
+			makeUnique(body, i)
 			text, err := json.Marshal(body)
 			if err != nil {
 				tb.Fatal(err)
 			}
-			p.ids = append(p.ids, create(tb, tenant, rt, "%s", text))
+			p.ids, types = append(p.ids, create(tb, tenant, rt, "%s", text)), append(types, rt)
 		}
 	}
-	users, groups := p.ids[:makers[scim.User]], p.ids[makers[scim.User]:]
+	users, groups := p.ids[:manyUsers], p.ids[manyUsers:manyUsers+manyGroups]
 	for i, group := range groups[2:] { // two are empty
 		chosen := rapid.SliceOfNDistinct(rapid.SampledFrom(users), 0, 4, rapid.ID).Example(seed*1000 + i)
 		chosen = append(chosen, rapid.SliceOfNDistinct(rapid.SampledFrom(groups[1:]), 0, 2, rapid.ID).Example(seed*1000+i)...)
@@ -113,13 +147,23 @@ func fill(tb testing.TB, tenant Tenant, seed int) *pool {
 			", updated_at = ", arg{moments[i%4].UnixMilli()}, " WHERE id = ", arg{id})
 	}
 	for i, id := range p.ids {
-		rt := scim.User
-		if i >= len(users) {
-			rt = scim.Group
-		}
-		p.resources[rt] = append(p.resources[rt], mustGet(tb, tenant, rt, id))
+		p.resources[types[i]] = append(p.resources[types[i]], mustGet(tb, tenant, types[i], id))
 	}
 	return p
+}
+
+// makeUnique gives the attributes that must be unique values that are.
+func makeUnique(body map[string]any, i int) {
+	for name, v := range body {
+		switch v := v.(type) {
+		case map[string]any:
+			makeUnique(v, i)
+		case string:
+			if name == "userName" || name == "badgeNumber" || name == "serialNumber" {
+				body[name] = v + fmt.Sprint(i)
+			}
+		}
+	}
 }
 
 var moments = []time.Time{
@@ -140,21 +184,23 @@ var (
 	linkKinds = rapid.SampledFrom([]string{"direct", "indirect", "User", "Group"})
 )
 
-// object is a random JSON object of some of the attributes.
-func object(t *rapid.T, attrs []*scim.Attribute) map[string]any {
+// object is a random JSON object of some of the attributes. users are those there
+// are to refer to.
+func object(t *rapid.T, attrs []*scim.Attribute, users []string) map[string]any {
 	o := make(map[string]any)
 	for _, a := range attrs {
-		if a.ReadOnly() || a.Link || a.Name == "schemas" || a.Name == "password" {
+		if a.ReadOnly() || a.Link || a.Name == "schemas" || a.Name == "password" || refers(a) && len(users) == 0 {
 			continue
 		}
-		if !a.Required && rapid.IntRange(0, 2).Draw(t, a.Path) == 0 {
+		required := a.Required || a.Name == "room"
+		if !required && rapid.IntRange(0, 2).Draw(t, a.Path) == 0 {
 			continue
 		}
-		v := value(t, a)
+		v := value(t, a, users)
 		if a.MultiValued {
 			elements := []any{v}
 			for range rapid.IntRange(0, 2).Draw(t, "more") {
-				elements = append(elements, value(t, a))
+				elements = append(elements, value(t, a, users))
 			}
 			v = elements
 		}
@@ -172,10 +218,25 @@ func object(t *rapid.T, attrs []*scim.Attribute) map[string]any {
 	return o
 }
 
-func value(t *rapid.T, a *scim.Attribute) any {
+// refers tells whether the values of the attribute name users.
+func refers(a *scim.Attribute) bool {
+	return a.Name == "owner" || a.Name == "value" && a.Parent != nil && (a.Parent.Name == "manager" || a.Parent.Name == "sponsor")
+}
+
+func value(t *rapid.T, a *scim.Attribute, users []string) any {
 	switch {
+	case refers(a):
+		return rapid.SampledFrom(users).Draw(t, a.Name)
 	case a.Type == scim.Complex:
-		return object(t, a.Sub)
+		return object(t, a.Sub, users)
+	case a.Type == scim.Integer:
+		return rapid.SampledFrom([]int{-1, 0, 1, 9, 10, 1 << 53}).Draw(t, a.Name)
+	case a.Type == scim.Decimal:
+		return rapid.SampledFrom([]float64{-1.5, 0, 0.1, 1, 9.5, 1e21}).Draw(t, a.Name)
+	case a.Type == scim.DateTime:
+		return rapid.SampledFrom(moments).Draw(t, a.Name).Format(time.RFC3339Nano)
+	case len(a.CanonicalValues) > 0 && a.Registered():
+		return rapid.SampledFrom(a.CanonicalValues).Draw(t, a.Name)
 	case a.Type == scim.Boolean:
 		return rapid.Bool().Draw(t, a.Name)
 	case a.Type == scim.Binary:
@@ -210,7 +271,7 @@ func (p *pool) term(t *rapid.T, rt *scim.ResourceType, element *scim.Attribute) 
 	}
 	var intricate []*scim.Attribute // these are drawn as often as all others
 	for _, a := range choice {
-		if a.Link || a.Name == "emails" || a.Parent != nil && a.Parent.Link {
+		if a.Link || a.Name == "emails" || a.Registered() && a.Parent == nil || a.Parent != nil && a.Parent.Link {
 			intricate = append(intricate, a)
 		}
 	}
@@ -237,7 +298,7 @@ func (p *pool) term(t *rapid.T, rt *scim.ResourceType, element *scim.Attribute) 
 	switch a.Type {
 	case scim.String, scim.Reference:
 		ops = append(ops, "co", "sw", "ew", "gt", "ge", "lt", "le")
-	case scim.DateTime:
+	case scim.DateTime, scim.Integer, scim.Decimal:
 		ops = append(ops, "gt", "ge", "lt", "le")
 	default:
 	}
@@ -270,7 +331,10 @@ func (p *pool) literal(t *rapid.T, rt *scim.ResourceType, a *scim.Attribute, op 
 		shift := rapid.SampledFrom([]time.Duration{0, 0, time.Microsecond, time.Millisecond, -time.Hour}).Draw(t, "shift")
 		return `"` + rapid.SampledFrom(moments).Draw(t, "literal").Add(shift).Format(time.RFC3339Nano) + `"`
 	case scim.Binary:
-		return fmt.Sprintf("%q", value(t, a))
+		return fmt.Sprintf("%q", value(t, a, nil))
+	case scim.Integer, scim.Decimal:
+		number, _ := json.Marshal(value(t, a, nil))
+		return string(number)
 	default:
 	}
 	s := rapid.StringOfN(character, 0, 2, -1).Draw(t, "literal")
@@ -288,11 +352,11 @@ func (p *pool) literal(t *rapid.T, rt *scim.ResourceType, a *scim.Attribute, op 
 func (p *pool) met(t *rapid.T, rt *scim.ResourceType, a *scim.Attribute, s string) string {
 	isLink := a.Parent != nil && a.Parent.Link
 	switch {
-	case a.Name == "id", a.Name == "value" && isLink:
+	case a.Name == "id", a.Name == "value" && isLink, refers(a):
 		id := rapid.SampledFrom(p.ids).Draw(t, "id")
 		return id[:rapid.SampledFrom([]int{len(id), len(id), 20, 9}).Draw(t, "length")]
 	case a.Name == "display" && isLink, a.Name == "userName", a.Name == "displayName":
-		r := rapid.SampledFrom(append(p.resources[scim.Group], p.resources[rt]...)).Draw(t, "resource")
+		r := rapid.SampledFrom(p.usersAndGroups()).Draw(t, "resource")
 		if u, ok := r.(*musterv1.User); ok && (u.GetDisplayName() == "" || a.Name == "userName") {
 			return u.GetUserName()
 		} else if ok {
@@ -309,6 +373,16 @@ func (p *pool) met(t *rapid.T, rt *scim.ResourceType, a *scim.Attribute, s strin
 		return rapid.SampledFrom([]string{scim.User.Schema.URN, scim.Group.Schema.URN, scim.User.Extensions[0].URN, "urn"}).Draw(t, "schema")
 	}
 	return s
+}
+
+func (p *pool) usersAndGroups() []scim.Resource {
+	var all []scim.Resource
+	for rt, some := range p.resources {
+		if !rt.Registered() {
+			all = append(all, some...)
+		}
+	}
+	return all
 }
 
 // The limits of the filter language are within those of the databases.

@@ -93,7 +93,7 @@ func rowID(d dialect) string {
 // addCheck is the query that tells, for each id, whether it is that of a resource
 // of the tenant and whether that is a member of the group.
 func (t Tenant) addCheck(st *statement, group string, ids []string) {
-	st.add("SELECT j.value, (SELECT r.id FROM resources r WHERE r.id = j.value AND +r.tenant_id = ", arg{t.id}, ") IS NOT NULL, ")
+	st.add("SELECT j.value, (SELECT r.id FROM resources r WHERE r.id = j.value AND +r.tenant_id = ", arg{t.id}, " AND r.type IN ('User', 'Group')) IS NOT NULL, ")
 	addMembership(st, group)
 	st.add(" IS NOT NULL FROM ", table(ids))
 }
@@ -266,7 +266,7 @@ func (t Tenant) readLinks(ctx context.Context, rt *scim.ResourceType, resources 
 		owners[i] = r.GetId()
 	}
 	st := t.store.statement()
-	if rt == scim.Group {
+	if rt.Name == scim.Group.Name {
 		addMembersOf(st, owners)
 	} else {
 		addGroupsOf(st, owners)

@@ -65,7 +65,9 @@ func postgresError(err error) error {
 		return err
 	case errors.As(err, &e):
 		switch {
-		case e.Code == "23505": // unique violation
+		case e.Code == "23505" && e.TableName == "attribute_values": // unique violation
+			return errNotUnique
+		case e.Code == "23505":
 			return errTaken
 		case e.Code == "23503": // foreign key violation
 			return errGone

@@ -17,6 +17,7 @@ import (
 // What the constraints of the tables refuse, and what is not there.
 var (
 	errTaken       = scim.Errorf(scim.Uniqueness, "another user has this userName").At("userName")
+	errNotUnique   = scim.Errorf(scim.Uniqueness, "another resource has a value that must be unique")
 	errGone        = scim.Errorf(scim.InvalidValue, "members names a resource that does not exist").At("members")
 	errUnreachable = scim.Errorf(scim.Unavailable, "the database cannot be reached")
 	errClosed      = scim.Errorf(scim.Unavailable, "the store is closed")
@@ -47,12 +48,16 @@ func (w *row) scan(scan scan) error {
 
 // meta is what the row says of the resource.
 func (w *row) meta(rt *scim.ResourceType) *musterv1.Meta {
-	return &musterv1.Meta{
+	m := &musterv1.Meta{
 		ResourceType: rt.Name,
 		Created:      timestamppb.New(time.UnixMilli(w.created)),
 		LastModified: timestamppb.New(time.UnixMilli(w.updated)),
 		Version:      scim.FormatVersion(w.version),
 	}
+	if rt.Registered() { // the REST face knows no endpoint of it
+		m.Location = rt.Endpoint + "/" + w.id
+	}
+	return m
 }
 
 // resource decodes the row; its links are elsewhere.
@@ -63,55 +68,6 @@ func (w *row) resource(rt *scim.ResourceType) (scim.Resource, error) {
 	}
 	rt.Stamp(r, w.id, w.meta(rt))
 	return r, nil
-}
-
-// lifted are the values of a resource that stand outside of its document: those
-// that an index must find, what lists of members show, and the password's hash,
-// which is read by nobody but PasswordHash.
-type lifted struct {
-	externalID, userName, displayName, display any // string, or nil where unassigned
-	password                                   string
-	emails                                     []string // folded, without repetition
-}
-
-// lift reads them from r, and takes the password out of it.
-func lift(r scim.Resource) lifted {
-	l := lifted{externalID: textOrNull(r.GetExternalId())}
-	switch r := r.(type) {
-	case *musterv1.User:
-		l.userName = textOrNull(scim.Fold(r.GetUserName()))
-		l.displayName = textOrNull(scim.Fold(r.GetDisplayName()))
-		if l.display = textOrNull(r.GetDisplayName()); l.display == nil {
-			l.display = r.GetUserName()
-		}
-		l.password, r.Password = r.GetPassword(), ""
-		seen := make(map[string]bool, len(r.GetEmails()))
-		for _, e := range r.GetEmails() {
-			if v := scim.Fold(e.GetValue()); v != "" && !seen[v] {
-				seen[v] = true
-				l.emails = append(l.emails, v)
-			}
-		}
-	case *musterv1.Group:
-		l.displayName = textOrNull(scim.Fold(r.GetDisplayName()))
-		l.display = textOrNull(r.GetDisplayName())
-	}
-	return l
-}
-
-func textOrNull(s string) any {
-	if s == "" {
-		return nil
-	}
-	return s
-}
-
-// passwordHash is the column's value for a password: NULL where there is none.
-func passwordHash(password string) any {
-	if password == scim.NoSecret {
-		return nil
-	}
-	return textOrNull(password)
 }
 
 // now is the time as the tables hold it.
@@ -166,8 +122,14 @@ func (t Tenant) CreateTogether(ctx context.Context, all []*New) (failed int, err
 		own[n.ID] = true
 	}
 	err = t.store.write(ctx, func(ctx context.Context, tx tx) error {
+		if err := t.checkCatalog(ctx, tx); err != nil {
+			return err
+		}
 		for i, n := range all {
 			failed = i
+			if err := t.checkReferences(ctx, tx, n.Type, own, nil, n.Resource); err != nil {
+				return err
+			}
 			if _, err := t.newLinks(ctx, tx, n.ID, without(n.members, own)); err != nil {
 				return err
 			}
@@ -213,7 +175,7 @@ func (t Tenant) insertLinks(ctx context.Context, tx tx, n *New) error {
 // prepare takes the resource apart into what the tables hold.
 func (n *New) prepare() {
 	n.members = n.Type.TakeLinks(n.Resource)
-	n.lifted = lift(n.Resource)
+	n.lifted = lift(n.Type, n.Resource)
 	n.row = row{id: n.ID, version: 1, created: now(), document: n.Type.AppendDocument(nil, n.Resource)}
 	n.row.updated = n.row.created
 }
@@ -232,32 +194,17 @@ func (t Tenant) settle(ctx context.Context, tx tx) error {
 func (t Tenant) insert(ctx context.Context, tx tx, rt *scim.ResourceType, w *row, l *lifted) error {
 	st := t.store.statement()
 	st.add("INSERT INTO resources (id, tenant_id, type, version, created_at, updated_at,"+
-		" external_id, user_name, display_name, display, password_hash, document) VALUES (",
+		" external_id, user_name, display_name, display, document) VALUES (",
 		arg{w.id}, ", ", arg{t.id}, ", ", arg{rt.Name}, ", ", arg{w.version}, ", ", arg{w.created}, ", ", arg{w.updated}, ", ",
 		arg{l.externalID}, ", ", arg{l.userName}, ", ", arg{l.displayName}, ", ", arg{l.display}, ", ",
-		arg{passwordHash(l.password)}, ", ", arg{string(w.document)}, ")")
+		arg{string(w.document)}, ")")
 	if err := tx.write(ctx, st); err != nil {
 		return err
 	}
-	return t.insertValues(ctx, tx, rt, w.id, l.emails)
-}
-
-// insertValues writes the rows by which a filter finds e-mail addresses.
-func (t Tenant) insertValues(ctx context.Context, tx tx, rt *scim.ResourceType, id string, emails []string) error {
-	for few := range slices.Chunk(emails, 4) { // few texts to prepare
-		st := t.store.statement()
-		st.add("INSERT INTO attribute_values (tenant_id, type, attr, value, resource_id) VALUES ")
-		for i, email := range few {
-			if i > 0 {
-				st.add(", ")
-			}
-			st.add("(", arg{t.id}, ", ", arg{rt.Name}, ", ", arg{emailsValue}, ", ", arg{email}, ", ", arg{id}, ")")
-		}
-		if err := tx.write(ctx, st); err != nil {
-			return err
-		}
+	if err := t.insertValues(ctx, tx, rt, w.id, l.values); err != nil {
+		return err
 	}
-	return nil
+	return t.writeSecrets(ctx, tx, w.id, l.secrets)
 }
 
 // Get reads one resource. links tells whether to read its links too: the members
@@ -281,7 +228,7 @@ func askLinked(rt *scim.ResourceType, wanted bool) string {
 	switch {
 	case !wanted:
 		return "FALSE"
-	case rt == scim.Group:
+	case rt.Name == scim.Group.Name:
 		return "EXISTS (SELECT 1 FROM memberships m WHERE m.group_id = r.id)"
 	default:
 		return "EXISTS (SELECT 1 FROM memberships m WHERE m.member_id = r.id)"
@@ -316,16 +263,6 @@ func (t Tenant) addFind(st *statement, rt *scim.ResourceType, id string, links, 
 	if lock && st.dialect == postgres {
 		st.add(" FOR NO KEY UPDATE")
 	}
-}
-
-// PasswordHash is the hash of a user's password, or "" where there is none or no
-// such user.
-func (t Tenant) PasswordHash(ctx context.Context, id string) (string, error) {
-	st := t.store.statement()
-	st.add("SELECT coalesce(password_hash, '') FROM resources WHERE id = ", arg{id}, " AND +tenant_id = ", arg{t.id})
-	var hash string
-	err := t.store.read(ctx, st, func(scan scan) error { return scan(&hash) })
-	return hash, err
 }
 
 // Query asks for a page of the resources that match a filter.

@@ -105,7 +105,7 @@ func TestWrite_FailureIsAlone(t *testing.T) {
 		for i := range errs {
 			wg.Go(func() {
 				errs[i] = s.write(context.Background(), func(ctx context.Context, tx tx) error {
-					st := s.statement().add("INSERT INTO tenants (name, created_at) VALUES (", arg{fmt.Sprint("t", i)}, ", 0)")
+					st := s.statement().add("INSERT INTO tenants (profile, catalog_version, name, created_at) VALUES ('tolerant', 0, ", arg{fmt.Sprint("t", i)}, ", 0)")
 					if err := tx.write(ctx, st); err != nil {
 						return err
 					}
@@ -256,7 +256,7 @@ func TestPassword_IsKeptApart(t *testing.T) {
 		}
 		id := made.GetId()
 		hash := func() string {
-			h, err := tenant.PasswordHash(context.Background(), id)
+			h, err := tenant.SecretHash(context.Background(), id, scim.User.Attribute("password"))
 			if err != nil {
 				t.Fatal(err)
 			}

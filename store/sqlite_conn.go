@@ -5,6 +5,7 @@ import (
 	"database/sql/driver"
 	"errors"
 	"fmt"
+	"strings"
 	"io"
 
 	modernc "modernc.org/sqlite"
@@ -164,6 +165,9 @@ func sqliteError(err error) error {
 	}
 	switch e.Code() {
 	case sqlite3.SQLITE_CONSTRAINT_UNIQUE:
+		if strings.Contains(e.Error(), "attribute_values") {
+			return errNotUnique
+		}
 		return errTaken
 	case sqlite3.SQLITE_FULL:
 		return scim.Errorf(scim.Unavailable, "the disk of the database is full")

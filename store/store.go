@@ -24,6 +24,8 @@ type Store struct {
 	dialect dialect
 	client  *ent.Client // for tenants and credentials; on SQLite it writes as the writer does
 	turns   turns
+	// catalogs are those of the tenants that called lately.
+	catalogs catalogs
 
 	db *sql.DB // for what needs database/sql: the client and migrations
 

@@ -90,10 +90,11 @@ type program struct {
 // what to type into the provisioning client. The caller must call run.
 func openProgram(ctx context.Context, c config, log *slog.Logger, out io.Writer) (p *program, err error) {
 	limitMemory()
-	p = &program{log: log}
+	opening := &program{log: log}
+	p = opening
 	defer func() {
 		if err != nil {
-			p.close()
+			opening.close()
 		}
 	}()
 	if p.store, err = openStore(ctx, c); err != nil {

@@ -20,6 +20,8 @@ const (
 	FieldAttr = "attr"
 	// FieldValue holds the string denoting the value field in the database.
 	FieldValue = "value"
+	// FieldUniqueIn holds the string denoting the unique_in field in the database.
+	FieldUniqueIn = "unique_in"
 	// FieldResourceID holds the string denoting the resource_id field in the database.
 	FieldResourceID = "resource_id"
 	// EdgeResource holds the string denoting the resource edge name in mutations.
@@ -42,6 +44,7 @@ var Columns = []string{
 	FieldType,
 	FieldAttr,
 	FieldValue,
+	FieldUniqueIn,
 	FieldResourceID,
 }
 
@@ -81,6 +84,11 @@ func ByAttr(opts ...sql.OrderTermOption) OrderOption {
 // ByValue orders the results by the value field.
 func ByValue(opts ...sql.OrderTermOption) OrderOption {
 	return sql.OrderByField(FieldValue, opts...).ToFunc()
+}
+
+// ByUniqueIn orders the results by the unique_in field.
+func ByUniqueIn(opts ...sql.OrderTermOption) OrderOption {
+	return sql.OrderByField(FieldUniqueIn, opts...).ToFunc()
 }
 
 // ByResourceID orders the results by the resource_id field.

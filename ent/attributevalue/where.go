@@ -73,6 +73,11 @@ func Value(v string) predicate.AttributeValue {
 	return predicate.AttributeValue(sql.FieldEQ(FieldValue, v))
 }
 
+// UniqueIn applies equality check predicate on the "unique_in" field. It's identical to UniqueInEQ.
+func UniqueIn(v string) predicate.AttributeValue {
+	return predicate.AttributeValue(sql.FieldEQ(FieldUniqueIn, v))
+}
+
 // ResourceID applies equality check predicate on the "resource_id" field. It's identical to ResourceIDEQ.
 func ResourceID(v string) predicate.AttributeValue {
 	return predicate.AttributeValue(sql.FieldEQ(FieldResourceID, v))
@@ -311,6 +316,81 @@ func ValueEqualFold(v string) predicate.AttributeValue {
 // ValueContainsFold applies the ContainsFold predicate on the "value" field.
 func ValueContainsFold(v string) predicate.AttributeValue {
 	return predicate.AttributeValue(sql.FieldContainsFold(FieldValue, v))
+}
+
+// UniqueInEQ applies the EQ predicate on the "unique_in" field.
+func UniqueInEQ(v string) predicate.AttributeValue {
+	return predicate.AttributeValue(sql.FieldEQ(FieldUniqueIn, v))
+}
+
+// UniqueInNEQ applies the NEQ predicate on the "unique_in" field.
+func UniqueInNEQ(v string) predicate.AttributeValue {
+	return predicate.AttributeValue(sql.FieldNEQ(FieldUniqueIn, v))
+}
+
+// UniqueInIn applies the In predicate on the "unique_in" field.
+func UniqueInIn(vs ...string) predicate.AttributeValue {
+	return predicate.AttributeValue(sql.FieldIn(FieldUniqueIn, vs...))
+}
+
+// UniqueInNotIn applies the NotIn predicate on the "unique_in" field.
+func UniqueInNotIn(vs ...string) predicate.AttributeValue {
+	return predicate.AttributeValue(sql.FieldNotIn(FieldUniqueIn, vs...))
+}
+
+// UniqueInGT applies the GT predicate on the "unique_in" field.
+func UniqueInGT(v string) predicate.AttributeValue {
+	return predicate.AttributeValue(sql.FieldGT(FieldUniqueIn, v))
+}
+
+// UniqueInGTE applies the GTE predicate on the "unique_in" field.
+func UniqueInGTE(v string) predicate.AttributeValue {
+	return predicate.AttributeValue(sql.FieldGTE(FieldUniqueIn, v))
+}
+
+// UniqueInLT applies the LT predicate on the "unique_in" field.
+func UniqueInLT(v string) predicate.AttributeValue {
+	return predicate.AttributeValue(sql.FieldLT(FieldUniqueIn, v))
+}
+
+// UniqueInLTE applies the LTE predicate on the "unique_in" field.
+func UniqueInLTE(v string) predicate.AttributeValue {
+	return predicate.AttributeValue(sql.FieldLTE(FieldUniqueIn, v))
+}
+
+// UniqueInContains applies the Contains predicate on the "unique_in" field.
+func UniqueInContains(v string) predicate.AttributeValue {
+	return predicate.AttributeValue(sql.FieldContains(FieldUniqueIn, v))
+}
+
+// UniqueInHasPrefix applies the HasPrefix predicate on the "unique_in" field.
+func UniqueInHasPrefix(v string) predicate.AttributeValue {
+	return predicate.AttributeValue(sql.FieldHasPrefix(FieldUniqueIn, v))
+}
+
+// UniqueInHasSuffix applies the HasSuffix predicate on the "unique_in" field.
+func UniqueInHasSuffix(v string) predicate.AttributeValue {
+	return predicate.AttributeValue(sql.FieldHasSuffix(FieldUniqueIn, v))
+}
+
+// UniqueInIsNil applies the IsNil predicate on the "unique_in" field.
+func UniqueInIsNil() predicate.AttributeValue {
+	return predicate.AttributeValue(sql.FieldIsNull(FieldUniqueIn))
+}
+
+// UniqueInNotNil applies the NotNil predicate on the "unique_in" field.
+func UniqueInNotNil() predicate.AttributeValue {
+	return predicate.AttributeValue(sql.FieldNotNull(FieldUniqueIn))
+}
+
+// UniqueInEqualFold applies the EqualFold predicate on the "unique_in" field.
+func UniqueInEqualFold(v string) predicate.AttributeValue {
+	return predicate.AttributeValue(sql.FieldEqualFold(FieldUniqueIn, v))
+}
+
+// UniqueInContainsFold applies the ContainsFold predicate on the "unique_in" field.
+func UniqueInContainsFold(v string) predicate.AttributeValue {
+	return predicate.AttributeValue(sql.FieldContainsFold(FieldUniqueIn, v))
 }
 
 // ResourceIDEQ applies the EQ predicate on the "resource_id" field.

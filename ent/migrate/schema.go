@@ -3,6 +3,7 @@
 package migrate
 
 import (
+	"entgo.io/ent/dialect/entsql"
 	"entgo.io/ent/dialect/sql/schema"
 	"entgo.io/ent/schema/field"
 )
@@ -15,6 +16,7 @@ var (
 		{Name: "type", Type: field.TypeString, Size: 2147483647},
 		{Name: "attr", Type: field.TypeString, Size: 2147483647},
 		{Name: "value", Type: field.TypeString, Size: 2147483647},
+		{Name: "unique_in", Type: field.TypeString, Nullable: true, Size: 2147483647},
 		{Name: "resource_id", Type: field.TypeString, Size: 2147483647},
 	}
 	// AttributeValuesTable holds the schema information for the "attribute_values" table.
@@ -25,7 +27,7 @@ var (
 		ForeignKeys: []*schema.ForeignKey{
 			{
 				Symbol:     "attribute_values_resources_attribute_values",
-				Columns:    []*schema.Column{AttributeValuesColumns[5]},
+				Columns:    []*schema.Column{AttributeValuesColumns[6]},
 				RefColumns: []*schema.Column{ResourcesColumns[0]},
 				OnDelete:   schema.Cascade,
 			},
@@ -34,12 +36,20 @@ var (
 			{
 				Name:    "attributevalue_tenant_id_type_attr_value_resource_id",
 				Unique:  false,
-				Columns: []*schema.Column{AttributeValuesColumns[1], AttributeValuesColumns[2], AttributeValuesColumns[3], AttributeValuesColumns[4], AttributeValuesColumns[5]},
+				Columns: []*schema.Column{AttributeValuesColumns[1], AttributeValuesColumns[2], AttributeValuesColumns[3], AttributeValuesColumns[4], AttributeValuesColumns[6]},
 			},
 			{
 				Name:    "attributevalue_resource_id",
 				Unique:  false,
-				Columns: []*schema.Column{AttributeValuesColumns[5]},
+				Columns: []*schema.Column{AttributeValuesColumns[6]},
+			},
+			{
+				Name:    "attributevalue_tenant_id_attr_unique_in_value",
+				Unique:  true,
+				Columns: []*schema.Column{AttributeValuesColumns[1], AttributeValuesColumns[3], AttributeValuesColumns[5], AttributeValuesColumns[4]},
+				Annotation: &entsql.IndexAnnotation{
+					Where: "unique_in IS NOT NULL",
+				},
 			},
 		},
 	}
@@ -65,6 +75,7 @@ var (
 		{Name: "id", Type: field.TypeInt64, Increment: true},
 		{Name: "name", Type: field.TypeString, Size: 2147483647},
 		{Name: "kind", Type: field.TypeString, Size: 2147483647},
+		{Name: "scopes", Type: field.TypeString, Size: 2147483647},
 		{Name: "secret_hash", Type: field.TypeBytes, Unique: true},
 		{Name: "created_at", Type: field.TypeInt64},
 		{Name: "tenant_id", Type: field.TypeInt64},
@@ -77,7 +88,7 @@ var (
 		ForeignKeys: []*schema.ForeignKey{
 			{
 				Symbol:     "credentials_tenants_credentials",
-				Columns:    []*schema.Column{CredentialsColumns[5]},
+				Columns:    []*schema.Column{CredentialsColumns[6]},
 				RefColumns: []*schema.Column{TenantsColumns[0]},
 				OnDelete:   schema.NoAction,
 			},
@@ -86,7 +97,7 @@ var (
 			{
 				Name:    "credential_tenant_id_name",
 				Unique:  true,
-				Columns: []*schema.Column{CredentialsColumns[5], CredentialsColumns[1]},
+				Columns: []*schema.Column{CredentialsColumns[6], CredentialsColumns[1]},
 			},
 		},
 	}
@@ -124,6 +135,28 @@ var (
 			},
 		},
 	}
+	// RegistrationsColumns holds the columns for the "registrations" table.
+	RegistrationsColumns = []*schema.Column{
+		{Name: "id", Type: field.TypeInt64, Increment: true},
+		{Name: "tenant_id", Type: field.TypeInt64},
+		{Name: "kind", Type: field.TypeString, Size: 2147483647},
+		{Name: "name", Type: field.TypeString, Size: 2147483647},
+		{Name: "document", Type: field.TypeString, Size: 2147483647, SchemaType: map[string]string{"postgres": "jsonb", "sqlite3": "text"}},
+		{Name: "updated_at", Type: field.TypeInt64},
+	}
+	// RegistrationsTable holds the schema information for the "registrations" table.
+	RegistrationsTable = &schema.Table{
+		Name:       "registrations",
+		Columns:    RegistrationsColumns,
+		PrimaryKey: []*schema.Column{RegistrationsColumns[0]},
+		Indexes: []*schema.Index{
+			{
+				Name:    "registration_tenant_id_kind_name",
+				Unique:  true,
+				Columns: []*schema.Column{RegistrationsColumns[1], RegistrationsColumns[2], RegistrationsColumns[3]},
+			},
+		},
+	}
 	// ResourcesColumns holds the columns for the "resources" table.
 	ResourcesColumns = []*schema.Column{
 		{Name: "id", Type: field.TypeString, Size: 2147483647},
@@ -135,7 +168,6 @@ var (
 		{Name: "user_name", Type: field.TypeString, Nullable: true, Size: 2147483647},
 		{Name: "display_name", Type: field.TypeString, Nullable: true, Size: 2147483647},
 		{Name: "display", Type: field.TypeString, Nullable: true, Size: 2147483647},
-		{Name: "password_hash", Type: field.TypeString, Nullable: true, Size: 2147483647},
 		{Name: "document", Type: field.TypeString, Size: 2147483647, SchemaType: map[string]string{"postgres": "jsonb", "sqlite3": "text"}},
 		{Name: "tenant_id", Type: field.TypeInt64},
 	}
@@ -147,7 +179,7 @@ var (
 		ForeignKeys: []*schema.ForeignKey{
 			{
 				Symbol:     "resources_tenants_resources",
-				Columns:    []*schema.Column{ResourcesColumns[11]},
+				Columns:    []*schema.Column{ResourcesColumns[10]},
 				RefColumns: []*schema.Column{TenantsColumns[0]},
 				OnDelete:   schema.NoAction,
 			},
@@ -156,27 +188,55 @@ var (
 			{
 				Name:    "resource_tenant_id_type_user_name",
 				Unique:  true,
-				Columns: []*schema.Column{ResourcesColumns[11], ResourcesColumns[1], ResourcesColumns[6]},
+				Columns: []*schema.Column{ResourcesColumns[10], ResourcesColumns[1], ResourcesColumns[6]},
 			},
 			{
 				Name:    "resource_tenant_id_type_external_id",
 				Unique:  false,
-				Columns: []*schema.Column{ResourcesColumns[11], ResourcesColumns[1], ResourcesColumns[5]},
+				Columns: []*schema.Column{ResourcesColumns[10], ResourcesColumns[1], ResourcesColumns[5]},
 			},
 			{
 				Name:    "resource_tenant_id_type_display_name",
 				Unique:  false,
-				Columns: []*schema.Column{ResourcesColumns[11], ResourcesColumns[1], ResourcesColumns[7]},
+				Columns: []*schema.Column{ResourcesColumns[10], ResourcesColumns[1], ResourcesColumns[7]},
 			},
 			{
 				Name:    "resource_tenant_id_type_updated_at",
 				Unique:  false,
-				Columns: []*schema.Column{ResourcesColumns[11], ResourcesColumns[1], ResourcesColumns[4]},
+				Columns: []*schema.Column{ResourcesColumns[10], ResourcesColumns[1], ResourcesColumns[4]},
 			},
 			{
 				Name:    "resource_tenant_id_type_id",
 				Unique:  false,
-				Columns: []*schema.Column{ResourcesColumns[11], ResourcesColumns[1], ResourcesColumns[0]},
+				Columns: []*schema.Column{ResourcesColumns[10], ResourcesColumns[1], ResourcesColumns[0]},
+			},
+		},
+	}
+	// SecretsColumns holds the columns for the "secrets" table.
+	SecretsColumns = []*schema.Column{
+		{Name: "id", Type: field.TypeInt64, Increment: true},
+		{Name: "attr", Type: field.TypeString, Size: 2147483647},
+		{Name: "hash", Type: field.TypeString, Size: 2147483647},
+		{Name: "resource_id", Type: field.TypeString, Size: 2147483647},
+	}
+	// SecretsTable holds the schema information for the "secrets" table.
+	SecretsTable = &schema.Table{
+		Name:       "secrets",
+		Columns:    SecretsColumns,
+		PrimaryKey: []*schema.Column{SecretsColumns[0]},
+		ForeignKeys: []*schema.ForeignKey{
+			{
+				Symbol:     "secrets_resources_secrets",
+				Columns:    []*schema.Column{SecretsColumns[3]},
+				RefColumns: []*schema.Column{ResourcesColumns[0]},
+				OnDelete:   schema.Cascade,
+			},
+		},
+		Indexes: []*schema.Index{
+			{
+				Name:    "secret_resource_id_attr",
+				Unique:  true,
+				Columns: []*schema.Column{SecretsColumns[3], SecretsColumns[1]},
 			},
 		},
 	}
@@ -184,6 +244,8 @@ var (
 	TenantsColumns = []*schema.Column{
 		{Name: "id", Type: field.TypeInt64, Increment: true},
 		{Name: "name", Type: field.TypeString, Unique: true, Size: 2147483647},
+		{Name: "profile", Type: field.TypeString, Size: 2147483647},
+		{Name: "catalog_version", Type: field.TypeInt64},
 		{Name: "created_at", Type: field.TypeInt64},
 	}
 	// TenantsTable holds the schema information for the "tenants" table.
@@ -198,7 +260,9 @@ var (
 		ChangesTable,
 		CredentialsTable,
 		MembershipsTable,
+		RegistrationsTable,
 		ResourcesTable,
+		SecretsTable,
 		TenantsTable,
 	}
 )
@@ -209,4 +273,8 @@ func init() {
 	MembershipsTable.ForeignKeys[0].RefTable = ResourcesTable
 	MembershipsTable.ForeignKeys[1].RefTable = ResourcesTable
 	ResourcesTable.ForeignKeys[0].RefTable = TenantsTable
+	SecretsTable.ForeignKeys[0].RefTable = ResourcesTable
+	SecretsTable.Annotation = &entsql.Annotation{
+		Table: "secrets",
+	}
 }

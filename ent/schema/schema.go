@@ -27,6 +27,8 @@ func (Tenant) Fields() []ent.Field {
 	return []ent.Field{
 		field.Int64("id"),
 		field.Text("name").Unique(),
+		field.Text("profile").Comment("the client profile: tolerant or strict"),
+		field.Int64("catalog_version").Comment("grows with each change of what is registered for the tenant"),
 		field.Int64("created_at"),
 	}
 }
@@ -49,6 +51,7 @@ func (Credential) Fields() []ent.Field {
 		field.Int64("tenant_id"),
 		field.Text("name").Comment("what logs call it"),
 		field.Text("kind").Comment("bearer"),
+		field.Text("scopes").Comment("what the credential may do, separated by blanks: scim, admin"),
 		field.Bytes("secret_hash").Unique().Comment("SHA-256 of a random secret; the secret itself is nowhere"),
 		field.Int64("created_at"),
 	}
@@ -81,7 +84,6 @@ func (Resource) Fields() []ent.Field {
 		field.Text("user_name").Optional().Nillable().Comment("folded, so that case does not count"),
 		field.Text("display_name").Optional().Nillable().Comment("folded"),
 		field.Text("display").Optional().Nillable().Comment("what lists of members and groups show"),
-		field.Text("password_hash").Optional().Nillable().Sensitive(),
 		field.Text("document").SchemaType(jsonColumn).Comment("all other attributes, as SCIM JSON"),
 	}
 }
@@ -91,6 +93,7 @@ func (Resource) Edges() []ent.Edge {
 	return []ent.Edge{
 		edge.From("tenant", Tenant.Type).Ref("resources").Field("tenant_id").Unique().Required(),
 		edge.To("attribute_values", AttributeValue.Type).Annotations(entsql.OnDelete(entsql.Cascade)),
+		edge.To("secrets", Secret.Type).Annotations(entsql.OnDelete(entsql.Cascade)),
 		edge.To("members", Resource.Type).Through("memberships", Membership.Type).
 			StorageKey(edge.Columns("group_id", "member_id")),
 	}
@@ -118,7 +121,8 @@ func (AttributeValue) Fields() []ent.Field {
 		field.Int64("tenant_id"),
 		field.Text("type").Comment("of the resource"),
 		field.Text("attr").Comment("the path of the attribute, such as emails.value"),
-		field.Text("value").Comment("folded"),
+		field.Text("value").Comment("folded unless the attribute is caseExact"),
+		field.Text("unique_in").Optional().Nillable().Comment("within what no two resources may have the value: a type, or * for all; no such thing: NULL"),
 		field.Text("resource_id"),
 	}
 }
@@ -133,7 +137,56 @@ func (AttributeValue) Indexes() []ent.Index {
 	return []ent.Index{
 		index.Fields("tenant_id", "type", "attr", "value", "resource_id"),
 		index.Fields("resource_id"),
+		index.Fields("tenant_id", "attr", "unique_in", "value").Unique().Annotations(entsql.IndexWhere("unique_in IS NOT NULL")),
 	}
+}
+
+// Secret is the hash of a write-only value.
+type Secret struct{ ent.Schema }
+
+// Annotations of a secret.
+func (Secret) Annotations() []schema.Annotation {
+	return []schema.Annotation{entsql.Annotation{Table: "secrets"}}
+}
+
+// Fields of a secret.
+func (Secret) Fields() []ent.Field {
+	return []ent.Field{
+		field.Int64("id"),
+		field.Text("resource_id"),
+		field.Text("attr").Comment("the path of the attribute, such as password"),
+		field.Text("hash").Sensitive(),
+	}
+}
+
+// Edges of a secret.
+func (Secret) Edges() []ent.Edge {
+	return []ent.Edge{edge.From("resource", Resource.Type).Ref("secrets").Field("resource_id").Unique().Required()}
+}
+
+// Indexes of a secret.
+func (Secret) Indexes() []ent.Index {
+	return []ent.Index{index.Fields("resource_id", "attr").Unique()}
+}
+
+// Registration is a schema or a resource type that an operator added.
+type Registration struct{ ent.Schema }
+
+// Fields of a registration.
+func (Registration) Fields() []ent.Field {
+	return []ent.Field{
+		field.Int64("id"),
+		field.Int64("tenant_id").Comment("0: for all tenants"),
+		field.Text("kind").Comment("schema or resourceType"),
+		field.Text("name").Comment("the URN of a schema, the name of a type"),
+		field.Text("document").SchemaType(jsonColumn).Comment("the message, as protobuf JSON"),
+		field.Int64("updated_at"),
+	}
+}
+
+// Indexes of a registration.
+func (Registration) Indexes() []ent.Index {
+	return []ent.Index{index.Fields("tenant_id", "kind", "name").Unique()}
 }
 
 // Membership is one edge between a group and a member of it. Its key is the pair,

@@ -14,6 +14,10 @@ const (
 	FieldID = "id"
 	// FieldName holds the string denoting the name field in the database.
 	FieldName = "name"
+	// FieldProfile holds the string denoting the profile field in the database.
+	FieldProfile = "profile"
+	// FieldCatalogVersion holds the string denoting the catalog_version field in the database.
+	FieldCatalogVersion = "catalog_version"
 	// FieldCreatedAt holds the string denoting the created_at field in the database.
 	FieldCreatedAt = "created_at"
 	// EdgeCredentials holds the string denoting the credentials edge name in mutations.
@@ -42,6 +46,8 @@ const (
 var Columns = []string{
 	FieldID,
 	FieldName,
+	FieldProfile,
+	FieldCatalogVersion,
 	FieldCreatedAt,
 }
 
@@ -66,6 +72,16 @@ func ByID(opts ...sql.OrderTermOption) OrderOption {
 // ByName orders the results by the name field.
 func ByName(opts ...sql.OrderTermOption) OrderOption {
 	return sql.OrderByField(FieldName, opts...).ToFunc()
+}
+
+// ByProfile orders the results by the profile field.
+func ByProfile(opts ...sql.OrderTermOption) OrderOption {
+	return sql.OrderByField(FieldProfile, opts...).ToFunc()
+}
+
+// ByCatalogVersion orders the results by the catalog_version field.
+func ByCatalogVersion(opts ...sql.OrderTermOption) OrderOption {
+	return sql.OrderByField(FieldCatalogVersion, opts...).ToFunc()
 }
 
 // ByCreatedAt orders the results by the created_at field.

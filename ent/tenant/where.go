@@ -58,6 +58,16 @@ func Name(v string) predicate.Tenant {
 	return predicate.Tenant(sql.FieldEQ(FieldName, v))
 }
 
+// Profile applies equality check predicate on the "profile" field. It's identical to ProfileEQ.
+func Profile(v string) predicate.Tenant {
+	return predicate.Tenant(sql.FieldEQ(FieldProfile, v))
+}
+
+// CatalogVersion applies equality check predicate on the "catalog_version" field. It's identical to CatalogVersionEQ.
+func CatalogVersion(v int64) predicate.Tenant {
+	return predicate.Tenant(sql.FieldEQ(FieldCatalogVersion, v))
+}
+
 // CreatedAt applies equality check predicate on the "created_at" field. It's identical to CreatedAtEQ.
 func CreatedAt(v int64) predicate.Tenant {
 	return predicate.Tenant(sql.FieldEQ(FieldCreatedAt, v))
@@ -126,6 +136,111 @@ func NameEqualFold(v string) predicate.Tenant {
 // NameContainsFold applies the ContainsFold predicate on the "name" field.
 func NameContainsFold(v string) predicate.Tenant {
 	return predicate.Tenant(sql.FieldContainsFold(FieldName, v))
+}
+
+// ProfileEQ applies the EQ predicate on the "profile" field.
+func ProfileEQ(v string) predicate.Tenant {
+	return predicate.Tenant(sql.FieldEQ(FieldProfile, v))
+}
+
+// ProfileNEQ applies the NEQ predicate on the "profile" field.
+func ProfileNEQ(v string) predicate.Tenant {
+	return predicate.Tenant(sql.FieldNEQ(FieldProfile, v))
+}
+
+// ProfileIn applies the In predicate on the "profile" field.
+func ProfileIn(vs ...string) predicate.Tenant {
+	return predicate.Tenant(sql.FieldIn(FieldProfile, vs...))
+}
+
+// ProfileNotIn applies the NotIn predicate on the "profile" field.
+func ProfileNotIn(vs ...string) predicate.Tenant {
+	return predicate.Tenant(sql.FieldNotIn(FieldProfile, vs...))
+}
+
+// ProfileGT applies the GT predicate on the "profile" field.
+func ProfileGT(v string) predicate.Tenant {
+	return predicate.Tenant(sql.FieldGT(FieldProfile, v))
+}
+
+// ProfileGTE applies the GTE predicate on the "profile" field.
+func ProfileGTE(v string) predicate.Tenant {
+	return predicate.Tenant(sql.FieldGTE(FieldProfile, v))
+}
+
+// ProfileLT applies the LT predicate on the "profile" field.
+func ProfileLT(v string) predicate.Tenant {
+	return predicate.Tenant(sql.FieldLT(FieldProfile, v))
+}
+
+// ProfileLTE applies the LTE predicate on the "profile" field.
+func ProfileLTE(v string) predicate.Tenant {
+	return predicate.Tenant(sql.FieldLTE(FieldProfile, v))
+}
+
+// ProfileContains applies the Contains predicate on the "profile" field.
+func ProfileContains(v string) predicate.Tenant {
+	return predicate.Tenant(sql.FieldContains(FieldProfile, v))
+}
+
+// ProfileHasPrefix applies the HasPrefix predicate on the "profile" field.
+func ProfileHasPrefix(v string) predicate.Tenant {
+	return predicate.Tenant(sql.FieldHasPrefix(FieldProfile, v))
+}
+
+// ProfileHasSuffix applies the HasSuffix predicate on the "profile" field.
+func ProfileHasSuffix(v string) predicate.Tenant {
+	return predicate.Tenant(sql.FieldHasSuffix(FieldProfile, v))
+}
+
+// ProfileEqualFold applies the EqualFold predicate on the "profile" field.
+func ProfileEqualFold(v string) predicate.Tenant {
+	return predicate.Tenant(sql.FieldEqualFold(FieldProfile, v))
+}
+
+// ProfileContainsFold applies the ContainsFold predicate on the "profile" field.
+func ProfileContainsFold(v string) predicate.Tenant {
+	return predicate.Tenant(sql.FieldContainsFold(FieldProfile, v))
+}
+
+// CatalogVersionEQ applies the EQ predicate on the "catalog_version" field.
+func CatalogVersionEQ(v int64) predicate.Tenant {
+	return predicate.Tenant(sql.FieldEQ(FieldCatalogVersion, v))
+}
+
+// CatalogVersionNEQ applies the NEQ predicate on the "catalog_version" field.
+func CatalogVersionNEQ(v int64) predicate.Tenant {
+	return predicate.Tenant(sql.FieldNEQ(FieldCatalogVersion, v))
+}
+
+// CatalogVersionIn applies the In predicate on the "catalog_version" field.
+func CatalogVersionIn(vs ...int64) predicate.Tenant {
+	return predicate.Tenant(sql.FieldIn(FieldCatalogVersion, vs...))
+}
+
+// CatalogVersionNotIn applies the NotIn predicate on the "catalog_version" field.
+func CatalogVersionNotIn(vs ...int64) predicate.Tenant {
+	return predicate.Tenant(sql.FieldNotIn(FieldCatalogVersion, vs...))
+}
+
+// CatalogVersionGT applies the GT predicate on the "catalog_version" field.
+func CatalogVersionGT(v int64) predicate.Tenant {
+	return predicate.Tenant(sql.FieldGT(FieldCatalogVersion, v))
+}
+
+// CatalogVersionGTE applies the GTE predicate on the "catalog_version" field.
+func CatalogVersionGTE(v int64) predicate.Tenant {
+	return predicate.Tenant(sql.FieldGTE(FieldCatalogVersion, v))
+}
+
+// CatalogVersionLT applies the LT predicate on the "catalog_version" field.
+func CatalogVersionLT(v int64) predicate.Tenant {
+	return predicate.Tenant(sql.FieldLT(FieldCatalogVersion, v))
+}
+
+// CatalogVersionLTE applies the LTE predicate on the "catalog_version" field.
+func CatalogVersionLTE(v int64) predicate.Tenant {
+	return predicate.Tenant(sql.FieldLTE(FieldCatalogVersion, v))
 }
 
 // CreatedAtEQ applies the EQ predicate on the "created_at" field.

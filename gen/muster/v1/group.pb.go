@@ -11,6 +11,7 @@ package musterv1
 import (
 	protoreflect "google.golang.org/protobuf/reflect/protoreflect"
 	protoimpl "google.golang.org/protobuf/runtime/protoimpl"
+	structpb "google.golang.org/protobuf/types/known/structpb"
 	reflect "reflect"
 	sync "sync"
 	unsafe "unsafe"
@@ -35,7 +36,9 @@ type Group struct {
 	DisplayName string `protobuf:"bytes,10,opt,name=display_name,json=displayName,proto3" json:"display_name,omitempty"`
 	// Reads of one group return every member; exclude the attribute where only
 	// the group itself is wanted.
-	Members       []*Member `protobuf:"bytes,11,rep,name=members,proto3" json:"members,omitempty"`
+	Members []*Member `protobuf:"bytes,11,rep,name=members,proto3" json:"members,omitempty"`
+	// The extensions that were registered at run time, by the URN of their schema.
+	Extensions    map[string]*structpb.Struct `protobuf:"bytes,61,rep,name=extensions,proto3" json:"extensions,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -108,6 +111,13 @@ func (x *Group) GetDisplayName() string {
 func (x *Group) GetMembers() []*Member {
 	if x != nil {
 		return x.Members
+	}
+	return nil
+}
+
+func (x *Group) GetExtensions() map[string]*structpb.Struct {
+	if x != nil {
+		return x.Extensions
 	}
 	return nil
 }
@@ -186,7 +196,7 @@ var File_muster_v1_group_proto protoreflect.FileDescriptor
 
 const file_muster_v1_group_proto_rawDesc = "" +
 	"\n" +
-	"\x15muster/v1/group.proto\x12\tmuster.v1\x1a\x18muster/v1/resource.proto\x1a\x16muster/v1/schema.proto\"\xfe\x04\n" +
+	"\x15muster/v1/group.proto\x12\tmuster.v1\x1a\x1cgoogle/protobuf/struct.proto\x1a\x18muster/v1/resource.proto\x1a\x16muster/v1/schema.proto\"\x98\x06\n" +
 	"\x05Group\x12L\n" +
 	"\aschemas\x18\x01 \x03(\tB2\xba\xc8\x18.\x10\a\"\x1fThe URNs of the schemas in use.(\x018\x01H\x02Z\x03uriR\aschemas\x12S\n" +
 	"\x02id\x18\x02 \x01(\tBC\xba\xc8\x18?\"5The identifier, made by the server; it never changes.8\x01@\x02H\x02P\x02R\x02id\x12Z\n" +
@@ -195,7 +205,13 @@ const file_muster_v1_group_proto_rawDesc = "" +
 	"\x04meta\x18\x04 \x01(\v2\x0f.muster.v1.MetaB1\xba\xc8\x18-\")What the server knows about the resource.@\x02R\x04meta\x12O\n" +
 	"\fdisplay_name\x18\n" +
 	" \x01(\tB,\xba\xc8\x18(\"$A human-readable name for the group.(\x01R\vdisplayName\x12U\n" +
-	"\amembers\x18\v \x03(\v2\x11.muster.v1.MemberB(\xba\xc8\x18 \"\x1eThe members: users and groups.\xc0\xc8\x18\x01R\amembers:v\xea\xc7\x18;\n" +
+	"\amembers\x18\v \x03(\v2\x11.muster.v1.MemberB(\xba\xc8\x18 \"\x1eThe members: users and groups.\xc0\xc8\x18\x01R\amembers\x12@\n" +
+	"\n" +
+	"extensions\x18= \x03(\v2 .muster.v1.Group.ExtensionsEntryR\n" +
+	"extensions\x1aV\n" +
+	"\x0fExtensionsEntry\x12\x10\n" +
+	"\x03key\x18\x01 \x01(\tR\x03key\x12-\n" +
+	"\x05value\x18\x02 \x01(\v2\x17.google.protobuf.StructR\x05value:\x028\x01:v\xea\xc7\x18;\n" +
 	"+urn:ietf:params:scim:schemas:core:2.0:Group\x12\x05Group\x1a\x05Group\xf2\xc7\x183\n" +
 	"\x05Group\x12\x05Group\x1a\x1aA set of users and groups.\"\a/Groups\"\x89\x02\n" +
 	"\x06Member\x127\n" +
@@ -219,20 +235,24 @@ func file_muster_v1_group_proto_rawDescGZIP() []byte {
 	return file_muster_v1_group_proto_rawDescData
 }
 
-var file_muster_v1_group_proto_msgTypes = make([]protoimpl.MessageInfo, 2)
+var file_muster_v1_group_proto_msgTypes = make([]protoimpl.MessageInfo, 3)
 var file_muster_v1_group_proto_goTypes = []any{
-	(*Group)(nil),  // 0: muster.v1.Group
-	(*Member)(nil), // 1: muster.v1.Member
-	(*Meta)(nil),   // 2: muster.v1.Meta
+	(*Group)(nil),           // 0: muster.v1.Group
+	(*Member)(nil),          // 1: muster.v1.Member
+	nil,                     // 2: muster.v1.Group.ExtensionsEntry
+	(*Meta)(nil),            // 3: muster.v1.Meta
+	(*structpb.Struct)(nil), // 4: google.protobuf.Struct
 }
 var file_muster_v1_group_proto_depIdxs = []int32{
-	2, // 0: muster.v1.Group.meta:type_name -> muster.v1.Meta
+	3, // 0: muster.v1.Group.meta:type_name -> muster.v1.Meta
 	1, // 1: muster.v1.Group.members:type_name -> muster.v1.Member
-	2, // [2:2] is the sub-list for method output_type
-	2, // [2:2] is the sub-list for method input_type
-	2, // [2:2] is the sub-list for extension type_name
-	2, // [2:2] is the sub-list for extension extendee
-	0, // [0:2] is the sub-list for field type_name
+	2, // 2: muster.v1.Group.extensions:type_name -> muster.v1.Group.ExtensionsEntry
+	4, // 3: muster.v1.Group.ExtensionsEntry.value:type_name -> google.protobuf.Struct
+	4, // [4:4] is the sub-list for method output_type
+	4, // [4:4] is the sub-list for method input_type
+	4, // [4:4] is the sub-list for extension type_name
+	4, // [4:4] is the sub-list for extension extendee
+	0, // [0:4] is the sub-list for field type_name
 }
 
 func init() { file_muster_v1_group_proto_init() }
@@ -248,7 +268,7 @@ func file_muster_v1_group_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_muster_v1_group_proto_rawDesc), len(file_muster_v1_group_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   2,
+			NumMessages:   3,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

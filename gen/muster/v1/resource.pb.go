@@ -4,13 +4,15 @@
 // 	protoc        (unknown)
 // source: muster/v1/resource.proto
 
-// The attributes that every resource has (RFC 7643 section 3.1).
+// The attributes that every resource has (RFC 7643 section 3.1), and the resource
+// of a type that was registered at run time.
 
 package musterv1
 
 import (
 	protoreflect "google.golang.org/protobuf/reflect/protoreflect"
 	protoimpl "google.golang.org/protobuf/runtime/protoimpl"
+	structpb "google.golang.org/protobuf/types/known/structpb"
 	timestamppb "google.golang.org/protobuf/types/known/timestamppb"
 	reflect "reflect"
 	sync "sync"
@@ -104,17 +106,127 @@ func (x *Meta) GetVersion() string {
 	return ""
 }
 
+// Resource is a resource of a type that was registered at run time. Its own
+// attributes are in a Struct; the attributes of its schema say what may be there.
+// Dates are strings as RFC 3339 has them, in UTC and to the millisecond; binary
+// values are strings in base64.
+type Resource struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The URNs of the schemas in use. The server sets them on every write.
+	Schemas []string `protobuf:"bytes,1,rep,name=schemas,proto3" json:"schemas,omitempty"`
+	// A UUID that the server makes.
+	Id         string `protobuf:"bytes,2,opt,name=id,proto3" json:"id,omitempty"`
+	ExternalId string `protobuf:"bytes,3,opt,name=external_id,json=externalId,proto3" json:"external_id,omitempty"`
+	// Here location is relative to the SCIM base URL, for example "/Devices/ID";
+	// the REST face makes it absolute.
+	Meta *Meta `protobuf:"bytes,4,opt,name=meta,proto3" json:"meta,omitempty"`
+	// The attributes of the core schema of the type, by name.
+	Attributes *structpb.Struct `protobuf:"bytes,10,opt,name=attributes,proto3" json:"attributes,omitempty"`
+	// The extensions of the type, by the URN of their schema.
+	Extensions    map[string]*structpb.Struct `protobuf:"bytes,61,rep,name=extensions,proto3" json:"extensions,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Resource) Reset() {
+	*x = Resource{}
+	mi := &file_muster_v1_resource_proto_msgTypes[1]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Resource) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Resource) ProtoMessage() {}
+
+func (x *Resource) ProtoReflect() protoreflect.Message {
+	mi := &file_muster_v1_resource_proto_msgTypes[1]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Resource.ProtoReflect.Descriptor instead.
+func (*Resource) Descriptor() ([]byte, []int) {
+	return file_muster_v1_resource_proto_rawDescGZIP(), []int{1}
+}
+
+func (x *Resource) GetSchemas() []string {
+	if x != nil {
+		return x.Schemas
+	}
+	return nil
+}
+
+func (x *Resource) GetId() string {
+	if x != nil {
+		return x.Id
+	}
+	return ""
+}
+
+func (x *Resource) GetExternalId() string {
+	if x != nil {
+		return x.ExternalId
+	}
+	return ""
+}
+
+func (x *Resource) GetMeta() *Meta {
+	if x != nil {
+		return x.Meta
+	}
+	return nil
+}
+
+func (x *Resource) GetAttributes() *structpb.Struct {
+	if x != nil {
+		return x.Attributes
+	}
+	return nil
+}
+
+func (x *Resource) GetExtensions() map[string]*structpb.Struct {
+	if x != nil {
+		return x.Extensions
+	}
+	return nil
+}
+
 var File_muster_v1_resource_proto protoreflect.FileDescriptor
 
 const file_muster_v1_resource_proto_rawDesc = "" +
 	"\n" +
-	"\x18muster/v1/resource.proto\x12\tmuster.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x16muster/v1/schema.proto\"\xda\x03\n" +
+	"\x18muster/v1/resource.proto\x12\tmuster.v1\x1a\x1cgoogle/protobuf/struct.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x16muster/v1/schema.proto\"\xda\x03\n" +
 	"\x04Meta\x12M\n" +
 	"\rresource_type\x18\x01 \x01(\tB(\xba\xc8\x18$\"\x1eThe name of the resource type.8\x01@\x02R\fresourceType\x12p\n" +
 	"\acreated\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampB:\xba\xc8\x186\"2When the resource was created, to the millisecond.@\x02R\acreated\x12|\n" +
 	"\rlast_modified\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampB;\xba\xc8\x187\"3When the resource last changed, to the millisecond.@\x02R\flastModified\x12E\n" +
 	"\blocation\x18\x04 \x01(\tB)\xba\xc8\x18%\x10\a\"\x18The URI of the resource.8\x01@\x02Z\x03uriR\blocation\x12L\n" +
-	"\aversion\x18\x05 \x01(\tB2\xba\xc8\x18.\"(The version of the resource, as an ETag.8\x01@\x02R\aversionB\x99\x01\n" +
+	"\aversion\x18\x05 \x01(\tB2\xba\xc8\x18.\"(The version of the resource, as an ETag.8\x01@\x02R\aversion\"\xb7\x04\n" +
+	"\bResource\x12L\n" +
+	"\aschemas\x18\x01 \x03(\tB2\xba\xc8\x18.\x10\a\"\x1fThe URNs of the schemas in use.(\x018\x01H\x02Z\x03uriR\aschemas\x12S\n" +
+	"\x02id\x18\x02 \x01(\tBC\xba\xc8\x18?\"5The identifier, made by the server; it never changes.8\x01@\x02H\x02P\x02R\x02id\x12Z\n" +
+	"\vexternal_id\x18\x03 \x01(\tB9\xba\xc8\x185\"1The identifier that the provisioning client uses.8\x01R\n" +
+	"externalId\x12V\n" +
+	"\x04meta\x18\x04 \x01(\v2\x0f.muster.v1.MetaB1\xba\xc8\x18-\")What the server knows about the resource.@\x02R\x04meta\x127\n" +
+	"\n" +
+	"attributes\x18\n" +
+	" \x01(\v2\x17.google.protobuf.StructR\n" +
+	"attributes\x12C\n" +
+	"\n" +
+	"extensions\x18= \x03(\v2#.muster.v1.Resource.ExtensionsEntryR\n" +
+	"extensions\x1aV\n" +
+	"\x0fExtensionsEntry\x12\x10\n" +
+	"\x03key\x18\x01 \x01(\tR\x03key\x12-\n" +
+	"\x05value\x18\x02 \x01(\v2\x17.google.protobuf.StructR\x05value:\x028\x01B\x99\x01\n" +
 	"\rcom.muster.v1B\rResourceProtoP\x01Z4github.com/muster-scim/muster/gen/muster/v1;musterv1\xa2\x02\x03MXX\xaa\x02\tMuster.V1\xca\x02\tMuster\\V1\xe2\x02\x15Muster\\V1\\GPBMetadata\xea\x02\n" +
 	"Muster::V1b\x06proto3"
 
@@ -130,19 +242,26 @@ func file_muster_v1_resource_proto_rawDescGZIP() []byte {
 	return file_muster_v1_resource_proto_rawDescData
 }
 
-var file_muster_v1_resource_proto_msgTypes = make([]protoimpl.MessageInfo, 1)
+var file_muster_v1_resource_proto_msgTypes = make([]protoimpl.MessageInfo, 3)
 var file_muster_v1_resource_proto_goTypes = []any{
 	(*Meta)(nil),                  // 0: muster.v1.Meta
-	(*timestamppb.Timestamp)(nil), // 1: google.protobuf.Timestamp
+	(*Resource)(nil),              // 1: muster.v1.Resource
+	nil,                           // 2: muster.v1.Resource.ExtensionsEntry
+	(*timestamppb.Timestamp)(nil), // 3: google.protobuf.Timestamp
+	(*structpb.Struct)(nil),       // 4: google.protobuf.Struct
 }
 var file_muster_v1_resource_proto_depIdxs = []int32{
-	1, // 0: muster.v1.Meta.created:type_name -> google.protobuf.Timestamp
-	1, // 1: muster.v1.Meta.last_modified:type_name -> google.protobuf.Timestamp
-	2, // [2:2] is the sub-list for method output_type
-	2, // [2:2] is the sub-list for method input_type
-	2, // [2:2] is the sub-list for extension type_name
-	2, // [2:2] is the sub-list for extension extendee
-	0, // [0:2] is the sub-list for field type_name
+	3, // 0: muster.v1.Meta.created:type_name -> google.protobuf.Timestamp
+	3, // 1: muster.v1.Meta.last_modified:type_name -> google.protobuf.Timestamp
+	0, // 2: muster.v1.Resource.meta:type_name -> muster.v1.Meta
+	4, // 3: muster.v1.Resource.attributes:type_name -> google.protobuf.Struct
+	2, // 4: muster.v1.Resource.extensions:type_name -> muster.v1.Resource.ExtensionsEntry
+	4, // 5: muster.v1.Resource.ExtensionsEntry.value:type_name -> google.protobuf.Struct
+	6, // [6:6] is the sub-list for method output_type
+	6, // [6:6] is the sub-list for method input_type
+	6, // [6:6] is the sub-list for extension type_name
+	6, // [6:6] is the sub-list for extension extendee
+	0, // [0:6] is the sub-list for field type_name
 }
 
 func init() { file_muster_v1_resource_proto_init() }
@@ -157,7 +276,7 @@ func file_muster_v1_resource_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_muster_v1_resource_proto_rawDesc), len(file_muster_v1_resource_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   1,
+			NumMessages:   3,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

@@ -12,6 +12,7 @@ package musterv1
 import (
 	protoreflect "google.golang.org/protobuf/reflect/protoreflect"
 	protoimpl "google.golang.org/protobuf/runtime/protoimpl"
+	structpb "google.golang.org/protobuf/types/known/structpb"
 	reflect "reflect"
 	sync "sync"
 	unsafe "unsafe"
@@ -26,8 +27,6 @@ const (
 
 // User is a person's account. An empty string means "unassigned", as does an
 // absent value (RFC 7643 section 2.5).
-//
-// Field 61 is kept for extensions that are registered at run time.
 type User struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The URNs of the schemas in use. The server sets them on every write.
@@ -62,8 +61,10 @@ type User struct {
 	Roles            []*Role            `protobuf:"bytes,29,rep,name=roles,proto3" json:"roles,omitempty"`
 	X509Certificates []*X509Certificate `protobuf:"bytes,30,rep,name=x509_certificates,json=x509Certificates,proto3" json:"x509_certificates,omitempty"`
 	EnterpriseUser   *EnterpriseUser    `protobuf:"bytes,60,opt,name=enterprise_user,json=urn:ietf:params:scim:schemas:extension:enterprise:2.0:User,proto3" json:"enterprise_user,omitempty"`
-	unknownFields    protoimpl.UnknownFields
-	sizeCache        protoimpl.SizeCache
+	// The extensions that were registered at run time, by the URN of their schema.
+	Extensions    map[string]*structpb.Struct `protobuf:"bytes,61,rep,name=extensions,proto3" json:"extensions,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
 func (x *User) Reset() {
@@ -274,6 +275,13 @@ func (x *User) GetX509Certificates() []*X509Certificate {
 func (x *User) GetEnterpriseUser() *EnterpriseUser {
 	if x != nil {
 		return x.EnterpriseUser
+	}
+	return nil
+}
+
+func (x *User) GetExtensions() map[string]*structpb.Struct {
+	if x != nil {
+		return x.Extensions
 	}
 	return nil
 }
@@ -1170,7 +1178,7 @@ var File_muster_v1_user_proto protoreflect.FileDescriptor
 
 const file_muster_v1_user_proto_rawDesc = "" +
 	"\n" +
-	"\x14muster/v1/user.proto\x12\tmuster.v1\x1a\x18muster/v1/resource.proto\x1a\x16muster/v1/schema.proto\"\x9d\x12\n" +
+	"\x14muster/v1/user.proto\x12\tmuster.v1\x1a\x1cgoogle/protobuf/struct.proto\x1a\x18muster/v1/resource.proto\x1a\x16muster/v1/schema.proto\"\xb6\x13\n" +
 	"\x04User\x12L\n" +
 	"\aschemas\x18\x01 \x03(\tB2\xba\xc8\x18.\x10\a\"\x1fThe URNs of the schemas in use.(\x018\x01H\x02Z\x03uriR\aschemas\x12S\n" +
 	"\x02id\x18\x02 \x01(\tBC\xba\xc8\x18?\"5The identifier, made by the server; it never changes.8\x01@\x02H\x02P\x02R\x02id\x12Z\n" +
@@ -1200,7 +1208,13 @@ const file_muster_v1_user_proto_rawDesc = "" +
 	"\fentitlements\x18\x1c \x03(\v2\x16.muster.v1.EntitlementB\x1a\xba\xc8\x18\x16\"\x14Things the user has.R\fentitlements\x12?\n" +
 	"\x05roles\x18\x1d \x03(\v2\x0f.muster.v1.RoleB\x18\xba\xc8\x18\x14\"\x12Roles of the user.R\x05roles\x12b\n" +
 	"\x11x509_certificates\x18\x1e \x03(\v2\x1a.muster.v1.X509CertificateB\x19\xba\xc8\x18\x15\"\x13X.509 certificates.R\x10x509Certificates\x12n\n" +
-	"\x0fenterprise_user\x18< \x01(\v2\x19.muster.v1.EnterpriseUserR:urn:ietf:params:scim:schemas:extension:enterprise:2.0:User:j\xea\xc7\x18@\n" +
+	"\x0fenterprise_user\x18< \x01(\v2\x19.muster.v1.EnterpriseUserR:urn:ietf:params:scim:schemas:extension:enterprise:2.0:User\x12?\n" +
+	"\n" +
+	"extensions\x18= \x03(\v2\x1f.muster.v1.User.ExtensionsEntryR\n" +
+	"extensions\x1aV\n" +
+	"\x0fExtensionsEntry\x12\x10\n" +
+	"\x03key\x18\x01 \x01(\tR\x03key\x12-\n" +
+	"\x05value\x18\x02 \x01(\v2\x17.google.protobuf.StructR\x05value:\x028\x01:j\xea\xc7\x18@\n" +
 	"*urn:ietf:params:scim:schemas:core:2.0:User\x12\x04User\x1a\fUser Account\xf2\xc7\x18\"\n" +
 	"\x04User\x12\x04User\x1a\fUser Account\"\x06/UsersB\t\n" +
 	"\a_active\"\x85\x03\n" +
@@ -1310,7 +1324,7 @@ func file_muster_v1_user_proto_rawDescGZIP() []byte {
 	return file_muster_v1_user_proto_rawDescData
 }
 
-var file_muster_v1_user_proto_msgTypes = make([]protoimpl.MessageInfo, 13)
+var file_muster_v1_user_proto_msgTypes = make([]protoimpl.MessageInfo, 14)
 var file_muster_v1_user_proto_goTypes = []any{
 	(*User)(nil),             // 0: muster.v1.User
 	(*Name)(nil),             // 1: muster.v1.Name
@@ -1325,10 +1339,12 @@ var file_muster_v1_user_proto_goTypes = []any{
 	(*X509Certificate)(nil),  // 10: muster.v1.X509Certificate
 	(*EnterpriseUser)(nil),   // 11: muster.v1.EnterpriseUser
 	(*Manager)(nil),          // 12: muster.v1.Manager
-	(*Meta)(nil),             // 13: muster.v1.Meta
+	nil,                      // 13: muster.v1.User.ExtensionsEntry
+	(*Meta)(nil),             // 14: muster.v1.Meta
+	(*structpb.Struct)(nil),  // 15: google.protobuf.Struct
 }
 var file_muster_v1_user_proto_depIdxs = []int32{
-	13, // 0: muster.v1.User.meta:type_name -> muster.v1.Meta
+	14, // 0: muster.v1.User.meta:type_name -> muster.v1.Meta
 	1,  // 1: muster.v1.User.name:type_name -> muster.v1.Name
 	2,  // 2: muster.v1.User.emails:type_name -> muster.v1.Email
 	3,  // 3: muster.v1.User.phone_numbers:type_name -> muster.v1.PhoneNumber
@@ -1340,12 +1356,14 @@ var file_muster_v1_user_proto_depIdxs = []int32{
 	9,  // 9: muster.v1.User.roles:type_name -> muster.v1.Role
 	10, // 10: muster.v1.User.x509_certificates:type_name -> muster.v1.X509Certificate
 	11, // 11: muster.v1.User.enterprise_user:type_name -> muster.v1.EnterpriseUser
-	12, // 12: muster.v1.EnterpriseUser.manager:type_name -> muster.v1.Manager
-	13, // [13:13] is the sub-list for method output_type
-	13, // [13:13] is the sub-list for method input_type
-	13, // [13:13] is the sub-list for extension type_name
-	13, // [13:13] is the sub-list for extension extendee
-	0,  // [0:13] is the sub-list for field type_name
+	13, // 12: muster.v1.User.extensions:type_name -> muster.v1.User.ExtensionsEntry
+	12, // 13: muster.v1.EnterpriseUser.manager:type_name -> muster.v1.Manager
+	15, // 14: muster.v1.User.ExtensionsEntry.value:type_name -> google.protobuf.Struct
+	15, // [15:15] is the sub-list for method output_type
+	15, // [15:15] is the sub-list for method input_type
+	15, // [15:15] is the sub-list for extension type_name
+	15, // [15:15] is the sub-list for extension extendee
+	0,  // [0:15] is the sub-list for field type_name
 }
 
 func init() { file_muster_v1_user_proto_init() }
@@ -1370,7 +1388,7 @@ func file_muster_v1_user_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_muster_v1_user_proto_rawDesc), len(file_muster_v1_user_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   13,
+			NumMessages:   14,
 			NumExtensions: 0,
 			NumServices:   0,
 		},
