@@ -217,7 +217,7 @@ func TestRegistered_Replace(t *testing.T) {
 			t.Fatal(err)
 		}
 		copied := proto.CloneOf(stored)
-		got := ""
+		var got string
 		if err := change.Apply(copied); err != nil {
 			got = "error " + err.Error()
 		} else {

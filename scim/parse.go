@@ -374,7 +374,7 @@ func (p *parser) literal(a *Attribute, op Operator) Literal {
 	isNumber := word != "" && (word[0] == '-' || '0' <= word[0] && word[0] <= '9')
 	switch {
 	case isNumber && (a.Type == Integer || a.Type == Decimal):
-		return p.numberLiteral(a, start)
+		return p.numberLiteral(start)
 	case isBool && a.Type == Boolean:
 		p.pos += len(word)
 		return Literal{Bool: b}
@@ -394,7 +394,7 @@ func (p *parser) literal(a *Attribute, op Operator) Literal {
 
 // numberLiteral reads a number as JSON writes it, which may hold what no name
 // does: a dot and the sign of an exponent.
-func (p *parser) numberLiteral(a *Attribute, start int) Literal {
+func (p *parser) numberLiteral(start int) Literal {
 	end := start
 	for end < len(p.in) && strings.IndexByte("+-.0123456789eE", p.in[end]) >= 0 {
 		end++

@@ -58,11 +58,11 @@ func checkAttributes(attrs []*musterv1.Attribute, within string, n *int) error {
 		if len(a.GetName()) > maxName || !attributeName.MatchString(a.GetName()) {
 			return Errorf(InvalidValue, "%.80q is not the name of an attribute (RFC 7643 section 2.1)", a.GetName()).At("name")
 		}
-		if lower := strings.ToLower(a.GetName()); seen[lower] {
+		lower := strings.ToLower(a.GetName())
+		if seen[lower] {
 			return Errorf(InvalidValue, "there are two attributes %s", path).At("name")
-		} else {
-			seen[lower] = true
 		}
+		seen[lower] = true
 		if err := checkAttribute(a, path, within != ""); err != nil {
 			return err
 		}

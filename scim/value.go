@@ -24,10 +24,10 @@ type object struct {
 func objectOf(r Resource) object {
 	o := object{v: reflect.ValueOf(r).Elem()}
 	if r, ok := r.(*musterv1.Resource); ok {
-		if r.Attributes == nil {
+		if r.GetAttributes() == nil {
 			r.Attributes = &structpb.Struct{}
 		}
-		o.s = r.Attributes
+		o.s = r.GetAttributes()
 	}
 	return o
 }

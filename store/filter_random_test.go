@@ -333,8 +333,7 @@ func (p *pool) literal(t *rapid.T, rt *scim.ResourceType, a *scim.Attribute, op 
 	case scim.Binary:
 		return fmt.Sprintf("%q", value(t, a, nil))
 	case scim.Integer, scim.Decimal:
-		number, _ := json.Marshal(value(t, a, nil))
-		return string(number)
+		return strings.ReplaceAll(fmt.Sprint(value(t, a, nil)), "e+", "e")
 	default:
 	}
 	s := rapid.StringOfN(character, 0, 2, -1).Draw(t, "literal")

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 
 	"google.golang.org/protobuf/encoding/protojson"
@@ -90,8 +91,8 @@ func (c *catalogs) of(ctx context.Context, s *Store, tenant, version int64) (*sc
 func compileCatalog(registrations []Registration) (*scim.Catalog, error) {
 	var schemas []*musterv1.Schema
 	var types []*musterv1.ResourceType
-	for i := len(registrations) - 1; i >= 0; i-- { // a tenant's own schema is found before one for all
-		if s := registrations[i].Schema; s != nil {
+	for _, r := range slices.Backward(registrations) { // a tenant's own schema is found before one for all
+		if s := r.Schema; s != nil {
 			schemas = append(schemas, s)
 		}
 	}
@@ -328,11 +329,14 @@ func (t Tenant) checkStoredType(ctx context.Context, tx tx, old, rt *scim.Resour
 
 // checkRow holds one resource against the new state of its type.
 func (t Tenant) checkRow(ctx context.Context, tx tx, old, rt *scim.ResourceType, w *row) error {
-	conflict := func(why string) error {
-		return scim.Errorf(scim.Conflict, "the stored %s %s would not fit: %s", old.Name, w.id, why)
+	conflict := func(err error) error {
+		if e, ok := errors.AsType[*scim.Error](err); ok {
+			return scim.Errorf(scim.Conflict, "the stored %s %s would not fit: %s", old.Name, w.id, e.Detail)
+		}
+		return err
 	}
 	if rt == nil {
-		return conflict("its resource type would be gone")
+		return conflict(scim.Errorf(scim.Conflict, "its resource type would be gone"))
 	}
 	r, err := w.resource(old)
 	if err != nil {
@@ -340,19 +344,11 @@ func (t Tenant) checkRow(ctx context.Context, tx tx, old, rt *scim.ResourceType,
 	}
 	renewed, err := rt.Renew(r)
 	if err != nil {
-		var e *scim.Error
-		if errors.As(err, &e) {
-			return conflict(e.Detail)
-		}
-		return err
+		return conflict(err)
 	}
 	was, is := lift(old, r).values, lift(rt, renewed).values
 	if err := t.updateValues(ctx, tx, rt, w.id, was, is); err != nil {
-		var e *scim.Error
-		if errors.As(err, &e) {
-			return conflict(e.Detail)
-		}
-		return err
+		return conflict(err)
 	}
 	return nil
 }
