@@ -87,10 +87,10 @@ func (s *Store) Authenticate(ctx context.Context, secretHash [32]byte) (Principa
 	st := s.statement()
 	st.add("SELECT t.id, t.name, t.profile, t.catalog_version, c.name, c.scopes FROM credentials c JOIN tenants t ON t.id = c.tenant_id WHERE c.secret_hash = ", arg{secretHash[:]})
 	var p Principal
-	var scopes string
+	var profile, scopes string
 	err := s.read(context.WithoutCancel(ctx), st, func(scan scan) error {
 		p.Tenant.store = s
-		return scan(&p.Tenant.id, &p.TenantName, &p.Tenant.profile, &p.Tenant.version, &p.Credential, &scopes)
+		return scan(&p.Tenant.id, &p.TenantName, &profile, &p.Tenant.version, &p.Credential, &scopes)
 	})
 	if err != nil {
 		return p, err
@@ -98,7 +98,7 @@ func (s *Store) Authenticate(ctx context.Context, secretHash [32]byte) (Principa
 	if p.Tenant.store == nil {
 		return p, scim.Errorf(scim.Unauthenticated, "the token is not valid")
 	}
-	p.Scopes = strings.Fields(scopes)
+	p.Scopes, p.Tenant.profile = strings.Fields(scopes), Profile(profile)
 	p.Tenant.catalog, err = s.catalogs.of(ctx, s, p.Tenant.id, p.Tenant.version)
 	return p, err
 }
