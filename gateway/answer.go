@@ -35,6 +35,7 @@ type exchange struct {
 	status             int // of the answer; 0: not yet decided
 	sent               bool
 	tenant, credential string // who asked, as the core tells
+	strict             bool   // the tenant's clients take RFC 7644 by its word
 }
 
 // body is the body of a request, read already. Decoding leaves its error here,
@@ -108,6 +109,7 @@ func (x *exchange) bodiless() bool {
 func (x *exchange) learn(ctx context.Context) metadata.MD {
 	md, _ := runtime.ServerMetadataFromContext(ctx)
 	x.tenant, x.credential = first(md.HeaderMD, "muster-tenant"), first(md.HeaderMD, "muster-credential")
+	x.strict = first(md.HeaderMD, "muster-profile") == "strict"
 	return md.HeaderMD
 }
 
@@ -167,9 +169,9 @@ func decorate(ctx context.Context, w http.ResponseWriter, response proto.Message
 	case method == http.MethodPost:
 		x.status = http.StatusCreated
 		h.Set("Location", x.base+"/"+x.endpoint+"/"+r.GetId())
-	case method == http.MethodPatch && isGroup && !x.projected:
+	case method == http.MethodPatch && (isGroup || x.strict) && !x.projected:
 		// The members are left out of this answer, and a group without its members
-		// could be taken for an empty one.
+		// could be taken for an empty one. Strict clients want no body anyway.
 		x.status = http.StatusNoContent
 	case method == http.MethodGet || method == http.MethodHead:
 		return x.checkRead(version)

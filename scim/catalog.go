@@ -20,6 +20,20 @@ type Catalog struct {
 // Contract is the catalog of a tenant for which nothing is registered.
 var Contract = &Catalog{types: []*ResourceType{User, Group}, schemas: schemasOf([]*ResourceType{User, Group})}
 
+// Strict is the catalog for clients that take RFC 7644 by its word: a patch of the
+// elements that meet a filter fails with noTarget where none does. Otherwise, if
+// the filter is one comparison for equality, such an element is made, as some
+// clients expect.
+func (c *Catalog) Strict() *Catalog {
+	strict := &Catalog{schemas: c.schemas}
+	for _, rt := range c.types {
+		same := *rt
+		same.strict = true
+		strict.types = append(strict.types, &same)
+	}
+	return strict
+}
+
 // ResourceTypes lists the resource types, those of the contract first.
 func (c *Catalog) ResourceTypes() []*ResourceType { return c.types }
 

@@ -29,6 +29,8 @@ type step struct {
 	element object
 	// given tells whether the operation has a value.
 	given bool
+	// strict tells that an element which no filter selects is not made.
+	strict bool
 }
 
 // Short names for the operations.
@@ -196,7 +198,7 @@ func (p *patch) compileStep(op musterv1.PatchOperation_Op, path Path, value *str
 	if top.Link {
 		return p.compileLinks(op, path, value)
 	}
-	s := step{op: op, path: path, from: p.rt.New(), given: value != nil && !isNull(value)}
+	s := step{op: op, path: path, from: p.rt.New(), given: value != nil && !isNull(value), strict: p.rt.strict}
 	if op == opRemove && (!s.given || !a.MultiValued || path.Filter != nil) {
 		p.steps = append(p.steps, s)
 		return nil

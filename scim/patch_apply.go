@@ -207,7 +207,7 @@ func (s *step) applySelected(o object) error {
 		return nil
 	}
 	c, ok := s.path.Filter.(Comparison)
-	if !ok || c.Op != Equal || c.Value.Null {
+	if !ok || c.Op != Equal || c.Value.Null || s.strict {
 		return Errorf(NoTarget, "no element of %s meets the filter", a.Path).At(a.Path)
 	}
 	e := o.grow(a)

@@ -40,6 +40,7 @@ const (
 	requestIDKey  = "x-request-id"
 	tenantKey     = "muster-tenant"
 	credentialKey = "muster-credential" //nolint:gosec // a name
+	profileKey    = "muster-profile"
 )
 
 type callKey struct{}
@@ -163,7 +164,8 @@ func (s *Server) authenticate(ctx context.Context, c *call, next handler) error 
 	if c.principal, err = s.store.Authenticate(ctx, sha256.Sum256([]byte(token))); err != nil {
 		return err
 	}
-	_ = grpc.SetHeader(ctx, metadata.Pairs(tenantKey, c.principal.TenantName, credentialKey, c.principal.Credential))
+	_ = grpc.SetHeader(ctx, metadata.Pairs(tenantKey, c.principal.TenantName, credentialKey, c.principal.Credential,
+		profileKey, string(c.principal.Tenant.Profile())))
 	return next(ctx)
 }
 

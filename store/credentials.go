@@ -4,8 +4,10 @@ import (
 	"context"
 	"errors"
 	"strings"
+	"time"
 
 	"github.com/muster-scim/muster/ent"
+	"github.com/muster-scim/muster/ent/tenant"
 	"github.com/muster-scim/muster/scim"
 )
 
@@ -32,11 +34,53 @@ type Profile string
 
 // The client profiles.
 const (
-	// Tolerant understands what clients are known to mean. It is the default.
+	// Tolerant understands what clients are known to mean: a patch of an element
+	// that is not there makes it where the filter says how it looks, and the answer
+	// to a patch is the resource. It is the default.
 	Tolerant Profile = "tolerant"
-	// Strict takes RFC 7644 by its word.
+	// Strict takes RFC 7644 by its word: such a patch fails with noTarget, and the
+	// answer to a patch is empty unless the request names attributes.
 	Strict Profile = "strict"
 )
+
+// TenantInfo is what an operator sees of a tenant.
+type TenantInfo struct {
+	Name    string
+	Profile Profile
+	Created time.Time
+}
+
+// Tenants lists the tenants by name.
+func (s *Store) Tenants(ctx context.Context) ([]TenantInfo, error) {
+	all, err := s.client.Tenant.Query().Order(tenant.ByName()).All(ctx)
+	if err != nil {
+		return nil, err
+	}
+	var infos []TenantInfo
+	for _, t := range all {
+		infos = append(infos, TenantInfo{Name: t.Name, Profile: Profile(t.Profile), Created: time.UnixMilli(t.CreatedAt)})
+	}
+	return infos, nil
+}
+
+// SetProfile sets the client profile of a tenant. It has effect with the next
+// request, on every server. It fails with NotFound, and with InvalidValue for a
+// profile that is none of ours.
+func (s *Store) SetProfile(ctx context.Context, name string, profile Profile) error {
+	if profile != Tolerant && profile != Strict {
+		return scim.Errorf(scim.InvalidValue, "the profile is %s or %s", Tolerant, Strict)
+	}
+	// What a resource type is depends on the profile, so this is another catalog.
+	n, err := s.client.Tenant.Update().Where(tenant.Name(name), tenant.ProfileNEQ(string(profile))).
+		SetProfile(string(profile)).AddCatalogVersion(1).Save(ctx)
+	if err != nil || n > 0 {
+		return err
+	}
+	if found, err := s.client.Tenant.Query().Where(tenant.Name(name)).Exist(ctx); err != nil || found {
+		return err
+	}
+	return scim.Errorf(scim.NotFound, "there is no tenant %.80q", name)
+}
 
 // Principal is who is calling.
 type Principal struct {
@@ -99,6 +143,6 @@ func (s *Store) Authenticate(ctx context.Context, secretHash [32]byte) (Principa
 		return p, scim.Errorf(scim.Unauthenticated, "the token is not valid")
 	}
 	p.Scopes, p.Tenant.profile = strings.Fields(scopes), Profile(profile)
-	p.Tenant.catalog, err = s.catalogs.of(ctx, s, p.Tenant.id, p.Tenant.version)
+	p.Tenant.catalog, err = s.catalogs.of(ctx, s, p.Tenant.id, p.Tenant.version, p.Tenant.profile)
 	return p, err
 }

@@ -60,8 +60,8 @@ type versionedCatalog struct {
 const maxCatalogs = 1000
 
 // of is the catalog of a tenant.
-func (c *catalogs) of(ctx context.Context, s *Store, tenant, version int64) (*scim.Catalog, error) {
-	if version == 0 { // nothing was ever registered
+func (c *catalogs) of(ctx context.Context, s *Store, tenant, version int64, profile Profile) (*scim.Catalog, error) {
+	if version == 0 { // nothing was ever registered, and the profile is the first
 		return scim.Contract, nil
 	}
 	c.mu.Lock()
@@ -77,6 +77,9 @@ func (c *catalogs) of(ctx context.Context, s *Store, tenant, version int64) (*sc
 	catalog, err := compileCatalog(registrations)
 	if err != nil {
 		return nil, fmt.Errorf("the registrations of tenant %d: %w", tenant, err)
+	}
+	if profile == Strict {
+		catalog = catalog.Strict()
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
