@@ -2,6 +2,7 @@ package server
 
 import (
 	"context"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"strings"
@@ -16,6 +17,7 @@ import (
 
 	musterv1 "github.com/muster-scim/muster/gen/muster/v1"
 	"github.com/muster-scim/muster/scim"
+	"github.com/muster-scim/muster/store"
 )
 
 // doBulk makes a bulk call and returns the statuses and reasons.
@@ -172,5 +174,77 @@ func TestBulk_Busy(t *testing.T) {
 	_, err := musterv1.NewProvisioningServiceClient(s.Conn()).Bulk(ctx, &musterv1.BulkRequest{}, grpc.Header(&header))
 	if reasonOf(err) != "rateLimited" || len(header.Get("retry-after")) != 1 {
 		t.Errorf("got %v with %v", err, header)
+	}
+}
+
+// Resources of registered types are in bulk what they are alone: also in a circle
+// with those of the contract, through a reference and through an extension.
+func TestBulk_RegisteredTypes(t *testing.T) {
+	s, ctx := newServer(t)
+	p, err := s.store.Authenticate(ctx, sha256.Sum256([]byte(token)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	const device, badge = "urn:example:Device", "urn:example:Badge"
+	value := &musterv1.Attribute{Name: "value", Type: scim.String, CaseExact: true}
+	ref := &musterv1.Attribute{Name: "$ref", Type: scim.Reference, ReferenceTypes: []string{"Device"}, Mutability: musterv1.Attribute_MUTABILITY_READ_ONLY}
+	for _, r := range []store.Registration{
+		{Schema: &musterv1.Schema{Id: device, Name: "Device", Attributes: []*musterv1.Attribute{
+			{Name: "label", Type: scim.String}, {Name: "owner", Type: scim.Reference, ReferenceTypes: []string{"User"}},
+		}}},
+		{Schema: &musterv1.Schema{Id: badge, Name: "Badge", Attributes: []*musterv1.Attribute{
+			{Name: "printer", Type: scim.Complex, SubAttributes: []*musterv1.Attribute{value, ref}},
+		}}},
+		{ResourceType: &musterv1.ResourceType{Id: "Device", Name: "Device", Endpoint: "/Devices", Schema: device}},
+		{ResourceType: &musterv1.ResourceType{Id: "User", Name: "User", Endpoint: "/Users", Schema: scim.User.Schema.URN, SchemaExtensions: []*musterv1.SchemaExtension{{Schema: badge}}}},
+	} {
+		if err := p.Tenant.Register(ctx, r); err != nil {
+			t.Fatal(err)
+		}
+	}
+	c := musterv1.NewProvisioningServiceClient(s.Conn())
+	out, err := c.Bulk(ctx, &musterv1.BulkRequest{Operations: []*musterv1.BulkOperation{
+		{Method: musterv1.BulkOperation_METHOD_POST, Path: "/Devices", BulkId: "d", Data: `{"label":"bulkId:u","owner":"bulkId:u"}`},
+		{Method: musterv1.BulkOperation_METHOD_POST, Path: "/Users", BulkId: "u", Data: `{"userName":"ada","` + badge + `":{"printer":{"value":"bulkId:d"}}}`},
+		{Method: musterv1.BulkOperation_METHOD_PATCH, Path: "/Devices/bulkId:d", Version: `W/"1"`, Data: `{"Operations":[{"op":"replace","path":"label","value":"new"}]}`},
+		{Method: musterv1.BulkOperation_METHOD_PUT, Path: "/Devices/bulkId:d", Data: `{"label":"newer","owner":"bulkId:u"}`},
+		{Method: musterv1.BulkOperation_METHOD_POST, Path: "/Devices", BulkId: "e", Data: `{"owner":"bulkId:d"}`}, // is of no user
+	}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got []string
+	for _, op := range out.GetOperations() {
+		got = append(got, op.GetStatus())
+	}
+	if strings.Join(got, " ") != "201 201 200 200 400" {
+		t.Fatalf("got %v", out)
+	}
+	id := strings.TrimPrefix(out.GetOperations()[0].GetLocation(), "/Devices/")
+	user := strings.TrimPrefix(out.GetOperations()[1].GetLocation(), "/Users/")
+	d, err := musterv1.NewResourceServiceClient(s.Conn()).GetResource(ctx, &musterv1.GetResourceRequest{ResourceType: "Device", Id: id})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if attrs := d.GetResource().GetAttributes().AsMap(); attrs["owner"] != user || attrs["label"] != "newer" || out.GetOperations()[3].GetVersion() != `W/"3"` {
+		t.Errorf("the device is %v, want the owner %s", d, user)
+	}
+	u, err := c.GetUser(ctx, &musterv1.GetUserRequest{Id: user})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if printer, _ := u.GetUser().GetExtensions()[badge].AsMap()["printer"].(map[string]any); printer["value"] != id {
+		t.Errorf("the user is %v, want the printer %s", u, id)
+	}
+	access := policy[musterv1.ResourceService_DeleteResource_FullMethodName]
+	delete(policy, musterv1.ResourceService_DeleteResource_FullMethodName)
+	remove := &musterv1.BulkOperation{Method: musterv1.BulkOperation_METHOD_DELETE, Path: "/Devices/" + id}
+	if got, err := doBulk(ctx, s, remove); got != "403 forbidden" || err != nil {
+		t.Errorf("without a row for DeleteResource: %s, %v", got, err)
+	}
+	policy[musterv1.ResourceService_DeleteResource_FullMethodName] = access
+	remove = &musterv1.BulkOperation{Method: musterv1.BulkOperation_METHOD_DELETE, Path: "/Devices/" + id}
+	if got, err := doBulk(ctx, s, remove); got != "204" || err != nil {
+		t.Errorf("deleting: %s, %v", got, err)
 	}
 }

@@ -116,10 +116,10 @@ type New struct {
 // all of them are created, or none. Where it fails, failed is the index of the one
 // that the error is about.
 func (t Tenant) CreateTogether(ctx context.Context, all []*New) (failed int, err error) {
-	own := make(map[string]bool, len(all))
+	own := make(map[string]string, len(all)) // type by id
 	for _, n := range all {
 		n.prepare()
-		own[n.ID] = true
+		own[n.ID] = n.Type.Name
 	}
 	err = t.store.write(ctx, func(ctx context.Context, tx tx) error {
 		if err := t.checkCatalog(ctx, tx); err != nil {
@@ -181,8 +181,8 @@ func (n *New) prepare() {
 }
 
 // without is the ids that are not among the known.
-func without(ids []string, known map[string]bool) []string {
-	return slices.DeleteFunc(slices.Clone(ids), func(id string) bool { return known[id] })
+func without(ids []string, known map[string]string) []string {
+	return slices.DeleteFunc(slices.Clone(ids), func(id string) bool { return known[id] != "" })
 }
 
 // settle waits for the statements so far: what is wrong with them is known then.

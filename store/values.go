@@ -190,15 +190,15 @@ func (t Tenant) secretHash(ctx context.Context, from reader, id, path string) (h
 
 // checkReferences fails with InvalidValue where r names a resource that is not
 // there, or is of another type. What it named before does not count: the other
-// resource may have gone since. Neither do own ids, of what is created together
-// with r. before may be nil.
-func (t Tenant) checkReferences(ctx context.Context, tx tx, rt *scim.ResourceType, own map[string]bool, before, r scim.Resource) error {
+// resource may have gone since. own are the ids and types of what is created
+// together with r. before may be nil.
+func (t Tenant) checkReferences(ctx context.Context, tx tx, rt *scim.ResourceType, own map[string]string, before, r scim.Resource) error {
 	var old []scim.ResourceReference
 	if before != nil {
 		old = rt.NamedResources(before)
 	}
 	for _, ref := range rt.NamedResources(r) {
-		if own[ref.ID] || slices.ContainsFunc(old, func(o scim.ResourceReference) bool { return o.Attr == ref.Attr && o.ID == ref.ID }) {
+		if slices.Contains(ref.Types, own[ref.ID]) || slices.ContainsFunc(old, func(o scim.ResourceReference) bool { return o.Attr == ref.Attr && o.ID == ref.ID }) {
 			continue
 		}
 		found := false

@@ -300,6 +300,8 @@ func TestBulk_CircularManagers(t *testing.T) {
 		for i, of := range []int{1, 2, 0, 0} {
 			d.wantManager(t, users[i].Location, users[of].id())
 		}
+		// A group manages nobody, in a circle as little as elsewhere.
+		d.bulk(t, "400 409", post("/Users", "u", "boss-u", manager("bulkId:g")), post("/Groups", "g", "boss-g", members("bulkId:u")))
 	})
 }
 
