@@ -27,7 +27,7 @@ var errFailed = errors.New("failed")
 // execute runs the command line and returns the exit code: 0 for success, 1 for
 // anything else. It ends early, and gracefully, when ctx does.
 func execute(ctx context.Context, args []string, stdout, stderr io.Writer) int {
-	root := rootCommand()
+	root := rootCommand() //nolint:contextcheck // commands get theirs from cobra
 	root.SetArgs(args)
 	root.SetOut(stdout)
 	root.SetErr(stderr)
