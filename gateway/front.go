@@ -17,7 +17,8 @@ import (
 	"github.com/muster-scim/muster/scim"
 )
 
-const requestIDHeader = "X-Request-ID"
+// requestIDHeader is in the form that net/http keeps, so that it converts nothing.
+const requestIDHeader = "X-Request-Id"
 
 // The front is the first to see a request. What it hands inward is a request
 // of its own making: a clean path, known query parameters, a body of known
@@ -52,10 +53,10 @@ func (f *front) begin(w http.ResponseWriter, r *http.Request) *exchange {
 	if x.base == "" {
 		x.base = ownURL(r)
 	}
-	if x.id = r.Header.Get(requestIDHeader); !saneID(x.id) {
+	if x.id = r.Header.Get(requestIDHeader); !saneID(x.id) { //nolint:canonicalheader // it is net/http's form
 		x.id = rand.Text()
 	}
-	w.Header().Set(requestIDHeader, x.id)
+	w.Header().Set(requestIDHeader, x.id) //nolint:canonicalheader // the same
 	// Answers hold what is known of people: no cache keeps them.
 	w.Header().Set("Cache-Control", "no-store")
 	return x
@@ -148,14 +149,13 @@ func (x *exchange) admit(ctx context.Context) (*http.Request, *problem) {
 		}
 	}
 	inner := &http.Request{
-		Method: method, URL: &url.URL{Path: place.path}, Host: r.Host, RemoteAddr: r.RemoteAddr,
-		Header: http.Header{},
+		Method: method, URL: &url.URL{Path: place.path},
+		Header: http.Header{requestIDHeader: {x.id}},
 		Body:   &x.body,
 		Form:   form, PostForm: form, // set, so that no one parses them again
 	}
-	inner.Header.Set(requestIDHeader, x.id)
 	if auth := r.Header.Get("Authorization"); auth != "" {
-		inner.Header.Set("Authorization", auth)
+		inner.Header["Authorization"] = []string{auth}
 	}
 	return inner.WithContext(ctx), nil
 }

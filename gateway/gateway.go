@@ -51,7 +51,6 @@ func New(conn grpc.ClientConnInterface, opts Options) (http.Handler, error) {
 		runtime.WithMarshalerOption(runtime.MIMEWildcard, marshaler{}),
 		runtime.WithForwardResponseOption(decorate),
 		runtime.WithForwardResponseRewriter(toAnswer),
-		runtime.WithWriteContentLength(),
 		runtime.WithErrorHandler(answerError),
 		runtime.WithRoutingErrorHandler(answerRoutingError),
 		runtime.WithIncomingHeaderMatcher(forwarded),
@@ -60,15 +59,16 @@ func New(conn grpc.ClientConnInterface, opts Options) (http.Handler, error) {
 		runtime.WithDisableHTTPMethodOverride(),
 	)
 	ctx := context.Background() // used by connections that the generated code opens itself: none here
-	// Its templates match every endpoint, and grpc-gateway asks the last one first.
+	// What is registered last is looked at first; the templates of the first match
+	// every endpoint.
 	if err := musterv1.RegisterResourceServiceHandlerClient(ctx, mux, musterv1.NewResourceServiceClient(conn)); err != nil {
 		return nil, fmt.Errorf("registering the resource service: %w", err)
 	}
-	if err := musterv1.RegisterProvisioningServiceHandlerClient(ctx, mux, musterv1.NewProvisioningServiceClient(conn)); err != nil {
-		return nil, fmt.Errorf("registering the provisioning service: %w", err)
-	}
 	if err := musterv1.RegisterDiscoveryServiceHandlerClient(ctx, mux, musterv1.NewDiscoveryServiceClient(conn)); err != nil {
 		return nil, fmt.Errorf("registering the discovery service: %w", err)
+	}
+	if err := musterv1.RegisterProvisioningServiceHandlerClient(ctx, mux, musterv1.NewProvisioningServiceClient(conn)); err != nil {
+		return nil, fmt.Errorf("registering the provisioning service: %w", err)
 	}
 	log := opts.Log
 	if log == nil {

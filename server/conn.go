@@ -44,7 +44,6 @@ func (c *conn) Invoke(ctx context.Context, name string, args, reply any, opts ..
 		return status.Errorf(codes.Unimplemented, "there is no method %s", name)
 	}
 	outgoing, _ := metadata.FromOutgoingContext(ctx)
-	ctx = context.WithValue(ctx, inProcessKey{}, true)
 	ctx = metadata.NewOutgoingContext(ctx, nil) // the server's own calls are not the client's
 	ctx = metadata.NewIncomingContext(ctx, outgoing)
 	stream := &transportStream{name: name}
@@ -76,9 +75,11 @@ func (c *conn) NewStream(context.Context, *grpc.StreamDesc, string, ...grpc.Call
 	return nil, status.Error(codes.Unimplemented, "there are no streams on a connection in process")
 }
 
-type inProcessKey struct{}
-
-func isInProcess(ctx context.Context) bool { return ctx.Value(inProcessKey{}) != nil }
+// isInProcess tells whether a call came through a conn.
+func isInProcess(ctx context.Context) bool {
+	_, ok := grpc.ServerTransportStreamFromContext(ctx).(*transportStream)
+	return ok
+}
 
 // transportStream keeps the metadata that a method answers with.
 type transportStream struct {

@@ -21,9 +21,9 @@ import (
 )
 
 // An interceptor is one step that every call takes, over a socket or in process,
-// of one message or a stream. New lists them in order: the first sees the call
-// first and its outcome last.
-type interceptor func(ctx context.Context, c *call, next handler) error
+// of one message or a stream; c.proceed is the rest of the way. New lists them in
+// order: the first sees the call first and its outcome last.
+type interceptor func(ctx context.Context, c *call) error
 
 type handler func(ctx context.Context) error
 
@@ -33,6 +33,19 @@ type call struct {
 	requestID string
 	inProcess bool
 	principal store.Principal // who is calling, once authenticated
+
+	ahead  []interceptor // the steps that are still to take
+	handle handler       // what comes after them
+}
+
+// proceed takes the call to the end of its way.
+func (c *call) proceed(ctx context.Context) error {
+	if len(c.ahead) == 0 {
+		return c.handle(ctx)
+	}
+	step := c.ahead[0]
+	c.ahead = c.ahead[1:]
+	return step(ctx, c)
 }
 
 // Metadata of requests and answers.
@@ -58,18 +71,11 @@ func tenantOf(ctx context.Context) store.Tenant { return principalOf(ctx).Tenant
 
 // run takes a call through the interceptors to its handler.
 func (s *Server) run(ctx context.Context, method string, handle handler) error {
-	c := &call{method: method, requestID: first(ctx, requestIDKey), inProcess: isInProcess(ctx)}
+	c := &call{method: method, requestID: first(ctx, requestIDKey), inProcess: isInProcess(ctx), ahead: s.interceptors, handle: handle}
 	if c.requestID == "" || len(c.requestID) > 128 {
 		c.requestID = rand.Text()
 	}
-	var step func(i int) handler
-	step = func(i int) handler {
-		if i == len(s.interceptors) {
-			return handle
-		}
-		return func(ctx context.Context) error { return s.interceptors[i](ctx, c, step(i+1)) }
-	}
-	return step(0)(context.WithValue(ctx, callKey{}, c))
+	return c.proceed(context.WithValue(ctx, callKey{}, c))
 }
 
 func (s *Server) unary(ctx context.Context, req any, info *grpc.UnaryServerInfo, h grpc.UnaryHandler) (answer any, err error) {
@@ -100,9 +106,9 @@ func (s *streamIn) Context() context.Context { return s.ctx }
 
 // logCall writes the line of a call over a socket. What comes in process has its
 // line from the gateway.
-func (s *Server) logCall(ctx context.Context, c *call, next handler) error {
+func (s *Server) logCall(ctx context.Context, c *call) error {
 	start := time.Now()
-	err := next(ctx)
+	err := c.proceed(ctx)
 	if c.inProcess {
 		return err
 	}
@@ -124,8 +130,8 @@ func (s *Server) logCall(ctx context.Context, c *call, next handler) error {
 
 // translateErrors makes statuses of errors. The cause of what clients are told
 // nothing of stands in the log.
-func (s *Server) translateErrors(ctx context.Context, c *call, next handler) error {
-	err := next(ctx)
+func (s *Server) translateErrors(ctx context.Context, c *call) error {
+	err := c.proceed(ctx)
 	if err == nil {
 		return nil
 	}
@@ -142,31 +148,41 @@ func (c *call) logCause(ctx context.Context, log *slog.Logger, err error) {
 }
 
 // recoverPanics makes an error of a panic.
-func recoverPanics(ctx context.Context, _ *call, next handler) (err error) {
+func recoverPanics(ctx context.Context, c *call) (err error) {
 	defer func() {
 		if p := recover(); p != nil {
 			err = fmt.Errorf("panic: %v\n%s", p, debug.Stack())
 		}
 	}()
-	return next(ctx)
+	return c.proceed(ctx)
 }
 
 // authenticate finds out who is calling, and tells the caller's side for its log.
-func (s *Server) authenticate(ctx context.Context, c *call, next handler) error {
-	_ = grpc.SetHeader(ctx, metadata.Pairs(requestIDKey, c.requestID)) // it fails only after the header was sent
+func (s *Server) authenticate(ctx context.Context, c *call) error {
+	err := s.identify(ctx, c)
+	told := metadata.MD{requestIDKey: {c.requestID}}
+	if p := c.principal; p.Credential != "" {
+		told[tenantKey], told[credentialKey] = []string{p.TenantName}, []string{p.Credential}
+		told[profileKey] = []string{string(p.Tenant.Profile())}
+	}
+	_ = grpc.SetHeader(ctx, told) // it fails only after the header was sent
+	if err != nil {
+		return err
+	}
+	return c.proceed(ctx)
+}
+
+// identify finds the principal of a call that is not public.
+func (s *Server) identify(ctx context.Context, c *call) error {
 	if access, known := policy[c.method]; known && access == public {
-		return next(ctx)
+		return nil
 	}
 	token, err := bearerToken(first(ctx, "authorization"))
 	if err != nil {
 		return err
 	}
-	if c.principal, err = s.store.Authenticate(ctx, sha256.Sum256([]byte(token))); err != nil {
-		return err
-	}
-	_ = grpc.SetHeader(ctx, metadata.Pairs(tenantKey, c.principal.TenantName, credentialKey, c.principal.Credential,
-		profileKey, string(c.principal.Tenant.Profile())))
-	return next(ctx)
+	c.principal, err = s.store.Authenticate(ctx, sha256.Sum256([]byte(token)))
+	return err
 }
 
 // bearerToken takes the token out of an authorization header. Clients are known
@@ -185,11 +201,11 @@ func bearerToken(header string) (string, error) {
 }
 
 // authorize refuses what the policy does not allow.
-func authorize(ctx context.Context, c *call, next handler) error {
+func authorize(ctx context.Context, c *call) error {
 	if err := c.permit(c.method); err != nil {
 		return err
 	}
-	return next(ctx)
+	return c.proceed(ctx)
 }
 
 // permit tells whether the policy lets the caller call a method: the one of this

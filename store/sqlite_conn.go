@@ -53,37 +53,38 @@ func (c *sqliteConn) close() error {
 	return errors.Join(append(errs, c.Close())...)
 }
 
-// prepare returns the prepared statement, and what to do when it is no longer
-// used.
-func (c *sqliteConn) prepare(text string) (stmt sqliteStmt, done func(), err error) {
-	if stmt, known := c.byText[text]; known {
-		return stmt, func() {}, nil
+// prepare returns a prepared statement; not kept: the caller has to close it.
+func (c *sqliteConn) prepare(text string) (stmt sqliteStmt, kept bool, err error) {
+	if stmt, kept = c.byText[text]; kept {
+		return stmt, true, nil
 	}
 	prepared, err := c.Prepare(text)
 	if err != nil {
-		return nil, nil, sqliteError(err)
+		return nil, false, sqliteError(err)
 	}
 	stmt = prepared.(sqliteStmt) //nolint:forcetypeassert // the driver's have all it can do
-	if len(c.byText) >= maxPrepared {
-		return stmt, func() { _ = stmt.Close() }, nil
+	if kept = len(c.byText) < maxPrepared; kept {
+		c.byText[text] = stmt
 	}
-	c.byText[text] = stmt
-	return stmt, func() {}, nil
+	return stmt, kept, nil
 }
 
 // query runs a query and calls row for each row of the answer.
 func (c *sqliteConn) query(ctx context.Context, st *statement, row func(scan) error) error {
-	stmt, done, err := c.prepare(st.text.String())
+	stmt, kept, err := c.prepare(st.text.String())
 	if err != nil {
 		return err
 	}
-	defer done()
+	if !kept {
+		defer func() { _ = stmt.Close() }()
+	}
 	rows, err := stmt.QueryContext(ctx, namedValues(st.args))
 	if err != nil {
 		return sqliteError(err)
 	}
 	defer func() { _ = rows.Close() }() // what it could say Next has said
 	values := make(sqliteRow, len(rows.Columns()))
+	scan := values.scan
 	for {
 		switch err := rows.Next(values); {
 		case errors.Is(err, io.EOF):
@@ -93,7 +94,7 @@ func (c *sqliteConn) query(ctx context.Context, st *statement, row func(scan) er
 		case ctx.Err() != nil: // the driver looks before the first row only
 			return ctx.Err()
 		}
-		if err := row(values.scan); err != nil {
+		if err := row(scan); err != nil {
 			return err
 		}
 	}
@@ -101,11 +102,13 @@ func (c *sqliteConn) query(ctx context.Context, st *statement, row func(scan) er
 
 // exec runs a statement that answers no rows.
 func (c *sqliteConn) exec(ctx context.Context, st *statement) error {
-	stmt, done, err := c.prepare(st.text.String())
+	stmt, kept, err := c.prepare(st.text.String())
 	if err != nil {
 		return err
 	}
-	defer done()
+	if !kept {
+		defer func() { _ = stmt.Close() }()
+	}
 	_, err = stmt.ExecContext(ctx, namedValues(st.args))
 	return sqliteError(err)
 }
@@ -159,6 +162,9 @@ func (r sqliteRow) scan(dest ...any) error {
 
 // sqliteError translates what the constraints of the tables refuse.
 func sqliteError(err error) error {
+	if err == nil {
+		return nil
+	}
 	var e *modernc.Error
 	if !errors.As(err, &e) {
 		return err

@@ -44,4 +44,9 @@ func (s *Store) read(ctx context.Context, st *statement, row func(scan) error) e
 	return s.queryPostgres(ctx, st, row)
 }
 
-func (s *Store) statement() *statement { return &statement{dialect: s.dialect} }
+// statement begins a statement, with room for most of ours.
+func (s *Store) statement() *statement {
+	st := &statement{dialect: s.dialect, args: make([]any, 0, 12)}
+	st.text.Grow(384)
+	return st
+}
