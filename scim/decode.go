@@ -2,6 +2,7 @@ package scim
 
 import (
 	"math"
+	"net/url"
 	"strconv"
 	"strings"
 	"time"
@@ -125,7 +126,7 @@ func (d *decoder) ignores(a *Attribute) bool {
 // attribute reads the value of a into o, in place of what was there.
 func (d *decoder) attribute(o object, a *Attribute) {
 	if d.ignores(a) {
-		skipValue(d.in)
+		d.ignored(o, a)
 		return
 	}
 	o.clear(a)
@@ -138,6 +139,23 @@ func (d *decoder) attribute(o object, a *Attribute) {
 		d.onlyElement(o, a)
 	default:
 		d.single(o, a)
+	}
+}
+
+// ignored reads past a value that does not count. Of a $ref it takes the id, the
+// end of the URI, for an element that says its value in no other way.
+func (d *decoder) ignored(o object, a *Attribute) {
+	if !a.Computed || a.Parent.SubAttribute("value") == nil || d.in.peek() != kindString {
+		skipValue(d.in)
+		return
+	}
+	value, uri := a.Parent.SubAttribute("value"), d.in.text()
+	id, err := url.PathUnescape(uri[strings.LastIndexByte(uri, '/')+1:])
+	if err != nil || value.ReadOnly() || o.count(value) > 0 {
+		return
+	}
+	if err := o.setText(value, id); err != nil {
+		d.in.fail(err)
 	}
 }
 

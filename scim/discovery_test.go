@@ -95,7 +95,7 @@ func TestAppendSchemaJSON_Attribute(t *testing.T) {
 	group := string(AppendSchemaJSON(nil, Group.Schema.Proto(), ""))
 	for _, want := range []string{
 		`"attributes":[{"name":"displayName","type":"string","multiValued":false,"description":"A human-readable name for the group.","required":true,"caseExact":false,"mutability":"readWrite","returned":"default","uniqueness":"none"},{"name":"members"`,
-		`{"name":"$ref","type":"reference","multiValued":false,"description":"The URI of the member.","required":false,"caseExact":true,"mutability":"readOnly","returned":"default","uniqueness":"none","referenceTypes":["User","Group"]}`,
+		`{"name":"$ref","type":"reference","multiValued":false,"description":"The URI of the member.","required":false,"caseExact":true,"mutability":"immutable","returned":"default","uniqueness":"none","referenceTypes":["User","Group"]}`,
 		`"canonicalValues":["User","Group"]`,
 		`"meta":{"resourceType":"Schema"}}`,
 	} {

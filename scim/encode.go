@@ -198,8 +198,8 @@ func registeredParts(r Resource) (attributes *structpb.Struct, extensions map[st
 func (e *encoder) location(dst []byte, o object, a *Attribute) (_ []byte, ok bool) {
 	endpoint, id := e.endpoint, e.id
 	value := a.Parent.SubAttribute("value")
-	if value == nil && endpoint == "" && e.base != "" { // a registered type: the core knows where it is
-		return appendString(dst, e.base+o.text(a, 0)), o.count(a) > 0
+	if value == nil && endpoint == "" { // a registered type: the core said where it is
+		return e.knownLocation(dst, o.v.Field(a.field))
 	}
 	if value != nil {
 		target := a.ReferenceTypes[0]
@@ -208,7 +208,7 @@ func (e *encoder) location(dst []byte, o object, a *Attribute) (_ []byte, ok boo
 		}
 		endpoint, id = endpointOf(target), o.v.Field(value.field).String()
 	}
-	if e.base == "" || id == "" || endpoint == "" {
+	if e.base == "" || id == "" || endpoint == "" || o.isLeftOut(a) {
 		return dst, false
 	}
 	dst = append(dst, '"')
@@ -217,6 +217,15 @@ func (e *encoder) location(dst []byte, o object, a *Attribute) (_ []byte, ok boo
 	dst = append(dst, '/')
 	dst = append(dst, url.PathEscape(id)...) // does not allocate for our own ids
 	return append(dst, '"'), true
+}
+
+// knownLocation appends a location that is relative to the base URL. It is empty
+// where an answer leaves it out.
+func (e *encoder) knownLocation(dst []byte, path reflect.Value) (_ []byte, ok bool) {
+	if e.base == "" || path.IsNil() || path.Elem().Len() == 0 {
+		return dst, false
+	}
+	return appendString(dst, e.base+path.Elem().String()), true
 }
 
 func endpointOf(resourceType string) string {

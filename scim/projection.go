@@ -222,7 +222,7 @@ func (p *Projection) Apply(r Resource) {
 func (o object) project(cuts []cut) {
 	for _, c := range cuts {
 		if len(c.parts) == 0 {
-			o.clear(c.attr)
+			o.leaveOut(c.attr)
 			continue
 		}
 		for i := range o.count(c.attr) {

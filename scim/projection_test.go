@@ -102,6 +102,30 @@ func TestProjection_Reference(t *testing.T) {
 	}
 }
 
+// What only the REST face knows is left out like anything else.
+func TestProjection_LeavesOutLocations(t *testing.T) {
+	for _, c := range []struct{ attributes, excluded, want string }{
+		{"members.value", "", `{"id":"1","members":[{"value":"u"}]}`},
+		{"members", "", `{"id":"1","members":[{"value":"u","$ref":"https://x/Users/u","type":"User"}]}`},
+		{"meta.resourceType", "", `{"id":"1","meta":{"resourceType":"Group"}}`},
+		{"meta.location", "", `{"id":"1","meta":{"location":"https://x/Groups/1"}}`},
+		{"", "members.$ref,meta.location,displayName", `{"id":"1","meta":{"resourceType":"Group"},"members":[{"value":"u","type":"User"}]}`},
+	} {
+		p, err := Group.CompileProjection([]string{c.attributes}, []string{c.excluded})
+		if err != nil {
+			t.Fatal(err)
+		}
+		g := &musterv1.Group{
+			Id: "1", Meta: &musterv1.Meta{ResourceType: "Group"}, DisplayName: "g",
+			Members: []*musterv1.Member{{Value: "u", Type: "User"}},
+		}
+		p.Apply(g)
+		if got := string(Group.AppendJSON(nil, g, "https://x")); got != c.want {
+			t.Errorf("attributes=%q excludedAttributes=%q: got %s, want %s", c.attributes, c.excluded, got, c.want)
+		}
+	}
+}
+
 func TestProjection_Includes(t *testing.T) {
 	for _, c := range []struct {
 		attributes, excluded string

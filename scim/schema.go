@@ -65,7 +65,8 @@ type Attribute struct {
 	// Link marks a multi-valued attribute whose elements are other resources,
 	// kept beside the resource and not in it.
 	Link bool
-	// Computed marks what only the REST face knows: $ref and meta.location.
+	// Computed marks what only the REST face knows: $ref and meta.location. Its
+	// field holds no value; where it is set an answer leaves the attribute out.
 	Computed bool
 
 	// Parent is the complex attribute that holds this one, or nil.
@@ -104,9 +105,10 @@ func (a *Attribute) Unique() bool {
 // SubAttribute finds a sub-attribute by name in any letter case, or nil.
 func (a *Attribute) SubAttribute(name string) *Attribute { return a.subByName.find(name) }
 
-// ReadOnly tells whether clients cannot set the attribute.
+// ReadOnly tells whether clients cannot set the attribute. A $ref may be written
+// with the value beside it, but never has a value of its own.
 func (a *Attribute) ReadOnly() bool {
-	return a.Mutability == musterv1.Attribute_MUTABILITY_READ_ONLY
+	return a.Mutability == musterv1.Attribute_MUTABILITY_READ_ONLY || a.Computed
 }
 
 // Schema is a set of attributes under a URN (RFC 7643 section 7).
@@ -272,6 +274,8 @@ func (rt *ResourceType) classify(a *Attribute, many bool) {
 		for _, sub := range a.Sub {
 			rt.classify(sub, many || !box && a.MultiValued || sub.MultiValued)
 		}
+	case a.Computed:
+		return // where a resource is follows from its id
 	case a.isReference() && !a.ReadOnly() && (a.Parent == nil || !a.Parent.ReadOnly()):
 		rt.references = append(rt.references, a)
 	}
@@ -317,7 +321,7 @@ func compileAttribute(f protoreflect.FieldDescriptor, schema *Schema, parent, bo
 		a.Uniqueness = musterv1.Attribute_UNIQUENESS_NONE
 	}
 	a.required = a.Required
-	a.Computed = a.ReadOnly() && a.Type == Reference
+	a.Computed = a.Type == Reference && (a.ReadOnly() || a.Name == "$ref")
 	switch {
 	case parent != nil:
 		a.Path = parent.Path + "." + a.Name

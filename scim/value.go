@@ -62,7 +62,7 @@ func (o object) locate(a *Attribute) object {
 // count is how many values the attribute has here: 0 or 1 if it is singular. A
 // complex value without any content counts as none.
 func (o object) count(a *Attribute) int {
-	if o.zero() {
+	if o.zero() || a.Computed {
 		return 0
 	}
 	if a.held != asField {
@@ -173,6 +173,22 @@ func (o object) clear(a *Attribute) {
 		delete(o.extensions(a), a.Name)
 	}
 }
+
+// leftOut marks what an answer leaves out; nobody writes to it.
+var leftOut = reflect.ValueOf(new(string))
+
+// leaveOut takes the attribute out of an answer: it makes it unassigned, or, if
+// it is yet to be computed, says that it is not wanted.
+func (o object) leaveOut(a *Attribute) {
+	if a.Computed {
+		o.v.Field(a.field).Set(leftOut)
+		return
+	}
+	o.clear(a)
+}
+
+// isLeftOut tells whether leaveOut was called for what is to be computed.
+func (o object) isLeftOut(a *Attribute) bool { return !o.v.Field(a.field).IsNil() }
 
 // setText sets a singular string, reference or binary attribute, or appends a
 // value to a multi-valued one.

@@ -55,7 +55,8 @@ func (w *row) meta(rt *scim.ResourceType) *musterv1.Meta {
 		Version:      scim.FormatVersion(w.version),
 	}
 	if rt.Registered() { // the REST face knows no endpoint of it
-		m.Location = rt.Endpoint + "/" + w.id
+		location := rt.Endpoint + "/" + w.id
+		m.Location = &location
 	}
 	return m
 }

@@ -126,10 +126,10 @@ func (x *Group) GetExtensions() map[string]*structpb.Struct {
 type Member struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	Value string                 `protobuf:"bytes,1,opt,name=value,proto3" json:"value,omitempty"`
-	// Set at the REST face.
-	Ref           string `protobuf:"bytes,2,opt,name=ref,json=$ref,proto3" json:"ref,omitempty"`
-	Display       string `protobuf:"bytes,3,opt,name=display,proto3" json:"display,omitempty"`
-	Type          string `protobuf:"bytes,4,opt,name=type,proto3" json:"type,omitempty"`
+	// Made at the REST face; see Meta.location. A client may name a member by it.
+	Ref           *string `protobuf:"bytes,2,opt,name=ref,json=$ref,proto3,oneof" json:"ref,omitempty"`
+	Display       string  `protobuf:"bytes,3,opt,name=display,proto3" json:"display,omitempty"`
+	Type          string  `protobuf:"bytes,4,opt,name=type,proto3" json:"type,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -172,8 +172,8 @@ func (x *Member) GetValue() string {
 }
 
 func (x *Member) GetRef() string {
-	if x != nil {
-		return x.Ref
+	if x != nil && x.Ref != nil {
+		return *x.Ref
 	}
 	return ""
 }
@@ -213,12 +213,13 @@ const file_muster_v1_group_proto_rawDesc = "" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12-\n" +
 	"\x05value\x18\x02 \x01(\v2\x17.google.protobuf.StructR\x05value:\x028\x01:v\xea\xc7\x18;\n" +
 	"+urn:ietf:params:scim:schemas:core:2.0:Group\x12\x05Group\x1a\x05Group\xf2\xc7\x183\n" +
-	"\x05Group\x12\x05Group\x1a\x1aA set of users and groups.\"\a/Groups\"\x89\x02\n" +
+	"\x05Group\x12\x05Group\x1a\x1aA set of users and groups.\"\a/Groups\"\x96\x02\n" +
 	"\x06Member\x127\n" +
-	"\x05value\x18\x01 \x01(\tB!\xba\xc8\x18\x1d\"\x15The id of the member.(\x018\x01@\x03R\x05value\x12B\n" +
-	"\x03ref\x18\x02 \x01(\tB/\xba\xc8\x18+\x10\a\"\x16The URI of the member.8\x01@\x02Z\x04UserZ\x05GroupR\x04$ref\x12<\n" +
+	"\x05value\x18\x01 \x01(\tB!\xba\xc8\x18\x1d\"\x15The id of the member.(\x018\x01@\x03R\x05value\x12G\n" +
+	"\x03ref\x18\x02 \x01(\tB/\xba\xc8\x18+\x10\a\"\x16The URI of the member.8\x01@\x03Z\x04UserZ\x05GroupH\x00R\x04$ref\x88\x01\x01\x12<\n" +
 	"\adisplay\x18\x03 \x01(\tB\"\xba\xc8\x18\x1e\"\x1aThe member's display name.@\x02R\adisplay\x12D\n" +
-	"\x04type\x18\x04 \x01(\tB0\xba\xc8\x18,\"\x1bThe member's resource type.2\x04User2\x05Group@\x02R\x04typeB\x96\x01\n" +
+	"\x04type\x18\x04 \x01(\tB0\xba\xc8\x18,\"\x1bThe member's resource type.2\x04User2\x05Group@\x02R\x04typeB\x06\n" +
+	"\x04_refB\x96\x01\n" +
 	"\rcom.muster.v1B\n" +
 	"GroupProtoP\x01Z4github.com/muster-scim/muster/gen/muster/v1;musterv1\xa2\x02\x03MXX\xaa\x02\tMuster.V1\xca\x02\tMuster\\V1\xe2\x02\x15Muster\\V1\\GPBMetadata\xea\x02\n" +
 	"Muster::V1b\x06proto3"
@@ -262,6 +263,7 @@ func file_muster_v1_group_proto_init() {
 	}
 	file_muster_v1_resource_proto_init()
 	file_muster_v1_schema_proto_init()
+	file_muster_v1_group_proto_msgTypes[1].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{

@@ -33,8 +33,9 @@ type Meta struct {
 	Created      *timestamppb.Timestamp `protobuf:"bytes,2,opt,name=created,proto3" json:"created,omitempty"`
 	// Grows only when the resource really changes.
 	LastModified *timestamppb.Timestamp `protobuf:"bytes,3,opt,name=last_modified,json=lastModified,proto3" json:"last_modified,omitempty"`
-	// Set at the REST face, which alone knows its base URL; empty over gRPC.
-	Location string `protobuf:"bytes,4,opt,name=location,proto3" json:"location,omitempty"`
+	// Made at the REST face, which alone knows its base URL; never set over gRPC,
+	// but empty where the request leaves it out.
+	Location *string `protobuf:"bytes,4,opt,name=location,proto3,oneof" json:"location,omitempty"`
 	// An ETag: W/"n", where n grows by one with each real change.
 	Version       string `protobuf:"bytes,5,opt,name=version,proto3" json:"version,omitempty"`
 	unknownFields protoimpl.UnknownFields
@@ -93,8 +94,8 @@ func (x *Meta) GetLastModified() *timestamppb.Timestamp {
 }
 
 func (x *Meta) GetLocation() string {
-	if x != nil {
-		return x.Location
+	if x != nil && x.Location != nil {
+		return *x.Location
 	}
 	return ""
 }
@@ -204,13 +205,14 @@ var File_muster_v1_resource_proto protoreflect.FileDescriptor
 
 const file_muster_v1_resource_proto_rawDesc = "" +
 	"\n" +
-	"\x18muster/v1/resource.proto\x12\tmuster.v1\x1a\x1cgoogle/protobuf/struct.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x16muster/v1/schema.proto\"\xda\x03\n" +
+	"\x18muster/v1/resource.proto\x12\tmuster.v1\x1a\x1cgoogle/protobuf/struct.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x16muster/v1/schema.proto\"\xec\x03\n" +
 	"\x04Meta\x12M\n" +
 	"\rresource_type\x18\x01 \x01(\tB(\xba\xc8\x18$\"\x1eThe name of the resource type.8\x01@\x02R\fresourceType\x12p\n" +
 	"\acreated\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampB:\xba\xc8\x186\"2When the resource was created, to the millisecond.@\x02R\acreated\x12|\n" +
-	"\rlast_modified\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampB;\xba\xc8\x187\"3When the resource last changed, to the millisecond.@\x02R\flastModified\x12E\n" +
-	"\blocation\x18\x04 \x01(\tB)\xba\xc8\x18%\x10\a\"\x18The URI of the resource.8\x01@\x02Z\x03uriR\blocation\x12L\n" +
-	"\aversion\x18\x05 \x01(\tB2\xba\xc8\x18.\"(The version of the resource, as an ETag.8\x01@\x02R\aversion\"\xb7\x04\n" +
+	"\rlast_modified\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampB;\xba\xc8\x187\"3When the resource last changed, to the millisecond.@\x02R\flastModified\x12J\n" +
+	"\blocation\x18\x04 \x01(\tB)\xba\xc8\x18%\x10\a\"\x18The URI of the resource.8\x01@\x02Z\x03uriH\x00R\blocation\x88\x01\x01\x12L\n" +
+	"\aversion\x18\x05 \x01(\tB2\xba\xc8\x18.\"(The version of the resource, as an ETag.8\x01@\x02R\aversionB\v\n" +
+	"\t_location\"\xb7\x04\n" +
 	"\bResource\x12L\n" +
 	"\aschemas\x18\x01 \x03(\tB2\xba\xc8\x18.\x10\a\"\x1fThe URNs of the schemas in use.(\x018\x01H\x02Z\x03uriR\aschemas\x12S\n" +
 	"\x02id\x18\x02 \x01(\tBC\xba\xc8\x18?\"5The identifier, made by the server; it never changes.8\x01@\x02H\x02P\x02R\x02id\x12Z\n" +
@@ -270,6 +272,7 @@ func file_muster_v1_resource_proto_init() {
 		return
 	}
 	file_muster_v1_schema_proto_init()
+	file_muster_v1_resource_proto_msgTypes[0].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{

@@ -752,10 +752,10 @@ func (x *Address) GetPrimary() bool {
 type UserGroup struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	Value string                 `protobuf:"bytes,1,opt,name=value,proto3" json:"value,omitempty"`
-	// Set at the REST face.
-	Ref           string `protobuf:"bytes,2,opt,name=ref,json=$ref,proto3" json:"ref,omitempty"`
-	Display       string `protobuf:"bytes,3,opt,name=display,proto3" json:"display,omitempty"`
-	Type          string `protobuf:"bytes,4,opt,name=type,proto3" json:"type,omitempty"`
+	// Made at the REST face; see Meta.location.
+	Ref           *string `protobuf:"bytes,2,opt,name=ref,json=$ref,proto3,oneof" json:"ref,omitempty"`
+	Display       string  `protobuf:"bytes,3,opt,name=display,proto3" json:"display,omitempty"`
+	Type          string  `protobuf:"bytes,4,opt,name=type,proto3" json:"type,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -798,8 +798,8 @@ func (x *UserGroup) GetValue() string {
 }
 
 func (x *UserGroup) GetRef() string {
-	if x != nil {
-		return x.Ref
+	if x != nil && x.Ref != nil {
+		return *x.Ref
 	}
 	return ""
 }
@@ -1115,8 +1115,8 @@ func (x *EnterpriseUser) GetManager() *Manager {
 type Manager struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	Value string                 `protobuf:"bytes,1,opt,name=value,proto3" json:"value,omitempty"`
-	// Set at the REST face.
-	Ref string `protobuf:"bytes,2,opt,name=ref,json=$ref,proto3" json:"ref,omitempty"`
+	// Made at the REST face; see Meta.location. A client may name the manager by it.
+	Ref *string `protobuf:"bytes,2,opt,name=ref,json=$ref,proto3,oneof" json:"ref,omitempty"`
 	// As the provisioning client sent it.
 	DisplayName   string `protobuf:"bytes,3,opt,name=display_name,json=displayName,proto3" json:"display_name,omitempty"`
 	unknownFields protoimpl.UnknownFields
@@ -1161,8 +1161,8 @@ func (x *Manager) GetValue() string {
 }
 
 func (x *Manager) GetRef() string {
-	if x != nil {
-		return x.Ref
+	if x != nil && x.Ref != nil {
+		return *x.Ref
 	}
 	return ""
 }
@@ -1267,12 +1267,13 @@ const file_muster_v1_user_proto_rawDesc = "" +
 	"\x04type\x18\a \x01(\tB6\xba\xc8\x182\"\x1dWhat the address is used for.2\x04work2\x04home2\x05otherR\x04type\x12W\n" +
 	"\aprimary\x18\b \x01(\bB8\xba\xc8\x184\"2Whether this is the preferred one; at most one is.H\x00R\aprimary\x88\x01\x01B\n" +
 	"\n" +
-	"\b_primary\"\xa2\x02\n" +
+	"\b_primary\"\xaf\x02\n" +
 	"\tUserGroup\x124\n" +
-	"\x05value\x18\x01 \x01(\tB\x1e\xba\xc8\x18\x1a\"\x14The id of the group.8\x01@\x02R\x05value\x12;\n" +
-	"\x03ref\x18\x02 \x01(\tB(\xba\xc8\x18$\x10\a\"\x15The URI of the group.8\x01@\x02Z\x05GroupR\x04$ref\x12@\n" +
+	"\x05value\x18\x01 \x01(\tB\x1e\xba\xc8\x18\x1a\"\x14The id of the group.8\x01@\x02R\x05value\x12@\n" +
+	"\x03ref\x18\x02 \x01(\tB(\xba\xc8\x18$\x10\a\"\x15The URI of the group.8\x01@\x02Z\x05GroupH\x00R\x04$ref\x88\x01\x01\x12@\n" +
 	"\adisplay\x18\x03 \x01(\tB&\xba\xc8\x18\"\"\x1eThe display name of the group.@\x02R\adisplay\x12`\n" +
-	"\x04type\x18\x04 \x01(\tBL\xba\xc8\x18H\"2direct, or indirect where another group brings it.2\x06direct2\bindirect@\x02R\x04type\"\x8f\x02\n" +
+	"\x04type\x18\x04 \x01(\tBL\xba\xc8\x18H\"2direct, or indirect where another group brings it.2\x06direct2\bindirect@\x02R\x04typeB\x06\n" +
+	"\x04_ref\"\x8f\x02\n" +
 	"\vEntitlement\x12,\n" +
 	"\x05value\x18\x01 \x01(\tB\x16\xba\xc8\x18\x12\"\x10The entitlement.R\x05value\x126\n" +
 	"\adisplay\x18\x02 \x01(\tB\x1c\xba\xc8\x18\x18\"\x16A human-readable form.R\adisplay\x125\n" +
@@ -1304,11 +1305,12 @@ const file_muster_v1_user_proto_rawDesc = "" +
 	"department\x18\x05 \x01(\tB\x15\xba\xc8\x18\x11\"\x0fThe department.R\n" +
 	"department\x12G\n" +
 	"\amanager\x18\x06 \x01(\v2\x12.muster.v1.ManagerB\x19\xba\xc8\x18\x15\"\x13The user's manager.R\amanager:a\xea\xc7\x18]\n" +
-	":urn:ietf:params:scim:schemas:extension:enterprise:2.0:User\x12\x0eEnterpriseUser\x1a\x0fEnterprise User\"\xd7\x01\n" +
+	":urn:ietf:params:scim:schemas:extension:enterprise:2.0:User\x12\x0eEnterpriseUser\x1a\x0fEnterprise User\"\xe4\x01\n" +
 	"\aManager\x124\n" +
-	"\x05value\x18\x01 \x01(\tB\x1e\xba\xc8\x18\x1a\"\x16The id of the manager.8\x01R\x05value\x12<\n" +
-	"\x03ref\x18\x02 \x01(\tB)\xba\xc8\x18%\x10\a\"\x17The URI of the manager.8\x01@\x02Z\x04UserR\x04$ref\x12X\n" +
-	"\fdisplay_name\x18\x03 \x01(\tB5\xba\xc8\x181\"/The name of the manager, as the client sent it.R\vdisplayNameB\x95\x01\n" +
+	"\x05value\x18\x01 \x01(\tB\x1e\xba\xc8\x18\x1a\"\x16The id of the manager.8\x01R\x05value\x12A\n" +
+	"\x03ref\x18\x02 \x01(\tB)\xba\xc8\x18%\x10\a\"\x17The URI of the manager.8\x01@\x03Z\x04UserH\x00R\x04$ref\x88\x01\x01\x12X\n" +
+	"\fdisplay_name\x18\x03 \x01(\tB5\xba\xc8\x181\"/The name of the manager, as the client sent it.R\vdisplayNameB\x06\n" +
+	"\x04_refB\x95\x01\n" +
 	"\rcom.muster.v1B\tUserProtoP\x01Z4github.com/muster-scim/muster/gen/muster/v1;musterv1\xa2\x02\x03MXX\xaa\x02\tMuster.V1\xca\x02\tMuster\\V1\xe2\x02\x15Muster\\V1\\GPBMetadata\xea\x02\n" +
 	"Muster::V1b\x06proto3"
 
@@ -1379,9 +1381,11 @@ func file_muster_v1_user_proto_init() {
 	file_muster_v1_user_proto_msgTypes[4].OneofWrappers = []any{}
 	file_muster_v1_user_proto_msgTypes[5].OneofWrappers = []any{}
 	file_muster_v1_user_proto_msgTypes[6].OneofWrappers = []any{}
+	file_muster_v1_user_proto_msgTypes[7].OneofWrappers = []any{}
 	file_muster_v1_user_proto_msgTypes[8].OneofWrappers = []any{}
 	file_muster_v1_user_proto_msgTypes[9].OneofWrappers = []any{}
 	file_muster_v1_user_proto_msgTypes[10].OneofWrappers = []any{}
+	file_muster_v1_user_proto_msgTypes[12].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
