@@ -70,7 +70,11 @@ simulate: build ## Play CyberArk Identity against URL with TOKEN
 
 .PHONY: acceptance
 acceptance: build ## Start the built program on both databases and play CyberArk Identity twice
-	$(GO) run ./test/acceptance
+	$(GO) run ./test/acceptance 'bin/muster simulate cyberark' 'bin/muster simulate cyberark'
+
+.PHONY: conformance
+conformance: build ## Start the built program on both databases and check it against the RFCs (needs Python with venv)
+	$(GO) run ./test/acceptance 'bin/muster conformance' test/clients/run
 
 .PHONY: grpcurl
 grpcurl: ## Build bin/grpcurl, for the session in the README

@@ -1,10 +1,13 @@
 // Command acceptance starts the built program as an administrator would, on an
-// empty SQLite database and on an empty PostgreSQL one, and plays CyberArk
-// Identity against each, twice. It is part of .ci/run and needs bin/muster.
+// empty SQLite database and on an empty PostgreSQL one, and runs commands against
+// each: every argument is a line for the shell, in whose environment MUSTER_URL
+// and MUSTER_TOKEN say where the server is. It needs bin/muster; `make
+// acceptance` and `make conformance` are the ways to call it.
 package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net"
 	"net/http"
@@ -12,6 +15,7 @@ import (
 	"os/exec"
 	"os/signal"
 	"path/filepath"
+	"strings"
 	"syscall"
 	"time"
 
@@ -26,13 +30,16 @@ const (
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
-	if err := run(ctx); err != nil {
+	if err := run(ctx, os.Args[1:]); err != nil {
 		fmt.Fprintln(os.Stderr, "acceptance:", err)
 		os.Exit(1) //nolint:gocritic // the deferred stop does nothing that outlives the process
 	}
 }
 
-func run(ctx context.Context) error {
+func run(ctx context.Context, commands []string) error {
+	if len(commands) == 0 {
+		return errors.New("no command to run against the servers")
+	}
 	dir, err := os.MkdirTemp("", "muster-acceptance-")
 	if err != nil {
 		return err
@@ -44,33 +51,30 @@ func run(ctx context.Context) error {
 	}
 	defer stop()
 	for _, database := range []string{"sqlite://" + filepath.Join(dir, "muster.db"), url} {
-		if err := accept(ctx, database); err != nil {
+		if err := accept(ctx, database, commands); err != nil {
 			return fmt.Errorf("%s: %w", database, err)
 		}
 	}
 	return nil
 }
 
-// accept migrates, serves, simulates twice, and stops the server gracefully.
-func accept(ctx context.Context, database string) error {
-	if err := command(ctx, database, "migrate").Run(); err != nil {
+// accept migrates, serves, runs the commands, and stops the server gracefully.
+func accept(ctx context.Context, database string, commands []string) error {
+	kind, _, _ := strings.Cut(database, ":")
+	fmt.Fprintf(os.Stdout, "\n== a server on %s\n", kind)
+	if err := command(ctx, database, program, "migrate").Run(); err != nil {
 		return fmt.Errorf("migrate: %w", err)
 	}
 	addr, err := freeAddress(ctx)
 	if err != nil {
 		return err
 	}
-	serve := command(ctx, database, "serve", "--http", addr, "--grpc", "127.0.0.1:0", "--log-level", "warn")
+	serve := command(ctx, database, program, "serve", "--http", addr, "--grpc", "127.0.0.1:0", "--log-level", "warn")
 	if err := serve.Start(); err != nil {
 		return err
 	}
 	base := "http://" + addr + "/scim/v2"
-	err = awaitServer(ctx, base)
-	for range 2 {
-		if err == nil {
-			err = command(ctx, database, "simulate", "cyberark", "--url", base, "--token", token).Run()
-		}
-	}
+	err = errors.Join(awaitServer(ctx, base), runAll(ctx, database, base, commands))
 	if signalled := serve.Process.Signal(syscall.SIGTERM); err == nil {
 		err = signalled
 	}
@@ -80,8 +84,22 @@ func accept(ctx context.Context, database string) error {
 	return err
 }
 
-func command(ctx context.Context, database string, args ...string) *exec.Cmd {
-	cmd := exec.CommandContext(ctx, program, args...)
+// runAll runs every command, also after one has failed: each says something else.
+func runAll(ctx context.Context, database, base string, commands []string) error {
+	var errs []error
+	for _, line := range commands {
+		fmt.Fprintf(os.Stdout, "\n$ %s\n", line)
+		cmd := command(ctx, database, "sh", "-c", line)
+		cmd.Env = append(cmd.Env, "MUSTER_URL="+base, "MUSTER_TOKEN="+token)
+		if err := cmd.Run(); err != nil {
+			errs = append(errs, fmt.Errorf("%s: %w", line, err))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+func command(ctx context.Context, database, name string, args ...string) *exec.Cmd {
+	cmd := exec.CommandContext(ctx, name, args...)
 	cmd.Env = append(os.Environ(), "MUSTER_DATABASE="+database, "MUSTER_BOOTSTRAP_TOKEN="+token)
 	cmd.Stdout, cmd.Stderr = os.Stdout, os.Stderr
 	return cmd
