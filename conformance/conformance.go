@@ -16,6 +16,7 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
+	"slices"
 	"strings"
 	"time"
 )
@@ -29,6 +30,8 @@ type Options struct {
 	// Only are beginnings of numbers, such as "FILTER" or "PATCH-03"; other
 	// checks are left out. Empty means all.
 	Only []string
+	// Except are numbers that are left out; the report lists them as not checked.
+	Except []string
 	// Level is the lowest level to check: Must leaves out what should or may be.
 	// Empty means all.
 	Level Level
@@ -51,6 +54,9 @@ func Run(ctx context.Context, o Options) (*Report, error) {
 	if err != nil {
 		return nil, err
 	}
+	if err := known(o.Except, areas); err != nil {
+		return nil, err
+	}
 	if areas = selectChecks(areas, o); len(areas) == 0 {
 		return nil, fmt.Errorf("no check has a number that begins with %s", strings.Join(o.Only, " or "))
 	}
@@ -60,7 +66,7 @@ func Run(ctx context.Context, o Options) (*Report, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &suite{client: client, server: server, id: runID(), report: &Report{URL: base.String(), Started: time.Now().UTC()}}
+	s := &suite{client: client, server: server, id: runID(), except: o.Except, report: &Report{URL: base.String(), Started: time.Now().UTC()}}
 	for _, a := range areas {
 		s.area(ctx, a)
 	}
@@ -92,6 +98,18 @@ func selectChecks(areas []Area, o Options) []Area {
 	return out
 }
 
+// known refuses the number of a check that does not exist: a typing mistake, or a
+// check that went.
+func known(ids []string, areas []Area) error {
+	for _, id := range ids {
+		has := func(a Area) bool { return slices.ContainsFunc(a.Checks, func(c Check) bool { return c.ID == id }) }
+		if !slices.ContainsFunc(areas, has) {
+			return fmt.Errorf("there is no check %s", id)
+		}
+	}
+	return nil
+}
+
 func hasPrefix(id string, prefixes []string) bool {
 	for _, p := range prefixes {
 		if strings.HasPrefix(id, strings.ToUpper(p)) {
@@ -106,7 +124,16 @@ type suite struct {
 	client *client
 	server *server
 	id     string
+	except []string
 	report *Report
+}
+
+// skips says why a check is left out, or nothing.
+func (s *suite) skips(a Area, c Check) string {
+	if slices.Contains(s.except, c.ID) {
+		return "it is left out by --except"
+	}
+	return s.server.lacks(a.Needs, c.Needs)
 }
 
 // area runs the checks of one file on the resources that its setup makes.
@@ -119,8 +146,8 @@ func (s *suite) area(ctx context.Context, a Area) {
 	for _, c := range a.Checks {
 		r := Result{ID: c.ID, Title: c.Title, Area: a.Name, RFC: c.RFC, Level: c.Level}
 		began := time.Now()
-		if missing := s.server.lacks(a.Needs, c.Needs); missing != "" {
-			r.Outcome, r.Detail = Skipped, missing
+		if why := s.skips(a, c); why != "" {
+			r.Outcome, r.Detail = Skipped, why
 			s.report.Results = append(s.report.Results, r)
 			continue
 		}
