@@ -194,8 +194,9 @@ func (d grpcDoor) answer(t *testing.T, value map[string]any, err error) answer {
 	return a
 }
 
-// assigned is a copy without messages that hold nothing: to a reader they are
-// what an absent one is.
+// assigned is a copy without messages that hold nothing, and without empty
+// addresses, which tell the REST face to leave one out: to a reader they are what
+// an absent one is.
 func assigned(v any) any {
 	switch v := v.(type) {
 	case []any:
@@ -207,9 +208,11 @@ func assigned(v any) any {
 	case map[string]any:
 		out := make(map[string]any, len(v))
 		for key, value := range v {
-			if m, ok := assigned(value).(map[string]any); !ok || len(m) > 0 {
-				out[key] = assigned(value)
+			m, isMessage := assigned(value).(map[string]any)
+			if isMessage && len(m) == 0 || value == "" && (key == "$ref" || key == "location") {
+				continue
 			}
+			out[key] = assigned(value)
 		}
 		return out
 	}

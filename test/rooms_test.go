@@ -11,13 +11,14 @@ const module = "github.com/muster-scim/muster"
 
 // The rooms of ARCHITECTURE.md: who may depend on whom, directly or not.
 var rooms = map[string][]string{
-	"scim":       {"gen"},
-	"ent":        {},
-	"store":      {"scim", "gen", "ent"},
-	"server":     {"scim", "gen", "store", "ent"}, // ent through store
-	"gateway":    {"scim", "gen"},
-	"simulate":   {},
-	"cmd/muster": {"scim", "gen", "ent", "store", "server", "gateway", "simulate"},
+	"scim":        {"gen"},
+	"ent":         {},
+	"store":       {"scim", "gen", "ent"},
+	"server":      {"scim", "gen", "store", "ent"}, // ent through store
+	"gateway":     {"scim", "gen"},
+	"simulate":    {},
+	"conformance": {"simulate"},
+	"cmd/muster":  {"scim", "gen", "ent", "store", "server", "gateway", "simulate", "conformance"},
 }
 
 func TestRooms(t *testing.T) {
