@@ -16,6 +16,10 @@ const MaxInteger = 1 << 53
 // MaxValueLength is the most bytes of one string, or of a binary value in base64.
 const MaxValueLength = 64 << 10
 
+// MaxElements is the most elements of one multi-valued attribute, links apart. To
+// add one, it is compared with those that are there.
+const MaxElements = 1000
+
 // NoSecret stands for a write-only value that a change removes; no hash is
 // equal to it.
 const NoSecret = "!"
@@ -42,6 +46,9 @@ func prepare(o object, a *Attribute) error {
 	if a.ReadOnly() {
 		o.clear(a)
 		return nil
+	}
+	if err := o.checkElements(a); err != nil {
+		return err
 	}
 	for i := range o.count(a) {
 		if a.Type == Complex {
@@ -80,6 +87,14 @@ func (o object) checkValue(a *Attribute, i int) error {
 		return Errorf(InvalidValue, "%s is longer than %d bytes", a.Path, MaxValueLength).At(a.Path)
 	case a.Registered() && len(a.CanonicalValues) > 0 && !slices.ContainsFunc(a.CanonicalValues, func(c string) bool { return foldFor(a, c) == foldFor(a, s) }):
 		return Errorf(InvalidValue, "%s is one of: %s", a.Path, strings.Join(a.CanonicalValues, ", ")).At(a.Path)
+	}
+	return nil
+}
+
+// checkElements refuses more elements than an attribute can have.
+func (o object) checkElements(a *Attribute) error {
+	if a.MultiValued && !a.Link && o.count(a) > MaxElements {
+		return Errorf(InvalidValue, "%s has at most %d elements", a.Path, MaxElements).At(a.Path)
 	}
 	return nil
 }

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -169,4 +170,29 @@ func sorted(t *testing.T, data []byte) string {
 		t.Fatal(err)
 	}
 	return string(out)
+}
+
+// No attribute grows without bound, whether at once or by patches.
+func TestMaxElements(t *testing.T) {
+	u := &musterv1.User{UserName: "ada"}
+	for i := range MaxElements {
+		u.Emails = append(u.Emails, &musterv1.Email{Value: strconv.Itoa(i)})
+	}
+	if err := User.Prepare(u); err != nil {
+		t.Fatal(err)
+	}
+	ops, err := DecodePatch([]byte(`{"Operations":[{"op":"add","path":"emails","value":[{"value":"one more"}]}]}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	c, err := User.CompilePatch(ops)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := c.Apply(u); ReasonOf(err) != InvalidValue {
+		t.Errorf("a patch that adds one more: %v", err)
+	}
+	if err := User.Prepare(u); ReasonOf(err) != InvalidValue {
+		t.Errorf("one more at once: %v", err)
+	}
 }

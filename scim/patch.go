@@ -281,6 +281,9 @@ func checkValues(o object, a *Attribute) error {
 // prepareValues is prepare for a value of an operation, where a second primary
 // and empty elements mean nothing yet.
 func prepareValues(o object, a *Attribute) error {
+	if err := o.checkElements(a); err != nil {
+		return err
+	}
 	for i := range o.count(a) {
 		if a.Type != Complex {
 			if err := o.checkValue(a, i); err != nil {

@@ -76,6 +76,7 @@ func (s *step) apply(resource object) error {
 		o.clear(a)
 	case s.op == opAdd && a.MultiValued:
 		o.addElements(a, source)
+		return o.checkElements(a)
 	case a.Type == Complex && !a.MultiValued && source.count(a) > 0: // a bare value, or a list of one
 		o.make(a).merge(a, source.child(a, 0))
 	default:
