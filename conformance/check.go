@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io/fs"
 	"slices"
+	"time"
 
 	"go.yaml.in/yaml/v3"
 )
@@ -72,6 +73,8 @@ type Check struct {
 // says what the request is; the rest adds to it, or is expected of the answer.
 // Strings may hold ${…}: what earlier steps saved (expand.go).
 type Step struct {
+	// Wait is how long to wait first, for what a clock must see.
+	Wait time.Duration `yaml:"wait"`
 	// Do is a method and a path below the base URL: "GET /Users/${ada}".
 	Do string `yaml:"do"`
 	// User and Group create a resource with names of their own, and save the

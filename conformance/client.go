@@ -76,10 +76,8 @@ func (c *client) send(ctx context.Context, r request) (*answer, error) {
 		if err != nil {
 			seconds = 1
 		}
-		select {
-		case <-ctx.Done():
-			return nil, ctx.Err()
-		case <-time.After(time.Duration(min(max(seconds, 1), 60)) * time.Second):
+		if err := pause(ctx, time.Duration(min(max(seconds, 1), 60))*time.Second); err != nil {
+			return nil, err
 		}
 	}
 }

@@ -64,6 +64,9 @@ func (s *session) step(ctx context.Context, step Step) error {
 	if err != nil {
 		return err
 	}
+	if err := pause(ctx, step.Wait); err != nil {
+		return err
+	}
 	a, err := s.send(ctx, r)
 	if err != nil {
 		return err
@@ -77,6 +80,16 @@ func (s *session) step(ctx context.Context, step Step) error {
 		}
 	}
 	return s.save(step, a)
+}
+
+// pause waits, unless the run is interrupted.
+func pause(ctx context.Context, d time.Duration) error {
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-time.After(d):
+		return nil
+	}
 }
 
 // complete writes out the short forms of a request.
