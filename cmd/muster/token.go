@@ -7,7 +7,7 @@ import (
 
 // tokenPrefix begins every token that Muster makes, so that people and secret
 // scanners know one when they see it.
-const tokenPrefix = "mst_"
+const tokenPrefix = "muster_"
 
 // newToken makes a bearer token: 260 random bits after the prefix.
 func newToken() string { return tokenPrefix + rand.Text() + rand.Text() }
