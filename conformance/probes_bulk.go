@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"maps"
 	"net/http"
 	"net/url"
 	"strings"
@@ -16,7 +15,9 @@ func (s *session) bulk(ctx context.Context, statuses []int, ops ...any) (*answer
 
 func (s *session) bulkUser(bulkID string, more object) object {
 	data := object{"schemas": []any{urnUser}, "userName": s.name(bulkID)}
-	maps.Copy(data, more)
+	for k, v := range more {
+		data[k] = v
+	}
 	return object{"method": "POST", "path": "/Users", "bulkId": bulkID, "data": data}
 }
 
@@ -142,7 +143,7 @@ func bulkTooLarge(ctx context.Context, s *session) error {
 		return err
 	}
 	if limit > maxAnswer {
-		return notApplicableError("bulk.maxPayloadSize is more than this check sends")
+		return notApplicable("bulk.maxPayloadSize is more than this check sends")
 	}
 	op := s.bulkUser("x", object{"displayName": strings.Repeat("x", limit)})
 	a, err := s.bulk(ctx, []int{413}, op)
@@ -159,7 +160,7 @@ func bulkAsManyAsAdvertised(ctx context.Context, s *session) error {
 		return err
 	}
 	if limit > 20000 {
-		return notApplicableError("bulk.maxOperations is more than this check sends")
+		return notApplicable("bulk.maxOperations is more than this check sends")
 	}
 	ops := make([]any, limit)
 	for i := range ops {

@@ -7,7 +7,6 @@ import (
 	"net/http"
 	"net/url"
 	"slices"
-	"strconv"
 )
 
 // page reads one page of the users that a filter finds.
@@ -16,7 +15,7 @@ func (s *session) page(ctx context.Context, filter, cursor string, count int) (*
 	if err != nil {
 		return nil, err
 	}
-	query := url.Values{"filter": {filter}, "cursor": {cursor}, "count": {strconv.Itoa(count)}}
+	query := url.Values{"filter": {filter}, "cursor": {cursor}, "count": {fmt.Sprint(count)}}
 	return s.send(ctx, request{method: http.MethodGet, path: "/Users?" + query.Encode()})
 }
 
@@ -147,7 +146,7 @@ func cursorBack(ctx context.Context, s *session) error {
 	}
 	back, ok := first(b.body, "/previousCursor").(string)
 	if !ok {
-		return notApplicableError("the server has no previousCursor")
+		return notApplicable("the server has no previousCursor")
 	}
 	c, err := s.page(ctx, "${mine}", back, 2)
 	if err != nil {
@@ -223,7 +222,7 @@ func cursorAfterDeletion(ctx context.Context, s *session) error {
 func cursorMaxPageSize(ctx context.Context, s *session) error {
 	limit, ok := first(s.server.config, "/pagination/maxPageSize").(float64)
 	if !ok {
-		return notApplicableError("pagination.maxPageSize is not advertised")
+		return notApplicable("pagination.maxPageSize is not advertised")
 	}
 	a, err := s.page(ctx, `userName pr`, "", int(limit)+1)
 	if err != nil {

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"strconv"
 )
 
 // racers is how many requests race each other.
@@ -166,7 +165,7 @@ func noHalfWrite(ctx context.Context, s *session) error {
 		return err
 	}
 	written := func(i int) error {
-		v := strconv.Itoa(i)
+		v := fmt.Sprint(i)
 		return s.patch(ctx, "/Users/"+id, object{"op": "replace", "path": "title", "value": v}, object{"op": "replace", "path": "nickName", "value": v})
 	}
 	return atOnce(80, 4, func(i int) error {
@@ -203,7 +202,7 @@ func oneDeleteWins(ctx context.Context, s *session) error {
 
 func idsAtOnce(ctx context.Context, s *session) error {
 	answers, err := race(racers, func(i int) (*answer, error) {
-		return s.call(ctx, http.MethodPost, "/Users", object{"schemas": []any{urnUser}, "userName": s.name(strconv.Itoa(i))}, http.StatusCreated)
+		return s.call(ctx, http.MethodPost, "/Users", object{"schemas": []any{urnUser}, "userName": s.name(fmt.Sprint(i))}, http.StatusCreated)
 	})
 	if err != nil {
 		return err

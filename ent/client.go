@@ -21,7 +21,9 @@ import (
 	"github.com/muster-scim/muster/ent/membership"
 	"github.com/muster-scim/muster/ent/registration"
 	"github.com/muster-scim/muster/ent/resource"
+	"github.com/muster-scim/muster/ent/resourcecount"
 	"github.com/muster-scim/muster/ent/secret"
+	"github.com/muster-scim/muster/ent/serverkey"
 	"github.com/muster-scim/muster/ent/tenant"
 )
 
@@ -42,8 +44,12 @@ type Client struct {
 	Registration *RegistrationClient
 	// Resource is the client for interacting with the Resource builders.
 	Resource *ResourceClient
+	// ResourceCount is the client for interacting with the ResourceCount builders.
+	ResourceCount *ResourceCountClient
 	// Secret is the client for interacting with the Secret builders.
 	Secret *SecretClient
+	// ServerKey is the client for interacting with the ServerKey builders.
+	ServerKey *ServerKeyClient
 	// Tenant is the client for interacting with the Tenant builders.
 	Tenant *TenantClient
 }
@@ -63,7 +69,9 @@ func (c *Client) init() {
 	c.Membership = NewMembershipClient(c.config)
 	c.Registration = NewRegistrationClient(c.config)
 	c.Resource = NewResourceClient(c.config)
+	c.ResourceCount = NewResourceCountClient(c.config)
 	c.Secret = NewSecretClient(c.config)
+	c.ServerKey = NewServerKeyClient(c.config)
 	c.Tenant = NewTenantClient(c.config)
 }
 
@@ -163,7 +171,9 @@ func (c *Client) Tx(ctx context.Context) (*Tx, error) {
 		Membership:     NewMembershipClient(cfg),
 		Registration:   NewRegistrationClient(cfg),
 		Resource:       NewResourceClient(cfg),
+		ResourceCount:  NewResourceCountClient(cfg),
 		Secret:         NewSecretClient(cfg),
+		ServerKey:      NewServerKeyClient(cfg),
 		Tenant:         NewTenantClient(cfg),
 	}, nil
 }
@@ -190,7 +200,9 @@ func (c *Client) BeginTx(ctx context.Context, opts *sql.TxOptions) (*Tx, error) 
 		Membership:     NewMembershipClient(cfg),
 		Registration:   NewRegistrationClient(cfg),
 		Resource:       NewResourceClient(cfg),
+		ResourceCount:  NewResourceCountClient(cfg),
 		Secret:         NewSecretClient(cfg),
+		ServerKey:      NewServerKeyClient(cfg),
 		Tenant:         NewTenantClient(cfg),
 	}, nil
 }
@@ -222,7 +234,7 @@ func (c *Client) Close() error {
 func (c *Client) Use(hooks ...Hook) {
 	for _, n := range []interface{ Use(...Hook) }{
 		c.AttributeValue, c.Change, c.Credential, c.Membership, c.Registration,
-		c.Resource, c.Secret, c.Tenant,
+		c.Resource, c.ResourceCount, c.Secret, c.ServerKey, c.Tenant,
 	} {
 		n.Use(hooks...)
 	}
@@ -233,7 +245,7 @@ func (c *Client) Use(hooks ...Hook) {
 func (c *Client) Intercept(interceptors ...Interceptor) {
 	for _, n := range []interface{ Intercept(...Interceptor) }{
 		c.AttributeValue, c.Change, c.Credential, c.Membership, c.Registration,
-		c.Resource, c.Secret, c.Tenant,
+		c.Resource, c.ResourceCount, c.Secret, c.ServerKey, c.Tenant,
 	} {
 		n.Intercept(interceptors...)
 	}
@@ -254,8 +266,12 @@ func (c *Client) Mutate(ctx context.Context, m Mutation) (Value, error) {
 		return c.Registration.mutate(ctx, m)
 	case *ResourceMutation:
 		return c.Resource.mutate(ctx, m)
+	case *ResourceCountMutation:
+		return c.ResourceCount.mutate(ctx, m)
 	case *SecretMutation:
 		return c.Secret.mutate(ctx, m)
+	case *ServerKeyMutation:
+		return c.ServerKey.mutate(ctx, m)
 	case *TenantMutation:
 		return c.Tenant.mutate(ctx, m)
 	default:
@@ -1156,6 +1172,139 @@ func (c *ResourceClient) mutate(ctx context.Context, m *ResourceMutation) (Value
 	}
 }
 
+// ResourceCountClient is a client for the ResourceCount schema.
+type ResourceCountClient struct {
+	config
+}
+
+// NewResourceCountClient returns a client for the ResourceCount from the given config.
+func NewResourceCountClient(c config) *ResourceCountClient {
+	return &ResourceCountClient{config: c}
+}
+
+// Use adds a list of mutation hooks to the hooks stack.
+// A call to `Use(f, g, h)` equals to `resourcecount.Hooks(f(g(h())))`.
+func (c *ResourceCountClient) Use(hooks ...Hook) {
+	c.hooks.ResourceCount = append(c.hooks.ResourceCount, hooks...)
+}
+
+// Intercept adds a list of query interceptors to the interceptors stack.
+// A call to `Intercept(f, g, h)` equals to `resourcecount.Intercept(f(g(h())))`.
+func (c *ResourceCountClient) Intercept(interceptors ...Interceptor) {
+	c.inters.ResourceCount = append(c.inters.ResourceCount, interceptors...)
+}
+
+// Create returns a builder for creating a ResourceCount entity.
+func (c *ResourceCountClient) Create() *ResourceCountCreate {
+	mutation := newResourceCountMutation(c.config, OpCreate)
+	return &ResourceCountCreate{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// CreateBulk returns a builder for creating a bulk of ResourceCount entities.
+func (c *ResourceCountClient) CreateBulk(builders ...*ResourceCountCreate) *ResourceCountCreateBulk {
+	return &ResourceCountCreateBulk{config: c.config, builders: builders}
+}
+
+// MapCreateBulk creates a bulk creation builder from the given slice. For each item in the slice, the function creates
+// a builder and applies setFunc on it.
+func (c *ResourceCountClient) MapCreateBulk(slice any, setFunc func(*ResourceCountCreate, int)) *ResourceCountCreateBulk {
+	rv := reflect.ValueOf(slice)
+	if rv.Kind() != reflect.Slice {
+		return &ResourceCountCreateBulk{err: fmt.Errorf("calling to ResourceCountClient.MapCreateBulk with wrong type %T, need slice", slice)}
+	}
+	builders := make([]*ResourceCountCreate, rv.Len())
+	for i := 0; i < rv.Len(); i++ {
+		builders[i] = c.Create()
+		setFunc(builders[i], i)
+	}
+	return &ResourceCountCreateBulk{config: c.config, builders: builders}
+}
+
+// Update returns an update builder for ResourceCount.
+func (c *ResourceCountClient) Update() *ResourceCountUpdate {
+	mutation := newResourceCountMutation(c.config, OpUpdate)
+	return &ResourceCountUpdate{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// UpdateOne returns an update builder for the given entity.
+func (c *ResourceCountClient) UpdateOne(_m *ResourceCount) *ResourceCountUpdateOne {
+	mutation := newResourceCountMutation(c.config, OpUpdateOne, withResourceCount(_m))
+	return &ResourceCountUpdateOne{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// UpdateOneID returns an update builder for the given id.
+func (c *ResourceCountClient) UpdateOneID(id int64) *ResourceCountUpdateOne {
+	mutation := newResourceCountMutation(c.config, OpUpdateOne, withResourceCountID(id))
+	return &ResourceCountUpdateOne{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// Delete returns a delete builder for ResourceCount.
+func (c *ResourceCountClient) Delete() *ResourceCountDelete {
+	mutation := newResourceCountMutation(c.config, OpDelete)
+	return &ResourceCountDelete{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// DeleteOne returns a builder for deleting the given entity.
+func (c *ResourceCountClient) DeleteOne(_m *ResourceCount) *ResourceCountDeleteOne {
+	return c.DeleteOneID(_m.ID)
+}
+
+// DeleteOneID returns a builder for deleting the given entity by its id.
+func (c *ResourceCountClient) DeleteOneID(id int64) *ResourceCountDeleteOne {
+	builder := c.Delete().Where(resourcecount.ID(id))
+	builder.mutation.id = &id
+	builder.mutation.op = OpDeleteOne
+	return &ResourceCountDeleteOne{builder}
+}
+
+// Query returns a query builder for ResourceCount.
+func (c *ResourceCountClient) Query() *ResourceCountQuery {
+	return &ResourceCountQuery{
+		config: c.config,
+		ctx:    &QueryContext{Type: TypeResourceCount},
+		inters: c.Interceptors(),
+	}
+}
+
+// Get returns a ResourceCount entity by its id.
+func (c *ResourceCountClient) Get(ctx context.Context, id int64) (*ResourceCount, error) {
+	return c.Query().Where(resourcecount.ID(id)).Only(ctx)
+}
+
+// GetX is like Get, but panics if an error occurs.
+func (c *ResourceCountClient) GetX(ctx context.Context, id int64) *ResourceCount {
+	obj, err := c.Get(ctx, id)
+	if err != nil {
+		panic(err)
+	}
+	return obj
+}
+
+// Hooks returns the client hooks.
+func (c *ResourceCountClient) Hooks() []Hook {
+	return c.hooks.ResourceCount
+}
+
+// Interceptors returns the client interceptors.
+func (c *ResourceCountClient) Interceptors() []Interceptor {
+	return c.inters.ResourceCount
+}
+
+func (c *ResourceCountClient) mutate(ctx context.Context, m *ResourceCountMutation) (Value, error) {
+	switch m.Op() {
+	case OpCreate:
+		return (&ResourceCountCreate{config: c.config, hooks: c.Hooks(), mutation: m}).Save(ctx)
+	case OpUpdate:
+		return (&ResourceCountUpdate{config: c.config, hooks: c.Hooks(), mutation: m}).Save(ctx)
+	case OpUpdateOne:
+		return (&ResourceCountUpdateOne{config: c.config, hooks: c.Hooks(), mutation: m}).Save(ctx)
+	case OpDelete, OpDeleteOne:
+		return (&ResourceCountDelete{config: c.config, hooks: c.Hooks(), mutation: m}).Exec(ctx)
+	default:
+		return nil, fmt.Errorf("ent: unknown ResourceCount mutation op: %q", m.Op())
+	}
+}
+
 // SecretClient is a client for the Secret schema.
 type SecretClient struct {
 	config
@@ -1302,6 +1451,139 @@ func (c *SecretClient) mutate(ctx context.Context, m *SecretMutation) (Value, er
 		return (&SecretDelete{config: c.config, hooks: c.Hooks(), mutation: m}).Exec(ctx)
 	default:
 		return nil, fmt.Errorf("ent: unknown Secret mutation op: %q", m.Op())
+	}
+}
+
+// ServerKeyClient is a client for the ServerKey schema.
+type ServerKeyClient struct {
+	config
+}
+
+// NewServerKeyClient returns a client for the ServerKey from the given config.
+func NewServerKeyClient(c config) *ServerKeyClient {
+	return &ServerKeyClient{config: c}
+}
+
+// Use adds a list of mutation hooks to the hooks stack.
+// A call to `Use(f, g, h)` equals to `serverkey.Hooks(f(g(h())))`.
+func (c *ServerKeyClient) Use(hooks ...Hook) {
+	c.hooks.ServerKey = append(c.hooks.ServerKey, hooks...)
+}
+
+// Intercept adds a list of query interceptors to the interceptors stack.
+// A call to `Intercept(f, g, h)` equals to `serverkey.Intercept(f(g(h())))`.
+func (c *ServerKeyClient) Intercept(interceptors ...Interceptor) {
+	c.inters.ServerKey = append(c.inters.ServerKey, interceptors...)
+}
+
+// Create returns a builder for creating a ServerKey entity.
+func (c *ServerKeyClient) Create() *ServerKeyCreate {
+	mutation := newServerKeyMutation(c.config, OpCreate)
+	return &ServerKeyCreate{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// CreateBulk returns a builder for creating a bulk of ServerKey entities.
+func (c *ServerKeyClient) CreateBulk(builders ...*ServerKeyCreate) *ServerKeyCreateBulk {
+	return &ServerKeyCreateBulk{config: c.config, builders: builders}
+}
+
+// MapCreateBulk creates a bulk creation builder from the given slice. For each item in the slice, the function creates
+// a builder and applies setFunc on it.
+func (c *ServerKeyClient) MapCreateBulk(slice any, setFunc func(*ServerKeyCreate, int)) *ServerKeyCreateBulk {
+	rv := reflect.ValueOf(slice)
+	if rv.Kind() != reflect.Slice {
+		return &ServerKeyCreateBulk{err: fmt.Errorf("calling to ServerKeyClient.MapCreateBulk with wrong type %T, need slice", slice)}
+	}
+	builders := make([]*ServerKeyCreate, rv.Len())
+	for i := 0; i < rv.Len(); i++ {
+		builders[i] = c.Create()
+		setFunc(builders[i], i)
+	}
+	return &ServerKeyCreateBulk{config: c.config, builders: builders}
+}
+
+// Update returns an update builder for ServerKey.
+func (c *ServerKeyClient) Update() *ServerKeyUpdate {
+	mutation := newServerKeyMutation(c.config, OpUpdate)
+	return &ServerKeyUpdate{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// UpdateOne returns an update builder for the given entity.
+func (c *ServerKeyClient) UpdateOne(_m *ServerKey) *ServerKeyUpdateOne {
+	mutation := newServerKeyMutation(c.config, OpUpdateOne, withServerKey(_m))
+	return &ServerKeyUpdateOne{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// UpdateOneID returns an update builder for the given id.
+func (c *ServerKeyClient) UpdateOneID(id int64) *ServerKeyUpdateOne {
+	mutation := newServerKeyMutation(c.config, OpUpdateOne, withServerKeyID(id))
+	return &ServerKeyUpdateOne{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// Delete returns a delete builder for ServerKey.
+func (c *ServerKeyClient) Delete() *ServerKeyDelete {
+	mutation := newServerKeyMutation(c.config, OpDelete)
+	return &ServerKeyDelete{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// DeleteOne returns a builder for deleting the given entity.
+func (c *ServerKeyClient) DeleteOne(_m *ServerKey) *ServerKeyDeleteOne {
+	return c.DeleteOneID(_m.ID)
+}
+
+// DeleteOneID returns a builder for deleting the given entity by its id.
+func (c *ServerKeyClient) DeleteOneID(id int64) *ServerKeyDeleteOne {
+	builder := c.Delete().Where(serverkey.ID(id))
+	builder.mutation.id = &id
+	builder.mutation.op = OpDeleteOne
+	return &ServerKeyDeleteOne{builder}
+}
+
+// Query returns a query builder for ServerKey.
+func (c *ServerKeyClient) Query() *ServerKeyQuery {
+	return &ServerKeyQuery{
+		config: c.config,
+		ctx:    &QueryContext{Type: TypeServerKey},
+		inters: c.Interceptors(),
+	}
+}
+
+// Get returns a ServerKey entity by its id.
+func (c *ServerKeyClient) Get(ctx context.Context, id int64) (*ServerKey, error) {
+	return c.Query().Where(serverkey.ID(id)).Only(ctx)
+}
+
+// GetX is like Get, but panics if an error occurs.
+func (c *ServerKeyClient) GetX(ctx context.Context, id int64) *ServerKey {
+	obj, err := c.Get(ctx, id)
+	if err != nil {
+		panic(err)
+	}
+	return obj
+}
+
+// Hooks returns the client hooks.
+func (c *ServerKeyClient) Hooks() []Hook {
+	return c.hooks.ServerKey
+}
+
+// Interceptors returns the client interceptors.
+func (c *ServerKeyClient) Interceptors() []Interceptor {
+	return c.inters.ServerKey
+}
+
+func (c *ServerKeyClient) mutate(ctx context.Context, m *ServerKeyMutation) (Value, error) {
+	switch m.Op() {
+	case OpCreate:
+		return (&ServerKeyCreate{config: c.config, hooks: c.Hooks(), mutation: m}).Save(ctx)
+	case OpUpdate:
+		return (&ServerKeyUpdate{config: c.config, hooks: c.Hooks(), mutation: m}).Save(ctx)
+	case OpUpdateOne:
+		return (&ServerKeyUpdateOne{config: c.config, hooks: c.Hooks(), mutation: m}).Save(ctx)
+	case OpDelete, OpDeleteOne:
+		return (&ServerKeyDelete{config: c.config, hooks: c.Hooks(), mutation: m}).Exec(ctx)
+	default:
+		return nil, fmt.Errorf("ent: unknown ServerKey mutation op: %q", m.Op())
 	}
 }
 
@@ -1473,11 +1755,11 @@ func (c *TenantClient) mutate(ctx context.Context, m *TenantMutation) (Value, er
 // hooks and interceptors per client, for fast access.
 type (
 	hooks struct {
-		AttributeValue, Change, Credential, Membership, Registration, Resource, Secret,
-		Tenant []ent.Hook
+		AttributeValue, Change, Credential, Membership, Registration, Resource,
+		ResourceCount, Secret, ServerKey, Tenant []ent.Hook
 	}
 	inters struct {
-		AttributeValue, Change, Credential, Membership, Registration, Resource, Secret,
-		Tenant []ent.Interceptor
+		AttributeValue, Change, Credential, Membership, Registration, Resource,
+		ResourceCount, Secret, ServerKey, Tenant []ent.Interceptor
 	}
 )

@@ -18,7 +18,9 @@ import (
 	"github.com/muster-scim/muster/ent/membership"
 	"github.com/muster-scim/muster/ent/registration"
 	"github.com/muster-scim/muster/ent/resource"
+	"github.com/muster-scim/muster/ent/resourcecount"
 	"github.com/muster-scim/muster/ent/secret"
+	"github.com/muster-scim/muster/ent/serverkey"
 	"github.com/muster-scim/muster/ent/tenant"
 )
 
@@ -86,7 +88,9 @@ func checkColumn(t, c string) error {
 			membership.Table:     membership.ValidColumn,
 			registration.Table:   registration.ValidColumn,
 			resource.Table:       resource.ValidColumn,
+			resourcecount.Table:  resourcecount.ValidColumn,
 			secret.Table:         secret.ValidColumn,
+			serverkey.Table:      serverkey.ValidColumn,
 			tenant.Table:         tenant.ValidColumn,
 		})
 	})

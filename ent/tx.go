@@ -24,8 +24,12 @@ type Tx struct {
 	Registration *RegistrationClient
 	// Resource is the client for interacting with the Resource builders.
 	Resource *ResourceClient
+	// ResourceCount is the client for interacting with the ResourceCount builders.
+	ResourceCount *ResourceCountClient
 	// Secret is the client for interacting with the Secret builders.
 	Secret *SecretClient
+	// ServerKey is the client for interacting with the ServerKey builders.
+	ServerKey *ServerKeyClient
 	// Tenant is the client for interacting with the Tenant builders.
 	Tenant *TenantClient
 
@@ -165,7 +169,9 @@ func (tx *Tx) init() {
 	tx.Membership = NewMembershipClient(tx.config)
 	tx.Registration = NewRegistrationClient(tx.config)
 	tx.Resource = NewResourceClient(tx.config)
+	tx.ResourceCount = NewResourceCountClient(tx.config)
 	tx.Secret = NewSecretClient(tx.config)
+	tx.ServerKey = NewServerKeyClient(tx.config)
 	tx.Tenant = NewTenantClient(tx.config)
 }
 

@@ -36,6 +36,15 @@ func TestFace_Answers(t *testing.T) {
 			`{"id":"g1","meta":{"location":"https://id.example/scim/v2/Groups/g1","version":"W/\"9\""},"displayName":"G"}`, nil},
 		{"GET", "Users", "", &musterv1.ListUsersResponse{Users: []*musterv1.User{ada}, TotalResults: 8, StartIndex: 2, ItemsPerPage: 1}, 200,
 			`{"schemas":["urn:ietf:params:scim:api:messages:2.0:ListResponse"],"totalResults":8,"startIndex":2,"itemsPerPage":1,"Resources":[` + printedAda + `]}`, map[string]string{"Etag": ""}},
+		{"GET", "Users?startIndex=2", "", &musterv1.ListUsersResponse{TotalResults: 8, StartIndex: 2, NextPageToken: "aB-_"}, 200,
+			`{"schemas":["urn:ietf:params:scim:api:messages:2.0:ListResponse"],"totalResults":8,"startIndex":2,"itemsPerPage":0,"Resources":[]}`, nil},
+		{"GET", "Users?cursor", "", &musterv1.ListUsersResponse{Users: []*musterv1.User{ada}, TotalResults: 8, ItemsPerPage: 1, NextPageToken: "aB-_"}, 200,
+			`{"schemas":["urn:ietf:params:scim:api:messages:2.0:ListResponse"],"totalResults":8,"itemsPerPage":1,"nextCursor":"aB-_","Resources":[` + printedAda + `]}`, nil},
+		{"POST", ".search", `{"cursor":""}`, &musterv1.SearchResponse{Results: []*musterv1.SearchResult{
+			{Resource: &musterv1.SearchResult_User{User: ada}}, {Resource: &musterv1.SearchResult_Group{Group: group}},
+		}, TotalResults: 2, ItemsPerPage: 2}, 200,
+			`{"schemas":["urn:ietf:params:scim:api:messages:2.0:ListResponse"],"totalResults":2,"itemsPerPage":2,"Resources":[` + printedAda +
+				`,{"id":"g1","meta":{"location":"https://id.example/scim/v2/Groups/g1","version":"W/\"9\""},"displayName":"G"}]}`, map[string]string{"Etag": "", "Location": ""}},
 		{"GET", "Groups", "", &musterv1.ListGroupsResponse{StartIndex: 1}, 200,
 			`{"schemas":["urn:ietf:params:scim:api:messages:2.0:ListResponse"],"totalResults":0,"startIndex":1,"itemsPerPage":0,"Resources":[]}`, nil},
 		{"GET", "ResourceTypes", "", &musterv1.ListResourceTypesResponse{ResourceTypes: []*musterv1.ResourceType{scim.Group.Proto()}}, 200,

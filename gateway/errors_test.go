@@ -29,6 +29,7 @@ func TestError_Reasons(t *testing.T) {
 	h := newFace(t, c, Options{})
 	want := map[string]int{
 		"invalidSyntax": 400, "invalidFilter": 400, "invalidPath": 400, "invalidValue": 400, "invalidVers": 400,
+		"invalidCursor": 400, "expiredCursor": 400, "invalidCount": 400,
 		"tooMany": 400, "uniqueness": 409, "mutability": 400, "noTarget": 400, "sensitive": 403,
 		"notFound": 404, "versionMismatch": 412, "conflict": 409, "payloadTooLarge": 413, "rateLimited": 429,
 		"unauthenticated": 401, "forbidden": 403, "unavailable": 503, "internal": 500, "notImplemented": 501,

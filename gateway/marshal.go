@@ -5,6 +5,7 @@ import (
 	"io"
 
 	"github.com/grpc-ecosystem/grpc-gateway/v2/runtime"
+	"google.golang.org/protobuf/proto"
 
 	musterv1 "github.com/muster-scim/muster/gen/muster/v1"
 	"github.com/muster-scim/muster/scim"
@@ -44,6 +45,8 @@ func decode(data []byte, v any) (err error) {
 		*field, err = scim.DecodePatch(data)
 	case *musterv1.BulkRequest:
 		err = decodeBulk(data, field)
+	case *musterv1.SearchRequest, *musterv1.ListUsersRequest, *musterv1.ListGroupsRequest, *musterv1.ListResourcesRequest:
+		err = decodeSearch(data, v)
 	default:
 		err = fmt.Errorf("gateway: no SCIM JSON is read into %T", v)
 	}
@@ -56,6 +59,31 @@ func decodeBulk(data []byte, into *musterv1.BulkRequest) error {
 		return err
 	}
 	into.Operations, into.FailOnErrors = req.GetOperations(), req.GetFailOnErrors()
+	return nil
+}
+
+// decodeSearch decodes the body of a search into the request that it is here.
+func decodeSearch(data []byte, v any) error {
+	s, err := scim.DecodeSearch(data)
+	if err != nil {
+		return err
+	}
+	switch q := v.(type) {
+	case *musterv1.SearchRequest:
+		proto.Merge(q, s)
+	case *musterv1.ListUsersRequest:
+		q.Filter, q.StartIndex, q.Count, q.PageToken = s.GetFilter(), s.StartIndex, s.Count, s.PageToken
+		q.SortBy, q.SortOrder = s.GetSortBy(), s.GetSortOrder()
+		q.Attributes, q.ExcludedAttributes = s.GetAttributes(), s.GetExcludedAttributes()
+	case *musterv1.ListGroupsRequest:
+		q.Filter, q.StartIndex, q.Count, q.PageToken = s.GetFilter(), s.StartIndex, s.Count, s.PageToken
+		q.SortBy, q.SortOrder = s.GetSortBy(), s.GetSortOrder()
+		q.Attributes, q.ExcludedAttributes = s.GetAttributes(), s.GetExcludedAttributes()
+	case *musterv1.ListResourcesRequest:
+		q.Filter, q.StartIndex, q.Count, q.PageToken = s.GetFilter(), s.StartIndex, s.Count, s.PageToken
+		q.SortBy, q.SortOrder = s.GetSortBy(), s.GetSortOrder()
+		q.Attributes, q.ExcludedAttributes = s.GetAttributes(), s.GetExcludedAttributes()
+	}
 	return nil
 }
 
@@ -106,13 +134,15 @@ func (a answer) appendJSON(dst []byte) ([]byte, error) {
 	case *musterv1.Group:
 		return scim.Group.AppendJSON(make([]byte, 0, resourceSize+memberSize*len(b.GetMembers())), b, a.base), nil
 	case *musterv1.Resource:
-		return scim.ResourceTypeOf(b).AppendJSON(make([]byte, 0, resourceSize), b, a.base), nil
+		return appendRegistered(make([]byte, 0, resourceSize), b, a.base), nil
 	case *musterv1.ListResourcesResponse:
-		return appendPage(scim.ResourceTypeOf(&musterv1.Resource{}), b, b.GetResources(), a.base), nil
+		return appendPage(b, b.GetResources(), appendRegistered, a.base), nil
 	case *musterv1.ListUsersResponse:
-		return appendPage(scim.User, b, b.GetUsers(), a.base), nil
+		return appendPage(b, b.GetUsers(), appendUser, a.base), nil
 	case *musterv1.ListGroupsResponse:
-		return appendPage(scim.Group, b, b.GetGroups(), a.base), nil
+		return appendPage(b, b.GetGroups(), appendGroup, a.base), nil
+	case *musterv1.SearchResponse:
+		return appendPage(b, b.GetResults(), appendResult, a.base), nil
 	case *musterv1.BulkResponse:
 		return scim.AppendBulkResponse(dst, b, a.base), nil
 	case *musterv1.ServiceProviderConfig:
@@ -134,15 +164,46 @@ type page interface {
 	GetTotalResults() int32
 	GetStartIndex() int32
 	GetItemsPerPage() int32
+	GetNextPageToken() string
 }
 
-func appendPage[R scim.Resource](rt *scim.ResourceType, p page, items []R, base string) []byte {
-	return scim.AppendList(make([]byte, 0, resourceSize*(1+len(items))), int(p.GetTotalResults()), int(p.GetStartIndex()), int(p.GetItemsPerPage()), len(items),
-		func(dst []byte, i int) []byte { return rt.AppendJSON(dst, items[i], base) })
+// appendPage prints a page. The cursor of the next one is for those who asked for
+// this one by a cursor, too: others page by index, and may not know of cursors.
+func appendPage[T any](p page, items []T, appendItem func([]byte, T, string) []byte, base string) []byte {
+	about := scim.Page{Total: int(p.GetTotalResults()), StartIndex: int(p.GetStartIndex()), ItemsPerPage: int(p.GetItemsPerPage())}
+	if about.StartIndex == 0 {
+		about.NextCursor = p.GetNextPageToken()
+	}
+	return scim.AppendList(make([]byte, 0, resourceSize*(1+len(items))), about, len(items),
+		func(dst []byte, i int) []byte { return appendItem(dst, items[i], base) })
+}
+
+func appendUser(dst []byte, u *musterv1.User, base string) []byte {
+	return scim.User.AppendJSON(dst, u, base)
+}
+
+func appendGroup(dst []byte, g *musterv1.Group, base string) []byte {
+	return scim.Group.AppendJSON(dst, g, base)
+}
+
+func appendRegistered(dst []byte, r *musterv1.Resource, base string) []byte {
+	return scim.ResourceTypeOf(r).AppendJSON(dst, r, base)
+}
+
+func appendResult(dst []byte, r *musterv1.SearchResult, base string) []byte {
+	switch r := r.GetResource().(type) {
+	case *musterv1.SearchResult_User:
+		return appendUser(dst, r.User, base)
+	case *musterv1.SearchResult_Group:
+		return appendGroup(dst, r.Group, base)
+	case *musterv1.SearchResult_Registered:
+		return appendRegistered(dst, r.Registered, base)
+	}
+	return append(dst, "{}"...)
 }
 
 // appendAll prints a list that is always complete (RFC 7644 section 4).
 func appendAll[T any](items []T, appendItem func([]byte, T, string) []byte, base string) []byte {
 	n := len(items)
-	return scim.AppendList(nil, n, 1, n, n, func(dst []byte, i int) []byte { return appendItem(dst, items[i], base) })
+	return scim.AppendList(nil, scim.Page{Total: n, StartIndex: 1, ItemsPerPage: n}, n, func(dst []byte, i int) []byte { return appendItem(dst, items[i], base) })
 }

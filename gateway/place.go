@@ -1,7 +1,6 @@
 package gateway
 
 import (
-	"math"
 	"net/http"
 	"net/url"
 	"slices"
@@ -29,17 +28,22 @@ const (
 	message          // what is asked stands in the body
 )
 
-// An endpoint is what can be done at a collection and at what it holds.
+// An endpoint is what can be done at a collection, at what it holds, and at its
+// search.
 type endpoint struct {
-	collection, item []string
-	kind             kind // of the collection
+	collection, item, search []string
+	kind                     kind // of the collection
 }
+
+// searchName ends the path of a search by POST (RFC 7644 section 3.4.3).
+const searchName = ".search"
 
 var (
 	readOnly = []string{http.MethodGet, http.MethodHead}
 	writable = endpoint{
 		collection: []string{http.MethodGet, http.MethodHead, http.MethodPost},
 		item:       []string{http.MethodGet, http.MethodHead, http.MethodPut, http.MethodPatch, http.MethodDelete},
+		search:     []string{http.MethodPost},
 		kind:       resources,
 	}
 	// What http.yaml says, once more: the methods are known here before the body
@@ -48,6 +52,7 @@ var (
 		"Users":                 writable,
 		"Groups":                writable,
 		"Bulk":                  {collection: []string{http.MethodPost}, kind: message},
+		searchName:              {collection: []string{http.MethodPost}, kind: message},
 		"ServiceProviderConfig": {collection: readOnly, kind: description},
 		"ResourceTypes":         {collection: readOnly, item: readOnly, kind: description},
 		"Schemas":               {collection: readOnly, item: readOnly, kind: description},
@@ -77,27 +82,33 @@ func findPlace(escaped, method string) (place, *problem) {
 	}
 	at, known := endpoints[name]
 	switch {
-	case notBuilt(name, below, method, at):
+	case name == "Me":
 		return place{}, problemOf(scim.NotImplemented, "this server does not have it; /ServiceProviderConfig tells what there is")
-	case below == ".search":
-		return place{}, noPlace()
 	case !known && !mayBeRegistered(name):
 		return place{}, noPlace()
 	case !known:
 		at = writable
 	}
 	methods := at.collection
-	if below != "" {
+	switch below {
+	case "":
+	case searchName:
+		methods = at.search
+	default:
 		methods = at.item
 	}
-	if methods == nil {
+	search := name == searchName || below == searchName
+	if methods == nil || search && method != http.MethodPost {
 		return place{}, noPlace()
 	}
 	if !slices.Contains(methods, method) {
 		return place{}, &problem{status: http.StatusMethodNotAllowed, detail: "the method is not allowed here", allow: strings.Join(methods, ", ")}
 	}
 	p := place{path: "/" + strings.Join(parts, "/"), endpoint: name, kind: at.kind}
-	if below != "" && p.kind == resources {
+	switch {
+	case search:
+		p.kind = message
+	case below != "" && p.kind == resources:
 		p.kind = oneResource
 	}
 	return p, nil
@@ -112,18 +123,6 @@ func mayBeRegistered(name string) bool {
 		}
 	}
 	return name != "ServiceProviderConfigs" // of SCIM 1.1
-}
-
-// notBuilt tells whether the place is one that RFC 7644 names and this server
-// does not have: /Me, and searches by POST.
-func notBuilt(name, below, method string, at endpoint) bool {
-	switch name {
-	case "Me":
-		return true
-	case ".search":
-		return below == "" && method == http.MethodPost
-	}
-	return at.kind == resources && below == ".search" && method == http.MethodPost
 }
 
 func noPlace() *problem {
@@ -141,41 +140,63 @@ var parameters = map[string]struct {
 	"count":              {name: "count"},
 	"attributes":         {name: "attributes", repeated: true},
 	"excludedattributes": {name: "excludedAttributes", repeated: true},
+	"sortby":             {name: "sortBy"},
+	"sortorder":          {name: "sortOrder"},
+	"cursor":             {name: "pageToken"},
 }
 
 // readQuery reads what of the query the place understands. Names are taken in
-// any letter case; unknown ones and empty values are passed over. A filter on
-// what describes the server is refused, as RFC 7644 section 4 asks.
+// any letter case; unknown ones and empty values are passed over, but for an empty
+// cursor, which asks for the first page. A filter on what describes the server is
+// refused, as RFC 7644 section 4 asks.
 func (p place) readQuery(raw string) (url.Values, *problem) {
 	form := make(url.Values)
 	for pair := range strings.SplitSeq(raw, "&") {
 		key, value, _ := strings.Cut(pair, "=")
-		if key == "" || value == "" {
-			continue
-		}
 		key, err := url.QueryUnescape(key)
 		known := parameters[strings.ToLower(key)]
-		if err != nil || known.name == "" || !p.understands(known.name) {
+		if err != nil || known.name == "" || !p.understands(known.name) || value == "" && known.name != "pageToken" {
 			continue
 		}
 		if value, err = url.QueryUnescape(value); err != nil {
-			return nil, problemOf(scim.InvalidValue, known.name+" is not percent-encoded text")
+			return nil, problemOf(scim.InvalidValue, key+" is not percent-encoded text")
 		}
 		if form.Has(known.name) && !known.repeated {
-			return nil, problemOf(scim.InvalidValue, known.name+" is given twice")
+			return nil, problemOf(scim.InvalidValue, key+" is given twice")
 		}
-		switch {
-		case p.kind == description:
+		if p.kind == description {
 			return nil, problemOf(scim.Forbidden, "what describes the server cannot be filtered")
-		case known.name == "startIndex" || known.name == "count":
-			var ok bool
-			if value, ok = saturate(value); !ok {
-				return nil, problemOf(scim.InvalidValue, known.name+" is not a whole number")
-			}
+		}
+		value, refused := fieldValue(known.name, value)
+		if refused != nil {
+			return nil, refused
 		}
 		form.Add(known.name, value)
 	}
 	return form, nil
+}
+
+// fieldValue is the value of a parameter as the generated code reads the field of
+// that name.
+func fieldValue(name, value string) (string, *problem) {
+	switch name {
+	case "startIndex", "count":
+		n, ok := scim.ParseNumber(value)
+		switch {
+		case !ok && name == "count":
+			return "", problemOf(scim.InvalidCount, "count is not a whole number")
+		case !ok:
+			return "", problemOf(scim.InvalidValue, "startIndex is not a whole number")
+		}
+		return strconv.Itoa(int(n)), nil
+	case "sortOrder":
+		order, ok := scim.ParseSortOrder(value)
+		if !ok {
+			return "", problemOf(scim.InvalidValue, "sortOrder is neither ascending nor descending")
+		}
+		return order.String(), nil
+	}
+	return value, nil
 }
 
 // understands tells whether the parameter means something here.
@@ -190,15 +211,4 @@ func (p place) understands(name string) bool {
 	default:
 		return true
 	}
-}
-
-// saturate makes a decimal number fit 32 bits: a client that asks for ever so
-// many results means as many as there are.
-func saturate(text string) (_ string, ok bool) {
-	text = strings.TrimSpace(text)
-	n, err := strconv.ParseInt(text, 10, 64)
-	if err != nil && n == 0 { // out of range leaves the nearest number
-		return "", false
-	}
-	return strconv.FormatInt(min(max(n, math.MinInt32), math.MaxInt32), 10), true
 }

@@ -79,7 +79,7 @@ func TestFace_Paths(t *testing.T) {
 
 func TestFace_NotBuilt(t *testing.T) {
 	h := newFace(t, &canned{}, Options{})
-	for _, path := range []string{"/scim/v2/.search", "/scim/v2/Users/.search", "/scim/v2/Groups/.search", "/scim/v2/Me"} {
+	for _, path := range []string{"/scim/v2/Me"} {
 		checkProblem(t, ask(t, h, http.MethodPost, path, `{}`), 501, "")
 	}
 }
@@ -95,7 +95,7 @@ func TestFace_Methods(t *testing.T) {
 		path := strings.NewReplacer("{id}", "x", "{resource_type}", "Devices").Replace(m[2] + m[3])
 		allowed[path] = append(allowed[path], strings.ToUpper(m[1]))
 	}
-	if len(allowed) != 12 {
+	if len(allowed) != 16 {
 		t.Fatalf("http.yaml has %d paths: %v", len(allowed), allowed)
 	}
 	h := newFace(t, &canned{}, Options{})
@@ -105,6 +105,12 @@ func TestFace_Methods(t *testing.T) {
 		}
 		for _, method := range []string{"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE"} {
 			r := ask(t, h, method, path, `{"Operations":[{"op":"add","value":{}}]}`)
+			if strings.HasSuffix(path, ".search") && method != http.MethodPost {
+				if r := ask(t, h, method, path, `{}`); r.StatusCode != http.StatusNotFound {
+					t.Errorf("%s %s: %d", method, path, r.StatusCode)
+				}
+				continue
+			}
 			known := slices.Contains(methods, method)
 			if known == (r.StatusCode == http.StatusMethodNotAllowed) {
 				t.Errorf("%s %s: %d", method, path, r.StatusCode)
@@ -136,7 +142,9 @@ func TestFace_Query(t *testing.T) {
 		}
 		return q
 	}
-	for query, want := range map[string]proto.Message{
+	text := func(s string) *string { return &s }
+	number := func(n int32) *int32 { return &n }
+	for query, want := range map[string]*musterv1.ListUsersRequest{
 		"":                                 list("", 0, 0),
 		"&&":                               list("", 0, 0),
 		"filter=userName+eq+%22a%26b%22":   list(`userName eq "a&b"`, 0, 0),
@@ -148,18 +156,54 @@ func TestFace_Query(t *testing.T) {
 		"count=-99999999999999999999":      list("", 0, -1<<31),
 		"count=3000000000":                 list("", 0, 1<<31-1),
 		"count=":                           list("", 0, 0),
-		"sortBy=userName&x=1&id=7":         list("", 0, 0),
+		"x=1&id=7&pageToken=x&page_token=": list("", 0, 0),
+		"sortBy=name.givenName&sortOrder=Descending": {SortBy: "name.givenName", SortOrder: musterv1.SortOrder_SORT_ORDER_DESCENDING},
+		"SORTBY=userName&sortorder=ascending":        {SortBy: "userName", SortOrder: musterv1.SortOrder_SORT_ORDER_ASCENDING},
+		"cursor":                                     {PageToken: text("")},
+		"cursor=&count=5":                            {PageToken: text(""), Count: number(5)},
+		"Cursor=aB-_&startIndex=2":                   {PageToken: text("aB-_"), StartIndex: number(2)},
 		"attributes=userName,emails&attributes=name": list("", 0, 0, "userName,emails", "name"),
 		"attributes=urn%3Aietf%3Ax":                  list("", 0, 0, "urn:ietf:x"),
-		"excludedattributes=groups":                  &musterv1.ListUsersRequest{ExcludedAttributes: []string{"groups"}},
+		"excludedattributes=groups":                  {ExcludedAttributes: []string{"groups"}},
 	} {
 		target := "/scim/v2/Users?" + strings.ReplaceAll(query, " ", "%20")
 		if r := ask(t, h, http.MethodGet, target, ""); r.StatusCode != http.StatusOK || !proto.Equal(c.request, want) {
 			t.Errorf("%s: %d, asks for %v, want %v", query, r.StatusCode, c.request, want)
 		}
 	}
-	for _, query := range []string{"count=abc", "count=1.5", "startIndex=%zz", "filter=a&filter=b", "count=1&Count=2"} {
-		checkProblem(t, ask(t, h, http.MethodGet, "/scim/v2/Users?"+query, ""), 400, "invalidValue")
+	for query, scimType := range map[string]string{
+		"count=abc": "invalidCount", "count=1.5": "invalidCount", "startIndex=abc": "invalidValue", "startIndex=%zz": "invalidValue",
+		"filter=a&filter=b": "invalidValue", "count=1&Count=2": "invalidValue", "cursor&cursor=": "invalidValue", "sortOrder=up": "invalidValue",
+	} {
+		checkProblem(t, ask(t, h, http.MethodGet, "/scim/v2/Users?"+query, ""), 400, scimType)
+	}
+}
+
+// A search by POST asks what the same query by GET does.
+func TestFace_Search(t *testing.T) {
+	c := &canned{}
+	h := newFace(t, c, Options{})
+	text := func(s string) *string { return &s }
+	number := func(n int32) *int32 { return &n }
+	body := `{"schemas":["urn:ietf:params:scim:api:messages:2.0:SearchRequest"],"Attributes":["userName","emails"],"FILTER":"title pr",` +
+		`"sortby":"userName","sortOrder":"Descending","startIndex":"2","count":10,"cursor":""}`
+	for path, want := range map[string]proto.Message{
+		"/scim/v2/.search": &musterv1.SearchRequest{Attributes: []string{"userName", "emails"}, Filter: "title pr", SortBy: "userName",
+			SortOrder: musterv1.SortOrder_SORT_ORDER_DESCENDING, StartIndex: number(2), Count: number(10), PageToken: text("")},
+		"/scim/v2/Users/.search": &musterv1.ListUsersRequest{Attributes: []string{"userName", "emails"}, Filter: "title pr", SortBy: "userName",
+			SortOrder: musterv1.SortOrder_SORT_ORDER_DESCENDING, StartIndex: number(2), Count: number(10), PageToken: text("")},
+		"/scim/v2/Devices/.search": &musterv1.ListResourcesRequest{ResourceType: "Devices", Attributes: []string{"userName", "emails"}, Filter: "title pr", SortBy: "userName",
+			SortOrder: musterv1.SortOrder_SORT_ORDER_DESCENDING, StartIndex: number(2), Count: number(10), PageToken: text("")},
+		"/scim/v2//Groups/.search/?count=abc&cursor=x": &musterv1.ListGroupsRequest{Attributes: []string{"userName", "emails"}, Filter: "title pr", SortBy: "userName",
+			SortOrder: musterv1.SortOrder_SORT_ORDER_DESCENDING, StartIndex: number(2), Count: number(10), PageToken: text("")},
+	} {
+		c.request = nil
+		if r := ask(t, h, http.MethodPost, path, body); r.StatusCode != http.StatusOK || !proto.Equal(c.request, want) {
+			t.Errorf("%s: %d, asks for %v, want %v", path, r.StatusCode, c.request, want)
+		}
+		checkProblem(t, ask(t, h, http.MethodPost, path, `{"count":"x"}`), 400, "invalidCount")
+		checkProblem(t, ask(t, h, http.MethodPost, path, `[]`), 400, "invalidSyntax")
+		checkProblem(t, ask(t, h, http.MethodPost, path, ""), 400, "invalidSyntax")
 	}
 }
 

@@ -158,6 +158,7 @@ func AppendServiceProviderConfigJSON(dst []byte, c *musterv1.ServiceProviderConf
 	dst = append(appendFeature(dst, "changePassword", c.GetChangePassword().GetSupported()), '}')
 	dst = append(appendFeature(dst, "sort", c.GetSort().GetSupported()), '}')
 	dst = append(appendFeature(dst, "etag", c.GetEtag().GetSupported()), '}')
+	dst = appendPagination(dst, c.GetPagination())
 	dst = append(dst, `,"authenticationSchemes":[`...)
 	for i, s := range c.GetAuthenticationSchemes() {
 		if i > 0 {
@@ -172,6 +173,17 @@ func AppendServiceProviderConfigJSON(dst []byte, c *musterv1.ServiceProviderConf
 	}
 	dst = append(dst, ']')
 	return appendOrigin(dst, "ServiceProviderConfig", baseURL, "/ServiceProviderConfig")
+}
+
+// appendPagination appends how lists come in pages (RFC 9865 section 4).
+func appendPagination(dst []byte, p *musterv1.ServiceProviderConfig_Pagination) []byte {
+	dst = append(dst, `,"pagination":{"cursor":`...)
+	dst = strconv.AppendBool(dst, p.GetCursor())
+	dst = appendFlag(dst, "index", p.GetIndex())
+	dst = appendText(dst, "defaultPaginationMethod", p.GetDefaultPaginationMethod())
+	dst = appendNumber(dst, "defaultPageSize", p.GetDefaultPageSize())
+	dst = appendNumber(dst, "maxPageSize", p.GetMaxPageSize())
+	return append(appendNumber(dst, "cursorTimeout", p.GetCursorTimeout()), '}')
 }
 
 // appendFeature appends an object that tells whether something is supported, and

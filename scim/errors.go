@@ -6,11 +6,12 @@ import (
 )
 
 // Reason says why a request failed, as one of a closed set of words: the
-// scimType values of RFC 7644 section 3.12 and a few of our own. Callers decide
-// by it what to answer; the detail is for people.
+// scimType values of RFC 7644 section 3.12 and RFC 9865 section 2.1, and a few of
+// our own. Callers decide by it what to answer; the detail is for people.
 type Reason uint8
 
-// The reasons. Those from InvalidSyntax to Sensitive are RFC 7644's.
+// The reasons. Those from InvalidSyntax to Sensitive are RFC 7644's, and those from
+// InvalidCursor to InvalidCount RFC 9865's.
 const (
 	Internal Reason = iota
 	InvalidSyntax
@@ -23,6 +24,9 @@ const (
 	Mutability
 	NoTarget
 	Sensitive
+	InvalidCursor
+	ExpiredCursor
+	InvalidCount
 	NotFound
 	VersionMismatch
 	Conflict
@@ -46,6 +50,9 @@ var reasonWords = [...]string{
 	Mutability:      "mutability",
 	NoTarget:        "noTarget",
 	Sensitive:       "sensitive",
+	InvalidCursor:   "invalidCursor",
+	ExpiredCursor:   "expiredCursor",
+	InvalidCount:    "invalidCount",
 	NotFound:        "notFound",
 	VersionMismatch: "versionMismatch",
 	Conflict:        "conflict",
@@ -70,9 +77,9 @@ func ParseReason(word string) (r Reason, ok bool) {
 	return Internal, false
 }
 
-// IsSCIMType tells whether the RFC defines the word as a scimType; the others
-// are never sent in that member.
-func (r Reason) IsSCIMType() bool { return r >= InvalidSyntax && r <= Sensitive }
+// IsSCIMType tells whether an RFC defines the word as a scimType; the others are
+// never sent in that member.
+func (r Reason) IsSCIMType() bool { return r >= InvalidSyntax && r <= InvalidCount }
 
 // Status is the HTTP status of the reason (RFC 7644 section 3.12).
 func (r Reason) Status() int { return reasonStatuses[r] }
@@ -89,6 +96,9 @@ var reasonStatuses = [...]int{
 	Mutability:      400,
 	NoTarget:        400,
 	Sensitive:       403,
+	InvalidCursor:   400,
+	ExpiredCursor:   400,
+	InvalidCount:    400,
 	NotFound:        404,
 	VersionMismatch: 412,
 	Conflict:        409,

@@ -3,7 +3,7 @@ package scim
 import "time"
 
 // Filter is a parsed filter expression (RFC 7644 section 3.4.2.2): an And, Or,
-// Not, Comparison or ValueFilter. Names are already resolved to attributes and
+// Not, Comparison, ValueFilter or Constant. Names are already resolved to attributes and
 // values checked against their types.
 type Filter interface{ isFilter() }
 
@@ -36,11 +36,16 @@ type ValueFilter struct {
 	Filter Filter
 }
 
+// Constant is what is left of a comparison with an attribute that the resource type
+// does not have, where a filter is over several types.
+type Constant bool
+
 func (And) isFilter()         {}
 func (Or) isFilter()          {}
 func (Not) isFilter()         {}
 func (Comparison) isFilter()  {}
 func (ValueFilter) isFilter() {}
+func (Constant) isFilter()    {}
 
 // Operator is a comparison operator of RFC 7644 table 3.
 type Operator uint8

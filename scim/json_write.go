@@ -142,15 +142,28 @@ func appendFloat(dst []byte, n float64) []byte {
 	return strconv.AppendFloat(dst, n, 'g', -1, 64)
 }
 
-// AppendList appends a ListResponse (RFC 7644 section 3.4.2): total matches, of
-// which n are in the answer, each appended by appendItem.
-func AppendList(dst []byte, total, startIndex, itemsPerPage, n int, appendItem func(dst []byte, i int) []byte) []byte {
+// A Page is what a ListResponse says of itself.
+type Page struct {
+	Total, ItemsPerPage int
+	StartIndex          int    // 0: the page was asked for by a cursor
+	NextCursor          string // "": there is no more
+}
+
+// AppendList appends a ListResponse (RFC 7644 section 3.4.2, RFC 9865 section 2) of
+// n resources, each appended by appendItem.
+func AppendList(dst []byte, p Page, n int, appendItem func(dst []byte, i int) []byte) []byte {
 	dst = append(dst, `{"schemas":["`+listResponseURN+`"],"totalResults":`...)
-	dst = strconv.AppendInt(dst, int64(total), 10)
-	dst = append(dst, `,"startIndex":`...)
-	dst = strconv.AppendInt(dst, int64(startIndex), 10)
+	dst = strconv.AppendInt(dst, int64(p.Total), 10)
+	if p.StartIndex > 0 {
+		dst = append(dst, `,"startIndex":`...)
+		dst = strconv.AppendInt(dst, int64(p.StartIndex), 10)
+	}
 	dst = append(dst, `,"itemsPerPage":`...)
-	dst = strconv.AppendInt(dst, int64(itemsPerPage), 10)
+	dst = strconv.AppendInt(dst, int64(p.ItemsPerPage), 10)
+	if p.NextCursor != "" {
+		dst = append(dst, `,"nextCursor":`...)
+		dst = appendString(dst, p.NextCursor)
+	}
 	dst = append(dst, `,"Resources":[`...)
 	for i := range n {
 		if i > 0 {

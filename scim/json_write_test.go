@@ -29,8 +29,9 @@ func TestAppendString_AgreesWithEncodingJSON(t *testing.T) {
 func TestAppendList(t *testing.T) {
 	item := func(dst []byte, i int) []byte { return append(dst, `{"n":`+string(rune('0'+i))+`}`...) }
 	for want, got := range map[string][]byte{
-		`{"schemas":["urn:ietf:params:scim:api:messages:2.0:ListResponse"],"totalResults":7,"startIndex":3,"itemsPerPage":2,"Resources":[{"n":0},{"n":1}]}`: AppendList(nil, 7, 3, 2, 2, item),
-		`{"schemas":["urn:ietf:params:scim:api:messages:2.0:ListResponse"],"totalResults":0,"startIndex":1,"itemsPerPage":0,"Resources":[]}`:                AppendList(nil, 0, 1, 0, 0, item),
+		`{"schemas":["urn:ietf:params:scim:api:messages:2.0:ListResponse"],"totalResults":7,"startIndex":3,"itemsPerPage":2,"Resources":[{"n":0},{"n":1}]}`: AppendList(nil, Page{Total: 7, StartIndex: 3, ItemsPerPage: 2}, 2, item),
+		`{"schemas":["urn:ietf:params:scim:api:messages:2.0:ListResponse"],"totalResults":0,"startIndex":1,"itemsPerPage":0,"Resources":[]}`:                AppendList(nil, Page{StartIndex: 1}, 0, item),
+		`{"schemas":["urn:ietf:params:scim:api:messages:2.0:ListResponse"],"totalResults":7,"itemsPerPage":1,"nextCursor":"aB-_","Resources":[{"n":0}]}`:    AppendList(nil, Page{Total: 7, ItemsPerPage: 1, NextCursor: "aB-_"}, 1, item),
 	} {
 		if string(got) != want {
 			t.Errorf("got %s, want %s", got, want)

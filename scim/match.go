@@ -64,6 +64,8 @@ func matchParts(f Filter, o object, match func(Filter, object) bool) bool {
 		return false
 	case Not:
 		return !match(f.Filter, o)
+	case Constant:
+		return bool(f)
 	}
 	return false
 }

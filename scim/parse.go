@@ -2,6 +2,7 @@ package scim
 
 import (
 	"encoding/base64"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -25,13 +26,25 @@ import (
 // or a filter beyond the limits.
 func (rt *ResourceType) ParseFilter(text string) (Filter, error) {
 	p := parser{rt: rt, in: text, reason: InvalidFilter}
-	p.checkText("filter")
-	f := p.or()
-	p.end(`"and", "or" or the end of the filter`)
+	f := p.filter()
 	if p.fault != nil {
 		return nil, p.fault
 	}
 	return f, nil
+}
+
+// ParseFilters parses a filter over resources of several types (RFC 7644 section
+// 3.4.2.1) and returns it for each of them. An attribute that only others have is
+// one without value.
+func ParseFilters(types []*ResourceType, text string) ([]Filter, error) {
+	filters := make([]Filter, len(types))
+	for i, rt := range types {
+		p := parser{rt: rt, others: types, in: text, reason: InvalidFilter}
+		if filters[i] = p.filter(); p.fault != nil {
+			return nil, p.fault
+		}
+	}
+	return filters, nil
 }
 
 // ParsePath parses the path of a patch operation (RFC 7644 section 3.5.2): an
@@ -57,6 +70,7 @@ func (rt *ResourceType) ParsePath(text string) (Path, error) {
 // nothing.
 type parser struct {
 	rt     *ResourceType
+	others []*ResourceType // whose attributes are known too, in a filter
 	in     string
 	pos    int // in bytes
 	reason Reason
@@ -65,6 +79,14 @@ type parser struct {
 	depth   int
 	terms   int
 	fault   *Error
+}
+
+// filter reads a whole filter.
+func (p *parser) filter() Filter {
+	p.checkText("filter")
+	f := p.or()
+	p.end(`"and", "or" or the end of the filter`)
+	return f
 }
 
 // checkText refuses text that is too long or not UTF-8.
@@ -152,6 +174,15 @@ func (p *parser) term() Filter {
 	if a == nil {
 		return nil
 	}
+	f := p.termOf(a)
+	if p.fault == nil && !p.rt.has(a) {
+		return Constant(matchResource(f, object{}))
+	}
+	return f
+}
+
+// termOf reads on after the name of a.
+func (p *parser) termOf(a *Attribute) Filter {
 	if p.peekSymbol() != '[' {
 		return p.comparison(a)
 	}
@@ -259,6 +290,9 @@ func (p *parser) attribute() *Attribute {
 	} else {
 		a = p.rt.resolve(word)
 	}
+	for i := 0; a == nil && p.element == nil && i < len(p.others); i++ {
+		a, owner = p.others[i].resolve(word), "any resource type"
+	}
 	if a == nil {
 		p.unknown(word, owner)
 		return nil
@@ -291,6 +325,11 @@ func (rt *ResourceType) resolve(name string) *Attribute {
 		name = rest
 	}
 	return rt.Schema.byName.findDotted(name)
+}
+
+// has tells whether the attribute is one of the type.
+func (rt *ResourceType) has(a *Attribute) bool {
+	return a.Schema == rt.Schema || slices.Contains(rt.Extensions, a.Schema)
 }
 
 // findDotted finds an attribute, or after a dot its sub-attribute.

@@ -2,6 +2,7 @@ package server
 
 import (
 	"context"
+	"time"
 
 	musterv1 "github.com/muster-scim/muster/gen/muster/v1"
 	"github.com/muster-scim/muster/scim"
@@ -18,8 +19,12 @@ func (*discovery) GetServiceProviderConfig(context.Context, *musterv1.GetService
 		Bulk:           &musterv1.ServiceProviderConfig_Bulk{Supported: true, MaxOperations: scim.MaxBulkOperations, MaxPayloadSize: scim.MaxBulkPayload},
 		Filter:         &musterv1.ServiceProviderConfig_Filter{Supported: true, MaxResults: MaxResults},
 		ChangePassword: &musterv1.ServiceProviderConfig_ChangePassword{Supported: true},
-		Sort:           &musterv1.ServiceProviderConfig_Sort{},
+		Sort:           &musterv1.ServiceProviderConfig_Sort{Supported: true},
 		Etag:           &musterv1.ServiceProviderConfig_Etag{Supported: true},
+		Pagination: &musterv1.ServiceProviderConfig_Pagination{
+			Cursor: true, Index: true, DefaultPaginationMethod: "index",
+			DefaultPageSize: MaxResults, MaxPageSize: MaxResults, CursorTimeout: int32(CursorTimeout / time.Second),
+		},
 		AuthenticationSchemes: []*musterv1.ServiceProviderConfig_AuthenticationScheme{{
 			Type:        "oauthbearertoken",
 			Name:        "Bearer Token",

@@ -18,8 +18,8 @@ func (s *provisioning) GetGroup(ctx context.Context, req *musterv1.GetGroupReque
 }
 
 func (s *provisioning) ListGroups(ctx context.Context, req *musterv1.ListGroupsRequest) (*musterv1.ListGroupsResponse, error) {
-	p, err := list[*musterv1.Group](ctx, typeOf(ctx, scim.Group), req, req.Count != nil)
-	return &musterv1.ListGroupsResponse{Groups: p.resources, TotalResults: p.total, StartIndex: p.start, ItemsPerPage: p.length}, err
+	p, err := list[*musterv1.Group](ctx, s.cursors, typeOf(ctx, scim.Group), req, req.Count, req.PageToken) //nolint:protogetter // whether they are there
+	return &musterv1.ListGroupsResponse{Groups: p.resources, TotalResults: p.total, StartIndex: p.start, ItemsPerPage: p.length, NextPageToken: p.next}, err
 }
 
 func (s *provisioning) ReplaceGroup(ctx context.Context, req *musterv1.ReplaceGroupRequest) (*musterv1.ReplaceGroupResponse, error) {

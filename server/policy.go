@@ -42,6 +42,7 @@ var policy = map[string]access{
 	musterv1.ProvisioningService_ListUsers_FullMethodName:  read,
 	musterv1.ProvisioningService_GetGroup_FullMethodName:   read,
 	musterv1.ProvisioningService_ListGroups_FullMethodName: read,
+	musterv1.ProvisioningService_Search_FullMethodName:     read,
 
 	musterv1.ProvisioningService_CreateUser_FullMethodName:   write,
 	musterv1.ProvisioningService_ReplaceUser_FullMethodName:  write,

@@ -13,6 +13,7 @@ type resources struct {
 	musterv1.UnimplementedResourceServiceServer
 
 	passwords passwords
+	cursors   *cursors
 }
 
 // registeredType finds a registered type of the caller's tenant. The types of the
@@ -43,13 +44,13 @@ func (*resources) GetResource(ctx context.Context, req *musterv1.GetResourceRequ
 	return &musterv1.GetResourceResponse{Resource: r}, err
 }
 
-func (*resources) ListResources(ctx context.Context, req *musterv1.ListResourcesRequest) (*musterv1.ListResourcesResponse, error) {
+func (s *resources) ListResources(ctx context.Context, req *musterv1.ListResourcesRequest) (*musterv1.ListResourcesResponse, error) {
 	rt, err := registeredType(ctx, req.GetResourceType())
 	if err != nil {
 		return nil, err
 	}
-	p, err := list[*musterv1.Resource](ctx, rt, req, req.Count != nil)
-	return &musterv1.ListResourcesResponse{Resources: p.resources, TotalResults: p.total, StartIndex: p.start, ItemsPerPage: p.length}, err
+	p, err := list[*musterv1.Resource](ctx, s.cursors, rt, req, req.Count, req.PageToken) //nolint:protogetter // whether they are there
+	return &musterv1.ListResourcesResponse{Resources: p.resources, TotalResults: p.total, StartIndex: p.start, ItemsPerPage: p.length, NextPageToken: p.next}, err
 }
 
 func (s *resources) ReplaceResource(ctx context.Context, req *musterv1.ReplaceResourceRequest) (*musterv1.ReplaceResourceResponse, error) {

@@ -65,10 +65,10 @@ func New(st *store.Store, opts Options) *Server {
 		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: minPing, PermitWithoutStream: true}),
 	)
 	s.conn = newConn(s.unary)
-	s.provisioning = newProvisioning(s.log)
+	s.provisioning = newProvisioning(st, s.log)
 	for _, r := range []grpc.ServiceRegistrar{s.grpc, s.conn} {
 		musterv1.RegisterProvisioningServiceServer(r, s.provisioning)
-		musterv1.RegisterResourceServiceServer(r, &resources{passwords: s.provisioning.passwords})
+		musterv1.RegisterResourceServiceServer(r, &resources{passwords: s.provisioning.passwords, cursors: s.provisioning.cursors})
 		musterv1.RegisterRegistryServiceServer(r, &registry{})
 		musterv1.RegisterDiscoveryServiceServer(r, &discovery{})
 	}

@@ -6,6 +6,7 @@ import (
 
 	musterv1 "github.com/muster-scim/muster/gen/muster/v1"
 	"github.com/muster-scim/muster/scim"
+	"github.com/muster-scim/muster/store"
 )
 
 // provisioning is muster.v1.ProvisioningService. Each method names its types, and
@@ -16,10 +17,11 @@ type provisioning struct {
 	log       *slog.Logger
 	passwords passwords
 	bulks     bulkTurns
+	cursors   *cursors
 }
 
-func newProvisioning(log *slog.Logger) *provisioning {
-	return &provisioning{log: log, passwords: newPasswords(), bulks: newBulkTurns()}
+func newProvisioning(st *store.Store, log *slog.Logger) *provisioning {
+	return &provisioning{log: log, passwords: newPasswords(), bulks: newBulkTurns(), cursors: newCursors(st)}
 }
 
 func (s *provisioning) CreateUser(ctx context.Context, req *musterv1.CreateUserRequest) (*musterv1.CreateUserResponse, error) {
@@ -33,8 +35,8 @@ func (s *provisioning) GetUser(ctx context.Context, req *musterv1.GetUserRequest
 }
 
 func (s *provisioning) ListUsers(ctx context.Context, req *musterv1.ListUsersRequest) (*musterv1.ListUsersResponse, error) {
-	p, err := list[*musterv1.User](ctx, typeOf(ctx, scim.User), req, req.Count != nil)
-	return &musterv1.ListUsersResponse{Users: p.resources, TotalResults: p.total, StartIndex: p.start, ItemsPerPage: p.length}, err
+	p, err := list[*musterv1.User](ctx, s.cursors, typeOf(ctx, scim.User), req, req.Count, req.PageToken) //nolint:protogetter // whether they are there
+	return &musterv1.ListUsersResponse{Users: p.resources, TotalResults: p.total, StartIndex: p.start, ItemsPerPage: p.length, NextPageToken: p.next}, err
 }
 
 func (s *provisioning) ReplaceUser(ctx context.Context, req *musterv1.ReplaceUserRequest) (*musterv1.ReplaceUserResponse, error) {

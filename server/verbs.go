@@ -5,12 +5,7 @@ import (
 
 	musterv1 "github.com/muster-scim/muster/gen/muster/v1"
 	"github.com/muster-scim/muster/scim"
-	"github.com/muster-scim/muster/store"
 )
-
-// MaxResults is the most resources in one page, and how many there are by
-// default.
-const MaxResults = 1000
 
 // A projected request says what its answer contains.
 type projected interface {
@@ -77,50 +72,6 @@ func get[R scim.Resource](ctx context.Context, rt *scim.ResourceType, id string,
 	}
 	r, err := tenantOf(ctx).Get(ctx, rt, id, links)
 	return finish[R](p, r, err)
-}
-
-// A listing request asks for a page.
-type listing interface {
-	projected
-	GetFilter() string
-	GetStartIndex() int32
-	GetCount() int32
-}
-
-// page is an answer to it.
-type page[R scim.Resource] struct {
-	resources            []R
-	total, start, length int32
-}
-
-func list[R scim.Resource](ctx context.Context, rt *scim.ResourceType, req listing, counted bool) (out page[R], err error) {
-	p, links, err := answer(rt, req)
-	if err != nil {
-		return out, err
-	}
-	out.start = max(req.GetStartIndex(), 1)
-	q := store.Query{Offset: int(out.start) - 1, Count: MaxResults, Links: links}
-	if counted {
-		q.Count = min(max(int(req.GetCount()), 0), MaxResults)
-	}
-	if req.GetFilter() != "" {
-		if q.Filter, err = rt.ParseFilter(req.GetFilter()); err != nil {
-			return out, err
-		}
-	}
-	found, err := tenantOf(ctx).List(ctx, rt, q)
-	if err != nil {
-		return out, err
-	}
-	out.total = int32(found.Total)           //nolint:gosec // two thousand million resources do not fit any database of ours
-	out.length = int32(len(found.Resources)) //nolint:gosec // MaxResults at most
-	out.resources = make([]R, len(found.Resources))
-	for i, r := range found.Resources {
-		if out.resources[i], err = finish[R](p, r, nil); err != nil {
-			return out, err
-		}
-	}
-	return out, nil
 }
 
 // A targeted request is about one resource, if its version allows.

@@ -66,6 +66,9 @@ func (t Tenant) apply(ctx context.Context, tx tx, rt *scim.ResourceType, w *row,
 		return nil, err
 	}
 	l := lift(rt, r)
+	if err := l.check(); err != nil {
+		return nil, err
+	}
 	if err := t.dropNoSecrets(ctx, tx, w.id, l.secrets); err != nil {
 		return nil, err
 	}
@@ -130,7 +133,10 @@ func (t Tenant) Delete(ctx context.Context, rt *scim.ResourceType, id string, ma
 		}
 		st := t.store.statement()
 		st.add("DELETE FROM resources WHERE id = ", arg{id})
-		return tx.write(ctx, st)
+		if err := tx.write(ctx, st); err != nil {
+			return err
+		}
+		return t.keepCount(ctx, tx, rt, -1)
 	})
 }
 

@@ -22,6 +22,9 @@ type Tenant struct {
 	profile Profile
 }
 
+// ID is the number of the tenant in its database.
+func (t Tenant) ID() int64 { return t.id }
+
 // Catalog is what the resources of the tenant can be.
 func (t Tenant) Catalog() *scim.Catalog { return t.catalog }
 

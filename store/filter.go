@@ -75,6 +75,8 @@ func (w *filterWriter) add(f scim.Filter) {
 		w.addComparison(f)
 	case scim.ValueFilter:
 		w.addValueFilter(f)
+	case scim.Constant:
+		w.sql(map[scim.Constant]string{true: "TRUE", false: "FALSE"}[f])
 	}
 }
 

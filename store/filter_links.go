@@ -116,13 +116,14 @@ func (w *filterWriter) addDown(f scim.And) {
 
 // addUp asks whether one of the groups x that r is in, however deep, meets f.
 func (w *filterWriter) addUp(f scim.Filter) {
-	w.sql("EXISTS (WITH RECURSIVE up (id) AS (" +
-		"SELECT m.group_id FROM memberships m WHERE m.member_id = r.id" +
-		" UNION SELECT m.group_id FROM up JOIN memberships m ON m.member_id = up.id)" +
-		" SELECT 1 FROM up JOIN resources x ON x.id = up.id WHERE ")
+	w.sql("EXISTS (", walkUp, " SELECT 1 FROM up JOIN resources x ON x.id = up.id WHERE ")
 	w.within(groupColumn).add(f)
 	w.sql(")")
 }
+
+// walkUp finds all groups that r is in, however deep.
+const walkUp = "WITH RECURSIVE up (id) AS (SELECT m.group_id FROM memberships m WHERE m.member_id = r.id" +
+	" UNION SELECT m.group_id FROM up JOIN memberships m ON m.member_id = up.id)"
 
 // groupColumn is where the sub-attributes of groups are, for the row x of the
 // group. A group is shown by its displayName, which has a folded column.

@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"math"
 	"slices"
 
 	"golang.org/x/sync/semaphore"
@@ -237,33 +238,39 @@ func (t turns) take(ctx context.Context) error {
 // A link is one element of members or groups.
 type link struct{ id, kind, display string }
 
-// loadLinks reads the links of resources, which stand in the order of their ids,
-// and returns for how many of them it did: see maxLinks.
+// loadLinks reads the links of resources, and returns of how many of them, from
+// the first, it did: see maxLinks.
 func (t Tenant) loadLinks(ctx context.Context, rt *scim.ResourceType, resources []scim.Resource) (served int, err error) {
-	served, err = t.readLinks(ctx, rt, resources, func(_, rows int) bool { return rows > fewLinks })
+	served, err = t.readLinks(ctx, rt, resources, fewLinks)
 	if err != errEnough { //nolint:errorlint // our own, unwrapped
 		return served, err
 	}
 	if err := t.store.turns.take(ctx); err != nil {
 		return 0, err
 	}
-	served, err = t.readLinks(ctx, rt, resources, func(at, rows int) bool { return rows > maxLinks && at > 0 })
-	if err == errEnough { //nolint:errorlint // our own, unwrapped
-		err = nil
+	if len(resources) > 1 {
+		served, err = t.readLinks(ctx, rt, resources, maxLinks)
+		if err != errEnough { //nolint:errorlint // our own, unwrapped
+			return served, err
+		}
+		if served > 0 {
+			return served, nil
+		}
 	}
-	return served, err
+	return t.readLinks(ctx, rt, resources[:1], math.MaxInt)
 }
 
 // errEnough ends a query whose rows are enough.
 var errEnough = scim.Errorf(scim.Internal, "enough")
 
-// readLinks sets the links of resources, and returns of how many. It asks enough
-// before it takes a row, the rows-th, for the resource at; where that says so it
-// stops with errEnough, and at is the first resource without its links.
-func (t Tenant) readLinks(ctx context.Context, rt *scim.ResourceType, resources []scim.Resource, enough func(at, rows int) bool) (served int, err error) {
+// readLinks sets the links of resources, which may stand in any order. Where there
+// are more than limit it stops with errEnough, and served is how many resources,
+// from the first, have all of theirs.
+func (t Tenant) readLinks(ctx context.Context, rt *scim.ResourceType, resources []scim.Resource, limit int) (served int, err error) {
 	owners := make([]string, len(resources))
+	byID := make(map[string]scim.Resource, len(resources))
 	for i, r := range resources {
-		owners[i] = r.GetId()
+		owners[i], byID[r.GetId()] = r.GetId(), r
 	}
 	st := t.store.statement()
 	if rt.Name == scim.Group.Name {
@@ -271,7 +278,7 @@ func (t Tenant) readLinks(ctx context.Context, rt *scim.ResourceType, resources 
 	} else {
 		addGroupsOf(st, owners)
 	}
-	at, rows := 0, 0
+	at, rows := "", 0 // whose links are at hand
 	var links []link
 	err = t.store.read(ctx, st, func(scan scan) error {
 		var owner string
@@ -279,20 +286,24 @@ func (t Tenant) readLinks(ctx context.Context, rt *scim.ResourceType, resources 
 		if err := scan(&owner, &l.id, &l.kind, &l.display); err != nil {
 			return err
 		}
-		for owners[at] != owner {
-			setLinks(resources[at], links)
-			at, links = at+1, links[:0]
+		if owner != at {
+			setLinks(byID[at], links)
+			at, links = owner, links[:0]
 		}
-		if rows++; enough(at, rows) {
+		if rows++; rows > limit {
 			return errEnough
 		}
 		links = append(links, l)
 		return nil
 	})
 	if err != nil {
-		return at, err
+		// Rows come in the order of owners: those before this one are whole.
+		if served = slices.IndexFunc(owners, func(id string) bool { return id >= at }); served < 0 {
+			served = len(owners)
+		}
+		return served, err
 	}
-	setLinks(resources[at], links)
+	setLinks(byID[at], links)
 	return len(resources), nil
 }
 

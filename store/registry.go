@@ -349,8 +349,11 @@ func (t Tenant) checkRow(ctx context.Context, tx tx, old, rt *scim.ResourceType,
 	if err != nil {
 		return conflict(err)
 	}
-	was, is := lift(old, r).values, lift(rt, renewed).values
-	if err := t.updateValues(ctx, tx, rt, w.id, was, is); err != nil {
+	was, is := lift(old, r), lift(rt, renewed)
+	if err := is.check(); err != nil {
+		return conflict(err)
+	}
+	if err := t.updateValues(ctx, tx, rt, w.id, was.values, is.values); err != nil {
 		return conflict(err)
 	}
 	return nil

@@ -118,8 +118,10 @@ type New struct {
 // that the error is about.
 func (t Tenant) CreateTogether(ctx context.Context, all []*New) (failed int, err error) {
 	own := make(map[string]string, len(all)) // type by id
-	for _, n := range all {
-		n.prepare()
+	for i, n := range all {
+		if err := n.prepare(); err != nil {
+			return i, err
+		}
 		own[n.ID] = n.Type.Name
 	}
 	err = t.store.write(ctx, func(ctx context.Context, tx tx) error {
@@ -135,24 +137,8 @@ func (t Tenant) CreateTogether(ctx context.Context, all []*New) (failed int, err
 				return err
 			}
 		}
-		for i, n := range all {
-			failed = i
-			if err := t.insert(ctx, tx, n.Type, &n.row, &n.lifted); err != nil {
-				return err
-			}
-			if len(all) > 1 { // or else the error of this one might come only at the commit
-				if err := t.settle(ctx, tx); err != nil {
-					return err
-				}
-			}
-		}
-		for i, n := range all {
-			failed = i
-			if err := t.insertLinks(ctx, tx, n); err != nil {
-				return err
-			}
-		}
-		return nil
+		failed, err = t.insertAll(ctx, tx, all)
+		return err
 	})
 	if err != nil {
 		return failed, err
@@ -161,6 +147,26 @@ func (t Tenant) CreateTogether(ctx context.Context, all []*New) (failed int, err
 		n.Type.Stamp(n.Resource, n.ID, n.row.meta(n.Type))
 	}
 	return 0, nil
+}
+
+// insertAll writes new resources, each before what names it, and counts them.
+func (t Tenant) insertAll(ctx context.Context, tx tx, all []*New) (failed int, err error) {
+	for i, n := range all {
+		if err := t.insert(ctx, tx, n.Type, &n.row, &n.lifted); err != nil {
+			return i, err
+		}
+		if len(all) > 1 { // or else the error of this one might come only at the commit
+			if err := t.settle(ctx, tx); err != nil {
+				return i, err
+			}
+		}
+	}
+	for i, n := range all {
+		if err := t.insertLinks(ctx, tx, n); err != nil {
+			return i, err
+		}
+	}
+	return 0, t.keepCounts(ctx, tx, all)
 }
 
 // insertLinks writes the links of a new resource, once all that they name are
@@ -174,11 +180,12 @@ func (t Tenant) insertLinks(ctx context.Context, tx tx, n *New) error {
 }
 
 // prepare takes the resource apart into what the tables hold.
-func (n *New) prepare() {
+func (n *New) prepare() error {
 	n.members = n.Type.TakeLinks(n.Resource)
 	n.lifted = lift(n.Type, n.Resource)
 	n.row = row{id: n.ID, version: 1, created: now(), document: n.Type.AppendDocument(nil, n.Resource)}
 	n.row.updated = n.row.created
+	return n.lifted.check()
 }
 
 // without is the ids that are not among the known.
@@ -225,14 +232,16 @@ func (t Tenant) Get(ctx context.Context, rt *scim.ResourceType, id string, links
 
 // askLinked is the last column of a row: whether the resource has any links, if
 // they are wanted. To know that there are none is cheaper than to look for them.
+// It is not an EXISTS: for more than a few resources, PostgreSQL would read all
+// memberships at once.
 func askLinked(rt *scim.ResourceType, wanted bool) string {
 	switch {
 	case !wanted:
 		return "FALSE"
 	case rt.Name == scim.Group.Name:
-		return "EXISTS (SELECT 1 FROM memberships m WHERE m.group_id = r.id)"
+		return "(SELECT 1 FROM memberships m WHERE m.group_id = r.id LIMIT 1) IS NOT NULL"
 	default:
-		return "EXISTS (SELECT 1 FROM memberships m WHERE m.member_id = r.id)"
+		return "(SELECT 1 FROM memberships m WHERE m.member_id = r.id LIMIT 1) IS NOT NULL"
 	}
 }
 
@@ -266,80 +275,6 @@ func (t Tenant) addFind(st *statement, rt *scim.ResourceType, id string, links, 
 	}
 }
 
-// Query asks for a page of the resources that match a filter.
-type Query struct {
-	Filter scim.Filter // nil: all
-	Offset int         // how many of the matching resources to pass over
-	Count  int         // how many at most; 0: the total alone
-	Links  bool        // read the links too
-}
-
-// Page is the answer to a Query.
-type Page struct {
-	// Resources stand in the order of their ids, which is that of creation. They
-	// may be fewer than asked for where they have very many links.
-	Resources []scim.Resource
-	// Total is how many resources match in all.
-	Total int
-}
-
-// maxQuery is how long a page may take to find. Only filters that no index helps
-// with, over very many resources, come near.
-const maxQuery = 20 * time.Second
-
-// List reads a page of resources. It fails with Unavailable where finding them
-// takes longer than maxQuery.
-func (t Tenant) List(ctx context.Context, rt *scim.ResourceType, q Query) (Page, error) {
-	page, linked, err := t.list(ctx, rt, q)
-	if err != nil || !linked {
-		return page, err
-	}
-	served, err := t.loadLinks(ctx, rt, page.Resources)
-	page.Resources = page.Resources[:served]
-	return page, err
-}
-
-// list is List without links, and tells whether any of the resources has some.
-func (t Tenant) list(whole context.Context, rt *scim.ResourceType, q Query) (page Page, linked bool, err error) {
-	ctx, cancel := context.WithTimeout(whole, maxQuery)
-	defer cancel()
-	defer func() {
-		if err != nil && ctx.Err() != nil && whole.Err() == nil {
-			err = scim.Errorf(scim.Unavailable, "the filter takes too long; add a condition on an attribute such as userName")
-		}
-	}()
-	if q.Count > 0 {
-		st := t.store.statement()
-		t.addList(st, rt, q)
-		err := t.store.read(ctx, st, func(scan scan) error {
-			var w row
-			if err := w.scan(scan); err != nil {
-				return err
-			}
-			linked = linked || w.linked
-			r, err := w.resource(rt)
-			page.Resources = append(page.Resources, r)
-			return err
-		})
-		if err != nil {
-			return Page{}, false, err
-		}
-	}
-	n := len(page.Resources)
-	page.Total = q.Offset + n
-	if n == q.Count || n == 0 && q.Offset > 0 { // there may be more, or fewer
-		err = t.count(ctx, rt, q.Filter, &page.Total)
-	}
-	return page, linked, err
-}
-
-// addList is the query of a page.
-func (t Tenant) addList(st *statement, rt *scim.ResourceType, q Query) {
-	st.add("SELECT " + rowColumns + ", " + askLinked(rt, q.Links))
-	t.addFrom(st, rt, q.Filter)
-	st.add(" ORDER BY r.id LIMIT ", arg{q.Count}, " OFFSET ", arg{q.Offset})
-}
-
 // addFrom is the part of a query that chooses the resources.
 func (t Tenant) addFrom(st *statement, rt *scim.ResourceType, f scim.Filter) {
 	st.add(" FROM resources r WHERE ")
@@ -348,11 +283,4 @@ func (t Tenant) addFrom(st *statement, rt *scim.ResourceType, f scim.Filter) {
 		st.add(" AND ")
 		st.addFilter(t.id, rt, f)
 	}
-}
-
-func (t Tenant) count(ctx context.Context, rt *scim.ResourceType, f scim.Filter, total *int) error {
-	st := t.store.statement()
-	st.add("SELECT count(*)")
-	t.addFrom(st, rt, f)
-	return t.store.read(ctx, st, func(scan scan) error { return scan(total) })
 }

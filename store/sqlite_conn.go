@@ -140,8 +140,11 @@ func (r sqliteRow) scan(dest ...any) error {
 			*to, ok = value.(string)
 		case *[]byte:
 			var text string
-			text, ok = value.(string)
-			*to = []byte(text)
+			if text, ok = value.(string); ok {
+				*to = []byte(text)
+			} else {
+				*to, ok = value.([]byte)
+			}
 		case *int64:
 			*to, ok = value.(int64)
 		case *int:
@@ -152,12 +155,30 @@ func (r sqliteRow) scan(dest ...any) error {
 			var n int64
 			n, ok = value.(int64)
 			*to = n != 0
+		case **string:
+			ok = scanOrNil(to, value)
+		case **float64:
+			if n, isInt := value.(int64); isInt {
+				value = float64(n)
+			}
+			ok = scanOrNil(to, value)
 		}
 		if !ok {
 			return fmt.Errorf("column %d is %T, which is not scanned into %T", i+1, value, dest[i])
 		}
 	}
 	return nil
+}
+
+// scanOrNil copies a value that may be NULL.
+func scanOrNil[T any](to **T, value driver.Value) (ok bool) {
+	if value == nil {
+		*to = nil
+		return true
+	}
+	v, ok := value.(T)
+	*to = &v
+	return ok
 }
 
 // sqliteError translates what the constraints of the tables refuse.

@@ -72,6 +72,30 @@ func (l *lifted) add(v valueRow) {
 	}
 }
 
+// maxIndexed is the most bytes of a value that an index holds. PostgreSQL has room
+// for 2704 in all, with a path and an id; and it is no more than a list is sorted
+// by, so that one which is sorted by a column is in the order of its index.
+const maxIndexed = scim.SortLength
+
+// check fails with InvalidValue where a value is longer than its index can hold.
+func (l *lifted) check() error {
+	for path, value := range map[string]any{"userName": l.userName, "externalId": l.externalID, "displayName": l.displayName} {
+		if s, ok := value.(string); ok && len(s) > maxIndexed {
+			return tooLong(path)
+		}
+	}
+	for _, v := range l.values {
+		if len(v.text) > maxIndexed {
+			return tooLong(v.attr)
+		}
+	}
+	return nil
+}
+
+func tooLong(path string) error {
+	return scim.Errorf(scim.InvalidValue, "%s is longer than %d bytes", path, maxIndexed).At(path)
+}
+
 func textOrNull(s string) any {
 	if s == "" {
 		return nil

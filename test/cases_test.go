@@ -13,10 +13,12 @@ import (
 // end. A step is a line of SCIM:
 //
 //	do:          create User, get User ID, list User, replace User ID, patch User
-//	             ID, delete User ID; discover and what stands after the base URL
+//	             ID, delete User ID; search, or search User, which is list by POST;
+//	             discover and what stands after the base URL
 //	body:        the resource that is sent
 //	operations:  those of a patch; repeat sends them so many times in one request
-//	filter, startIndex, count, attributes, excludedAttributes, ifMatch
+//	filter, startIndex, count, sortBy, sortOrder, cursor, attributes,
+//	excludedAttributes, ifMatch
 //	token:       another one than the server has
 //
 // and what must come of it, as type expectation has it. Cases share a server:
@@ -39,13 +41,16 @@ type step struct {
 	Operations []map[string]any `json:"operations"`
 	Repeat     int              `json:"repeat"`
 
-	Filter             string `json:"filter"`
-	StartIndex         *int   `json:"startIndex"`
-	Count              *int   `json:"count"`
-	Attributes         string `json:"attributes"`
-	ExcludedAttributes string `json:"excludedAttributes"`
-	IfMatch            string `json:"ifMatch"`
-	Token              string `json:"token"`
+	Filter             string  `json:"filter"`
+	StartIndex         *int    `json:"startIndex"`
+	Count              *int    `json:"count"`
+	SortBy             string  `json:"sortBy"`
+	SortOrder          string  `json:"sortOrder"`
+	Cursor             *string `json:"cursor"`
+	Attributes         string  `json:"attributes"`
+	ExcludedAttributes string  `json:"excludedAttributes"`
+	IfMatch            string  `json:"ifMatch"`
+	Token              string  `json:"token"`
 }
 
 // target takes apart what is to be done: a verb, a resource type, and an id

@@ -53,6 +53,11 @@ func (d grpcDoor) ask(t *testing.T, s step) answer {
 	set("filter", s.Filter)
 	set("startIndex", s.StartIndex)
 	set("count", s.Count)
+	set("sortBy", s.SortBy)
+	set("pageToken", s.Cursor)
+	if s.SortOrder != "" {
+		request["sortOrder"] = "SORT_ORDER_" + strings.ToUpper(s.SortOrder)
+	}
 	set(strings.ToLower(rt), s.Body)
 	if s.Attributes != "" {
 		request["attributes"] = []string{s.Attributes}
@@ -63,6 +68,10 @@ func (d grpcDoor) ask(t *testing.T, s step) answer {
 	switch verb {
 	case "list":
 		method += "s"
+	case "search":
+		if rt != "" { // by POST or not is a matter of HTTP
+			verb, method = "list", "List"+rt+"s"
+		}
 	case "patch":
 		request["operations"] = operations(s)
 	}
@@ -70,8 +79,8 @@ func (d grpcDoor) ask(t *testing.T, s step) answer {
 	if err != nil {
 		return d.answer(t, nil, err)
 	}
-	if verb == "list" {
-		return d.answer(t, listResponse(value, rt), nil)
+	if verb == "list" || verb == "search" {
+		return d.answer(t, listResponse(value, rt, s.Cursor != nil), nil)
 	}
 	resource, _ := value[strings.ToLower(rt)].(map[string]any)
 	return d.answer(t, resource, nil)
@@ -87,16 +96,40 @@ func operations(s step) (ops []map[string]any) {
 	return ops
 }
 
-// listResponse is a list in the words of RFC 7644 section 3.4.2.
-func listResponse(value map[string]any, rt string) map[string]any {
+// listResponse is a list in the words of RFC 7644 section 3.4.2 and RFC 9865
+// section 2.
+func listResponse(value map[string]any, rt string, byCursor bool) map[string]any {
 	list := map[string]any{"schemas": []any{listURN}, "totalResults": 0.0, "startIndex": 0.0, "itemsPerPage": 0.0, "Resources": []any{}}
 	for key, v := range value {
-		if key == strings.ToLower(rt)+"s" {
+		switch key {
+		case strings.ToLower(rt) + "s":
 			key = "Resources"
+		case "results":
+			key, v = "Resources", resultsOf(v)
+		case "nextPageToken":
+			key = "nextCursor"
 		}
 		list[key] = v
 	}
+	// Over gRPC every page tells the token of the next, and a number that is 0 is
+	// one that is absent.
+	if !byCursor {
+		delete(list, "nextCursor")
+	} else if list["startIndex"] == 0.0 {
+		delete(list, "startIndex")
+	}
 	return list
+}
+
+// resultsOf are the resources of search results, which are each under the name of
+// its type.
+func resultsOf(results any) (resources []any) {
+	for _, r := range results.([]any) {
+		for _, resource := range r.(map[string]any) {
+			resources = append(resources, resource)
+		}
+	}
+	return resources
 }
 
 // call calls a method of a generated client.
@@ -162,7 +195,7 @@ func (d grpcDoor) discover(ctx context.Context, what, id string) (map[string]any
 
 func appendAll[T any](items []T, appendItem func([]byte, T, string) []byte) []byte {
 	n := len(items)
-	return scim.AppendList(nil, n, 1, n, n, func(dst []byte, i int) []byte { return appendItem(dst, items[i], "") })
+	return scim.AppendList(nil, scim.Page{Total: n, StartIndex: 1, ItemsPerPage: n}, n, func(dst []byte, i int) []byte { return appendItem(dst, items[i], "") })
 }
 
 // answer checks what is gRPC's own: the code that belongs to the reason, whose

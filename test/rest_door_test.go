@@ -11,14 +11,16 @@ import (
 )
 
 const (
-	patchURN = "urn:ietf:params:scim:api:messages:2.0:PatchOp"
-	listURN  = "urn:ietf:params:scim:api:messages:2.0:ListResponse"
-	errorURN = "urn:ietf:params:scim:api:messages:2.0:Error"
+	patchURN  = "urn:ietf:params:scim:api:messages:2.0:PatchOp"
+	searchURN = "urn:ietf:params:scim:api:messages:2.0:SearchRequest"
+	listURN   = "urn:ietf:params:scim:api:messages:2.0:ListResponse"
+	errorURN  = "urn:ietf:params:scim:api:messages:2.0:Error"
 )
 
-// scimTypes are the reasons that RFC 7644 table 9 has a word for. The others
-// show in the status only.
-var scimTypes = strings.Fields("invalidFilter tooMany uniqueness mutability invalidSyntax invalidPath noTarget invalidValue invalidVers sensitive")
+// scimTypes are the reasons that RFC 7644 table 9 and RFC 9865 table 3 have a word
+// for. The others show in the status only.
+var scimTypes = strings.Fields("invalidFilter tooMany uniqueness mutability invalidSyntax invalidPath noTarget invalidValue invalidVers sensitive" +
+	" invalidCursor expiredCursor invalidCount")
 
 // restDoor is SCIM over HTTP. Beside the answer it checks the status, the media
 // type, ETag, Location and every address in the body.
@@ -54,7 +56,7 @@ func (d restDoor) ask(t *testing.T, s step) answer {
 	a.value = r.json(t)
 	d.checkAddresses(t, a.value)
 	switch verb {
-	case "list":
+	case "list", "search":
 		if !slices.Equal(a.value["schemas"].([]any), []any{listURN}) {
 			t.Errorf("the schemas of a list are %v", a.value["schemas"])
 		}
@@ -74,8 +76,13 @@ func (d restDoor) request(t *testing.T, s step) (method, path, body string) {
 	t.Helper()
 	verb, rt, id := s.target()
 	path = "/" + rt + "s"
-	if verb == "discover" {
+	switch {
+	case verb == "discover":
 		path = "/" + rt
+	case verb == "search" && rt == "":
+		return http.MethodPost, "/.search", searchBody(t, s)
+	case verb == "search":
+		return http.MethodPost, path + "/.search", searchBody(t, s)
 	}
 	if id != "" {
 		path += "/" + url.PathEscape(id)
@@ -103,6 +110,8 @@ func query(s step) url.Values {
 		}
 	}
 	set("filter", s.Filter)
+	set("sortBy", s.SortBy)
+	set("sortOrder", s.SortOrder)
 	set("attributes", s.Attributes)
 	set("excludedAttributes", s.ExcludedAttributes)
 	if s.StartIndex != nil {
@@ -111,7 +120,32 @@ func query(s step) url.Values {
 	if s.Count != nil {
 		q.Set("count", strconv.Itoa(*s.Count))
 	}
+	if s.Cursor != nil {
+		q.Set("cursor", *s.Cursor)
+	}
 	return q
+}
+
+// searchBody is the query of a step as the body of a POST (RFC 7644 section
+// 3.4.3).
+func searchBody(t *testing.T, s step) string {
+	t.Helper()
+	body := map[string]any{"schemas": []string{searchURN}}
+	for name, values := range query(s) {
+		body[name] = values[0]
+	}
+	for _, list := range []string{"attributes", "excludedAttributes"} {
+		if names, ok := body[list].(string); ok {
+			body[list] = strings.Split(names, ",")
+		}
+	}
+	if s.StartIndex != nil {
+		body["startIndex"] = *s.StartIndex
+	}
+	if s.Count != nil {
+		body["count"] = *s.Count
+	}
+	return encoded(t, body)
 }
 
 func encoded(t *testing.T, v any) string {

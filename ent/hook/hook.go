@@ -81,6 +81,18 @@ func (f ResourceFunc) Mutate(ctx context.Context, m ent.Mutation) (ent.Value, er
 	return nil, fmt.Errorf("unexpected mutation type %T. expect *ent.ResourceMutation", m)
 }
 
+// The ResourceCountFunc type is an adapter to allow the use of ordinary
+// function as ResourceCount mutator.
+type ResourceCountFunc func(context.Context, *ent.ResourceCountMutation) (ent.Value, error)
+
+// Mutate calls f(ctx, m).
+func (f ResourceCountFunc) Mutate(ctx context.Context, m ent.Mutation) (ent.Value, error) {
+	if mv, ok := m.(*ent.ResourceCountMutation); ok {
+		return f(ctx, mv)
+	}
+	return nil, fmt.Errorf("unexpected mutation type %T. expect *ent.ResourceCountMutation", m)
+}
+
 // The SecretFunc type is an adapter to allow the use of ordinary
 // function as Secret mutator.
 type SecretFunc func(context.Context, *ent.SecretMutation) (ent.Value, error)
@@ -91,6 +103,18 @@ func (f SecretFunc) Mutate(ctx context.Context, m ent.Mutation) (ent.Value, erro
 		return f(ctx, mv)
 	}
 	return nil, fmt.Errorf("unexpected mutation type %T. expect *ent.SecretMutation", m)
+}
+
+// The ServerKeyFunc type is an adapter to allow the use of ordinary
+// function as ServerKey mutator.
+type ServerKeyFunc func(context.Context, *ent.ServerKeyMutation) (ent.Value, error)
+
+// Mutate calls f(ctx, m).
+func (f ServerKeyFunc) Mutate(ctx context.Context, m ent.Mutation) (ent.Value, error) {
+	if mv, ok := m.(*ent.ServerKeyMutation); ok {
+		return f(ctx, mv)
+	}
+	return nil, fmt.Errorf("unexpected mutation type %T. expect *ent.ServerKeyMutation", m)
 }
 
 // The TenantFunc type is an adapter to allow the use of ordinary

@@ -191,24 +191,50 @@ var (
 				Columns: []*schema.Column{ResourcesColumns[10], ResourcesColumns[1], ResourcesColumns[6]},
 			},
 			{
-				Name:    "resource_tenant_id_type_external_id",
+				Name:    "resource_tenant_id_type_external_id_id",
 				Unique:  false,
-				Columns: []*schema.Column{ResourcesColumns[10], ResourcesColumns[1], ResourcesColumns[5]},
+				Columns: []*schema.Column{ResourcesColumns[10], ResourcesColumns[1], ResourcesColumns[5], ResourcesColumns[0]},
 			},
 			{
-				Name:    "resource_tenant_id_type_display_name",
+				Name:    "resource_tenant_id_type_display_name_id",
 				Unique:  false,
-				Columns: []*schema.Column{ResourcesColumns[10], ResourcesColumns[1], ResourcesColumns[7]},
+				Columns: []*schema.Column{ResourcesColumns[10], ResourcesColumns[1], ResourcesColumns[7], ResourcesColumns[0]},
 			},
 			{
-				Name:    "resource_tenant_id_type_updated_at",
+				Name:    "resource_tenant_id_type_created_at_id",
 				Unique:  false,
-				Columns: []*schema.Column{ResourcesColumns[10], ResourcesColumns[1], ResourcesColumns[4]},
+				Columns: []*schema.Column{ResourcesColumns[10], ResourcesColumns[1], ResourcesColumns[3], ResourcesColumns[0]},
+			},
+			{
+				Name:    "resource_tenant_id_type_updated_at_id",
+				Unique:  false,
+				Columns: []*schema.Column{ResourcesColumns[10], ResourcesColumns[1], ResourcesColumns[4], ResourcesColumns[0]},
 			},
 			{
 				Name:    "resource_tenant_id_type_id",
 				Unique:  false,
 				Columns: []*schema.Column{ResourcesColumns[10], ResourcesColumns[1], ResourcesColumns[0]},
+			},
+		},
+	}
+	// ResourceCountsColumns holds the columns for the "resource_counts" table.
+	ResourceCountsColumns = []*schema.Column{
+		{Name: "id", Type: field.TypeInt64, Increment: true},
+		{Name: "tenant_id", Type: field.TypeInt64},
+		{Name: "type", Type: field.TypeString, Size: 2147483647},
+		{Name: "part", Type: field.TypeInt64},
+		{Name: "resources", Type: field.TypeInt64},
+	}
+	// ResourceCountsTable holds the schema information for the "resource_counts" table.
+	ResourceCountsTable = &schema.Table{
+		Name:       "resource_counts",
+		Columns:    ResourceCountsColumns,
+		PrimaryKey: []*schema.Column{ResourceCountsColumns[0]},
+		Indexes: []*schema.Index{
+			{
+				Name:    "resourcecount_tenant_id_type_part",
+				Unique:  true,
+				Columns: []*schema.Column{ResourceCountsColumns[1], ResourceCountsColumns[2], ResourceCountsColumns[3]},
 			},
 		},
 	}
@@ -240,6 +266,19 @@ var (
 			},
 		},
 	}
+	// ServerKeysColumns holds the columns for the "server_keys" table.
+	ServerKeysColumns = []*schema.Column{
+		{Name: "id", Type: field.TypeInt64, Increment: true},
+		{Name: "name", Type: field.TypeString, Unique: true, Size: 2147483647},
+		{Name: "value", Type: field.TypeBytes},
+		{Name: "created_at", Type: field.TypeInt64},
+	}
+	// ServerKeysTable holds the schema information for the "server_keys" table.
+	ServerKeysTable = &schema.Table{
+		Name:       "server_keys",
+		Columns:    ServerKeysColumns,
+		PrimaryKey: []*schema.Column{ServerKeysColumns[0]},
+	}
 	// TenantsColumns holds the columns for the "tenants" table.
 	TenantsColumns = []*schema.Column{
 		{Name: "id", Type: field.TypeInt64, Increment: true},
@@ -262,7 +301,9 @@ var (
 		MembershipsTable,
 		RegistrationsTable,
 		ResourcesTable,
+		ResourceCountsTable,
 		SecretsTable,
+		ServerKeysTable,
 		TenantsTable,
 	}
 )

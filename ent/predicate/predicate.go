@@ -24,8 +24,14 @@ type Registration func(*sql.Selector)
 // Resource is the predicate function for resource builders.
 type Resource func(*sql.Selector)
 
+// ResourceCount is the predicate function for resourcecount builders.
+type ResourceCount func(*sql.Selector)
+
 // Secret is the predicate function for secret builders.
 type Secret func(*sql.Selector)
+
+// ServerKey is the predicate function for serverkey builders.
+type ServerKey func(*sql.Selector)
 
 // Tenant is the predicate function for tenant builders.
 type Tenant func(*sql.Selector)

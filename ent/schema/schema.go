@@ -67,6 +67,20 @@ func (Credential) Indexes() []ent.Index {
 	return []ent.Index{index.Fields("tenant_id", "name").Unique()}
 }
 
+// ServerKey is a random key that all servers of one database share. The first that
+// needs it makes it.
+type ServerKey struct{ ent.Schema }
+
+// Fields of a key.
+func (ServerKey) Fields() []ent.Field {
+	return []ent.Field{
+		field.Int64("id"),
+		field.Text("name").Unique().Comment("what it is for"),
+		field.Bytes("value").Sensitive(),
+		field.Int64("created_at"),
+	}
+}
+
 // Resource is a user, a group, or a resource of another type. What must be found
 // by an index stands in columns; the rest is one document.
 type Resource struct{ ent.Schema }
@@ -100,15 +114,37 @@ func (Resource) Edges() []ent.Edge {
 }
 
 // Indexes of a resource. Each begins with the tenant and the type: no query sees
-// more than one of either.
+// more than one of either. Each ends with the id, which is where ties of an order
+// end: a page of a sorted list is a walk along one of them.
 func (Resource) Indexes() []ent.Index {
 	return []ent.Index{
 		index.Fields("tenant_id", "type", "user_name").Unique(),
-		index.Fields("tenant_id", "type", "external_id"),
-		index.Fields("tenant_id", "type", "display_name"),
-		index.Fields("tenant_id", "type", "updated_at"),
+		index.Fields("tenant_id", "type", "external_id", "id"),
+		index.Fields("tenant_id", "type", "display_name", "id"),
+		index.Fields("tenant_id", "type", "created_at", "id"),
+		index.Fields("tenant_id", "type", "updated_at", "id"),
 		index.Fields("tenant_id", "type", "id"),
 	}
+}
+
+// ResourceCount is how many resources of one type a tenant has: the sum of its
+// parts. See store/count.go.
+type ResourceCount struct{ ent.Schema }
+
+// Fields of a count.
+func (ResourceCount) Fields() []ent.Field {
+	return []ent.Field{
+		field.Int64("id"),
+		field.Int64("tenant_id"),
+		field.Text("type").Comment("of the resources"),
+		field.Int64("part").Comment("which of the rows that add up to the number"),
+		field.Int64("resources").Comment("how many; less than 0 where others have more"),
+	}
+}
+
+// Indexes of a count.
+func (ResourceCount) Indexes() []ent.Index {
+	return []ent.Index{index.Fields("tenant_id", "type", "part").Unique()}
 }
 
 // AttributeValue is one value of a multi-valued attribute that clients look up.

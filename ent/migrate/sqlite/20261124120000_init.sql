@@ -27,18 +27,28 @@ CREATE UNIQUE INDEX `registration_tenant_id_kind_name` ON `registrations` (`tena
 CREATE TABLE `resources` (`id` text NOT NULL, `type` text NOT NULL, `version` integer NOT NULL, `created_at` integer NOT NULL, `updated_at` integer NOT NULL, `external_id` text NULL, `user_name` text NULL, `display_name` text NULL, `display` text NULL, `document` text NOT NULL, `tenant_id` integer NOT NULL, PRIMARY KEY (`id`), CONSTRAINT `resources_tenants_resources` FOREIGN KEY (`tenant_id`) REFERENCES `tenants` (`id`) ON DELETE NO ACTION);
 -- create index "resource_tenant_id_type_user_name" to table: "resources"
 CREATE UNIQUE INDEX `resource_tenant_id_type_user_name` ON `resources` (`tenant_id`, `type`, `user_name`);
--- create index "resource_tenant_id_type_external_id" to table: "resources"
-CREATE INDEX `resource_tenant_id_type_external_id` ON `resources` (`tenant_id`, `type`, `external_id`);
--- create index "resource_tenant_id_type_display_name" to table: "resources"
-CREATE INDEX `resource_tenant_id_type_display_name` ON `resources` (`tenant_id`, `type`, `display_name`);
--- create index "resource_tenant_id_type_updated_at" to table: "resources"
-CREATE INDEX `resource_tenant_id_type_updated_at` ON `resources` (`tenant_id`, `type`, `updated_at`);
+-- create index "resource_tenant_id_type_external_id_id" to table: "resources"
+CREATE INDEX `resource_tenant_id_type_external_id_id` ON `resources` (`tenant_id`, `type`, `external_id`, `id`);
+-- create index "resource_tenant_id_type_display_name_id" to table: "resources"
+CREATE INDEX `resource_tenant_id_type_display_name_id` ON `resources` (`tenant_id`, `type`, `display_name`, `id`);
+-- create index "resource_tenant_id_type_created_at_id" to table: "resources"
+CREATE INDEX `resource_tenant_id_type_created_at_id` ON `resources` (`tenant_id`, `type`, `created_at`, `id`);
+-- create index "resource_tenant_id_type_updated_at_id" to table: "resources"
+CREATE INDEX `resource_tenant_id_type_updated_at_id` ON `resources` (`tenant_id`, `type`, `updated_at`, `id`);
 -- create index "resource_tenant_id_type_id" to table: "resources"
 CREATE INDEX `resource_tenant_id_type_id` ON `resources` (`tenant_id`, `type`, `id`);
+-- create "resource_counts" table
+CREATE TABLE `resource_counts` (`id` integer NOT NULL PRIMARY KEY AUTOINCREMENT, `tenant_id` integer NOT NULL, `type` text NOT NULL, `part` integer NOT NULL, `resources` integer NOT NULL);
+-- create index "resourcecount_tenant_id_type_part" to table: "resource_counts"
+CREATE UNIQUE INDEX `resourcecount_tenant_id_type_part` ON `resource_counts` (`tenant_id`, `type`, `part`);
 -- create "secrets" table
 CREATE TABLE `secrets` (`id` integer NOT NULL PRIMARY KEY AUTOINCREMENT, `attr` text NOT NULL, `hash` text NOT NULL, `resource_id` text NOT NULL, CONSTRAINT `secrets_resources_secrets` FOREIGN KEY (`resource_id`) REFERENCES `resources` (`id`) ON DELETE CASCADE);
 -- create index "secret_resource_id_attr" to table: "secrets"
 CREATE UNIQUE INDEX `secret_resource_id_attr` ON `secrets` (`resource_id`, `attr`);
+-- create "server_keys" table
+CREATE TABLE `server_keys` (`id` integer NOT NULL PRIMARY KEY AUTOINCREMENT, `name` text NOT NULL, `value` blob NOT NULL, `created_at` integer NOT NULL);
+-- create index "server_keys_name_key" to table: "server_keys"
+CREATE UNIQUE INDEX `server_keys_name_key` ON `server_keys` (`name`);
 -- create "tenants" table
 CREATE TABLE `tenants` (`id` integer NOT NULL PRIMARY KEY AUTOINCREMENT, `name` text NOT NULL, `profile` text NOT NULL, `catalog_version` integer NOT NULL, `created_at` integer NOT NULL);
 -- create index "tenants_name_key" to table: "tenants"
@@ -49,18 +59,28 @@ CREATE UNIQUE INDEX `tenants_name_key` ON `tenants` (`name`);
 DROP INDEX `tenants_name_key`;
 -- reverse: create "tenants" table
 DROP TABLE `tenants`;
+-- reverse: create index "server_keys_name_key" to table: "server_keys"
+DROP INDEX `server_keys_name_key`;
+-- reverse: create "server_keys" table
+DROP TABLE `server_keys`;
 -- reverse: create index "secret_resource_id_attr" to table: "secrets"
 DROP INDEX `secret_resource_id_attr`;
 -- reverse: create "secrets" table
 DROP TABLE `secrets`;
+-- reverse: create index "resourcecount_tenant_id_type_part" to table: "resource_counts"
+DROP INDEX `resourcecount_tenant_id_type_part`;
+-- reverse: create "resource_counts" table
+DROP TABLE `resource_counts`;
 -- reverse: create index "resource_tenant_id_type_id" to table: "resources"
 DROP INDEX `resource_tenant_id_type_id`;
--- reverse: create index "resource_tenant_id_type_updated_at" to table: "resources"
-DROP INDEX `resource_tenant_id_type_updated_at`;
--- reverse: create index "resource_tenant_id_type_display_name" to table: "resources"
-DROP INDEX `resource_tenant_id_type_display_name`;
--- reverse: create index "resource_tenant_id_type_external_id" to table: "resources"
-DROP INDEX `resource_tenant_id_type_external_id`;
+-- reverse: create index "resource_tenant_id_type_updated_at_id" to table: "resources"
+DROP INDEX `resource_tenant_id_type_updated_at_id`;
+-- reverse: create index "resource_tenant_id_type_created_at_id" to table: "resources"
+DROP INDEX `resource_tenant_id_type_created_at_id`;
+-- reverse: create index "resource_tenant_id_type_display_name_id" to table: "resources"
+DROP INDEX `resource_tenant_id_type_display_name_id`;
+-- reverse: create index "resource_tenant_id_type_external_id_id" to table: "resources"
+DROP INDEX `resource_tenant_id_type_external_id_id`;
 -- reverse: create index "resource_tenant_id_type_user_name" to table: "resources"
 DROP INDEX `resource_tenant_id_type_user_name`;
 -- reverse: create "resources" table

@@ -9,9 +9,10 @@ DELETE FROM sqlite_stat1;
 INSERT INTO sqlite_stat1 (tbl, idx, stat) VALUES
   ('resources', 'sqlite_autoindex_resources_1', '1000000 1'),
   ('resources', 'resource_tenant_id_type_user_name', '1000000 1000000 500000 1'),
-  ('resources', 'resource_tenant_id_type_external_id', '1000000 1000000 500000 1'),
-  ('resources', 'resource_tenant_id_type_display_name', '1000000 1000000 500000 1'),
-  ('resources', 'resource_tenant_id_type_updated_at', '1000000 1000000 500000 1'),
+  ('resources', 'resource_tenant_id_type_external_id_id', '1000000 1000000 500000 1 1'),
+  ('resources', 'resource_tenant_id_type_display_name_id', '1000000 1000000 500000 1 1'),
+  ('resources', 'resource_tenant_id_type_created_at_id', '1000000 1000000 500000 1 1'),
+  ('resources', 'resource_tenant_id_type_updated_at_id', '1000000 1000000 500000 1 1'),
   ('resources', 'resource_tenant_id_type_id', '1000000 1000000 500000 1'),
   ('attribute_values', 'attributevalue_tenant_id_type_attr_value_resource_id', '1000000 1000000 1000000 1000000 1 1'),
   ('attribute_values', 'attributevalue_resource_id', '1000000 2'),

@@ -34,6 +34,7 @@ type ServiceProviderConfig struct {
 	Sort                  *ServiceProviderConfig_Sort                   `protobuf:"bytes,6,opt,name=sort,proto3" json:"sort,omitempty"`
 	Etag                  *ServiceProviderConfig_Etag                   `protobuf:"bytes,7,opt,name=etag,proto3" json:"etag,omitempty"`
 	AuthenticationSchemes []*ServiceProviderConfig_AuthenticationScheme `protobuf:"bytes,8,rep,name=authentication_schemes,json=authenticationSchemes,proto3" json:"authentication_schemes,omitempty"`
+	Pagination            *ServiceProviderConfig_Pagination             `protobuf:"bytes,9,opt,name=pagination,proto3" json:"pagination,omitempty"`
 	unknownFields         protoimpl.UnknownFields
 	sizeCache             protoimpl.SizeCache
 }
@@ -120,6 +121,13 @@ func (x *ServiceProviderConfig) GetEtag() *ServiceProviderConfig_Etag {
 func (x *ServiceProviderConfig) GetAuthenticationSchemes() []*ServiceProviderConfig_AuthenticationScheme {
 	if x != nil {
 		return x.AuthenticationSchemes
+	}
+	return nil
+}
+
+func (x *ServiceProviderConfig) GetPagination() *ServiceProviderConfig_Pagination {
+	if x != nil {
+		return x.Pagination
 	}
 	return nil
 }
@@ -829,6 +837,93 @@ func (x *ServiceProviderConfig_Etag) GetSupported() bool {
 	return false
 }
 
+// How lists come in pages (RFC 9865 section 4).
+type ServiceProviderConfig_Pagination struct {
+	state  protoimpl.MessageState `protogen:"open.v1"`
+	Cursor bool                   `protobuf:"varint,1,opt,name=cursor,proto3" json:"cursor,omitempty"`
+	Index  bool                   `protobuf:"varint,2,opt,name=index,proto3" json:"index,omitempty"`
+	// The method where a request names none: "index" or "cursor".
+	DefaultPaginationMethod string `protobuf:"bytes,3,opt,name=default_pagination_method,json=defaultPaginationMethod,proto3" json:"default_pagination_method,omitempty"`
+	DefaultPageSize         int32  `protobuf:"varint,4,opt,name=default_page_size,json=defaultPageSize,proto3" json:"default_page_size,omitempty"`
+	MaxPageSize             int32  `protobuf:"varint,5,opt,name=max_page_size,json=maxPageSize,proto3" json:"max_page_size,omitempty"`
+	// How long a cursor is good for, in seconds.
+	CursorTimeout int32 `protobuf:"varint,6,opt,name=cursor_timeout,json=cursorTimeout,proto3" json:"cursor_timeout,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ServiceProviderConfig_Pagination) Reset() {
+	*x = ServiceProviderConfig_Pagination{}
+	mi := &file_muster_v1_discovery_proto_msgTypes[17]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ServiceProviderConfig_Pagination) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ServiceProviderConfig_Pagination) ProtoMessage() {}
+
+func (x *ServiceProviderConfig_Pagination) ProtoReflect() protoreflect.Message {
+	mi := &file_muster_v1_discovery_proto_msgTypes[17]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ServiceProviderConfig_Pagination.ProtoReflect.Descriptor instead.
+func (*ServiceProviderConfig_Pagination) Descriptor() ([]byte, []int) {
+	return file_muster_v1_discovery_proto_rawDescGZIP(), []int{0, 6}
+}
+
+func (x *ServiceProviderConfig_Pagination) GetCursor() bool {
+	if x != nil {
+		return x.Cursor
+	}
+	return false
+}
+
+func (x *ServiceProviderConfig_Pagination) GetIndex() bool {
+	if x != nil {
+		return x.Index
+	}
+	return false
+}
+
+func (x *ServiceProviderConfig_Pagination) GetDefaultPaginationMethod() string {
+	if x != nil {
+		return x.DefaultPaginationMethod
+	}
+	return ""
+}
+
+func (x *ServiceProviderConfig_Pagination) GetDefaultPageSize() int32 {
+	if x != nil {
+		return x.DefaultPageSize
+	}
+	return 0
+}
+
+func (x *ServiceProviderConfig_Pagination) GetMaxPageSize() int32 {
+	if x != nil {
+		return x.MaxPageSize
+	}
+	return 0
+}
+
+func (x *ServiceProviderConfig_Pagination) GetCursorTimeout() int32 {
+	if x != nil {
+		return x.CursorTimeout
+	}
+	return 0
+}
+
 type ServiceProviderConfig_AuthenticationScheme struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Type          string                 `protobuf:"bytes,1,opt,name=type,proto3" json:"type,omitempty"`
@@ -842,7 +937,7 @@ type ServiceProviderConfig_AuthenticationScheme struct {
 
 func (x *ServiceProviderConfig_AuthenticationScheme) Reset() {
 	*x = ServiceProviderConfig_AuthenticationScheme{}
-	mi := &file_muster_v1_discovery_proto_msgTypes[17]
+	mi := &file_muster_v1_discovery_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -854,7 +949,7 @@ func (x *ServiceProviderConfig_AuthenticationScheme) String() string {
 func (*ServiceProviderConfig_AuthenticationScheme) ProtoMessage() {}
 
 func (x *ServiceProviderConfig_AuthenticationScheme) ProtoReflect() protoreflect.Message {
-	mi := &file_muster_v1_discovery_proto_msgTypes[17]
+	mi := &file_muster_v1_discovery_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -867,7 +962,7 @@ func (x *ServiceProviderConfig_AuthenticationScheme) ProtoReflect() protoreflect
 
 // Deprecated: Use ServiceProviderConfig_AuthenticationScheme.ProtoReflect.Descriptor instead.
 func (*ServiceProviderConfig_AuthenticationScheme) Descriptor() ([]byte, []int) {
-	return file_muster_v1_discovery_proto_rawDescGZIP(), []int{0, 6}
+	return file_muster_v1_discovery_proto_rawDescGZIP(), []int{0, 7}
 }
 
 func (x *ServiceProviderConfig_AuthenticationScheme) GetType() string {
@@ -909,7 +1004,8 @@ var File_muster_v1_discovery_proto protoreflect.FileDescriptor
 
 const file_muster_v1_discovery_proto_rawDesc = "" +
 	"\n" +
-	"\x19muster/v1/discovery.proto\x12\tmuster.v1\x1a\x16muster/v1/schema.proto\"\xb7\b\n" +
+	"\x19muster/v1/discovery.proto\x12\tmuster.v1\x1a\x16muster/v1/schema.proto\"\xf4\n" +
+	"\n" +
 	"\x15ServiceProviderConfig\x12+\n" +
 	"\x11documentation_uri\x18\x01 \x01(\tR\x10documentationUri\x12<\n" +
 	"\x05patch\x18\x02 \x01(\v2&.muster.v1.ServiceProviderConfig.PatchR\x05patch\x129\n" +
@@ -918,7 +1014,10 @@ const file_muster_v1_discovery_proto_rawDesc = "" +
 	"\x0fchange_password\x18\x05 \x01(\v2/.muster.v1.ServiceProviderConfig.ChangePasswordR\x0echangePassword\x129\n" +
 	"\x04sort\x18\x06 \x01(\v2%.muster.v1.ServiceProviderConfig.SortR\x04sort\x129\n" +
 	"\x04etag\x18\a \x01(\v2%.muster.v1.ServiceProviderConfig.EtagR\x04etag\x12l\n" +
-	"\x16authentication_schemes\x18\b \x03(\v25.muster.v1.ServiceProviderConfig.AuthenticationSchemeR\x15authenticationSchemes\x1a%\n" +
+	"\x16authentication_schemes\x18\b \x03(\v25.muster.v1.ServiceProviderConfig.AuthenticationSchemeR\x15authenticationSchemes\x12K\n" +
+	"\n" +
+	"pagination\x18\t \x01(\v2+.muster.v1.ServiceProviderConfig.PaginationR\n" +
+	"pagination\x1a%\n" +
 	"\x05Patch\x12\x1c\n" +
 	"\tsupported\x18\x01 \x01(\bR\tsupported\x1au\n" +
 	"\x04Bulk\x12\x1c\n" +
@@ -934,7 +1033,15 @@ const file_muster_v1_discovery_proto_rawDesc = "" +
 	"\x04Sort\x12\x1c\n" +
 	"\tsupported\x18\x01 \x01(\bR\tsupported\x1a$\n" +
 	"\x04Etag\x12\x1c\n" +
-	"\tsupported\x18\x01 \x01(\bR\tsupported\x1a\x95\x01\n" +
+	"\tsupported\x18\x01 \x01(\bR\tsupported\x1a\xed\x01\n" +
+	"\n" +
+	"Pagination\x12\x16\n" +
+	"\x06cursor\x18\x01 \x01(\bR\x06cursor\x12\x14\n" +
+	"\x05index\x18\x02 \x01(\bR\x05index\x12:\n" +
+	"\x19default_pagination_method\x18\x03 \x01(\tR\x17defaultPaginationMethod\x12*\n" +
+	"\x11default_page_size\x18\x04 \x01(\x05R\x0fdefaultPageSize\x12\"\n" +
+	"\rmax_page_size\x18\x05 \x01(\x05R\vmaxPageSize\x12%\n" +
+	"\x0ecursor_timeout\x18\x06 \x01(\x05R\rcursorTimeout\x1a\x95\x01\n" +
 	"\x14AuthenticationScheme\x12\x12\n" +
 	"\x04type\x18\x01 \x01(\tR\x04type\x12\x12\n" +
 	"\x04name\x18\x02 \x01(\tR\x04name\x12 \n" +
@@ -979,7 +1086,7 @@ func file_muster_v1_discovery_proto_rawDescGZIP() []byte {
 	return file_muster_v1_discovery_proto_rawDescData
 }
 
-var file_muster_v1_discovery_proto_msgTypes = make([]protoimpl.MessageInfo, 18)
+var file_muster_v1_discovery_proto_msgTypes = make([]protoimpl.MessageInfo, 19)
 var file_muster_v1_discovery_proto_goTypes = []any{
 	(*ServiceProviderConfig)(nil),                      // 0: muster.v1.ServiceProviderConfig
 	(*GetServiceProviderConfigRequest)(nil),            // 1: muster.v1.GetServiceProviderConfigRequest
@@ -998,9 +1105,10 @@ var file_muster_v1_discovery_proto_goTypes = []any{
 	(*ServiceProviderConfig_ChangePassword)(nil),       // 14: muster.v1.ServiceProviderConfig.ChangePassword
 	(*ServiceProviderConfig_Sort)(nil),                 // 15: muster.v1.ServiceProviderConfig.Sort
 	(*ServiceProviderConfig_Etag)(nil),                 // 16: muster.v1.ServiceProviderConfig.Etag
-	(*ServiceProviderConfig_AuthenticationScheme)(nil), // 17: muster.v1.ServiceProviderConfig.AuthenticationScheme
-	(*ResourceType)(nil),                               // 18: muster.v1.ResourceType
-	(*Schema)(nil),                                     // 19: muster.v1.Schema
+	(*ServiceProviderConfig_Pagination)(nil),           // 17: muster.v1.ServiceProviderConfig.Pagination
+	(*ServiceProviderConfig_AuthenticationScheme)(nil), // 18: muster.v1.ServiceProviderConfig.AuthenticationScheme
+	(*ResourceType)(nil),                               // 19: muster.v1.ResourceType
+	(*Schema)(nil),                                     // 20: muster.v1.Schema
 }
 var file_muster_v1_discovery_proto_depIdxs = []int32{
 	11, // 0: muster.v1.ServiceProviderConfig.patch:type_name -> muster.v1.ServiceProviderConfig.Patch
@@ -1009,27 +1117,28 @@ var file_muster_v1_discovery_proto_depIdxs = []int32{
 	14, // 3: muster.v1.ServiceProviderConfig.change_password:type_name -> muster.v1.ServiceProviderConfig.ChangePassword
 	15, // 4: muster.v1.ServiceProviderConfig.sort:type_name -> muster.v1.ServiceProviderConfig.Sort
 	16, // 5: muster.v1.ServiceProviderConfig.etag:type_name -> muster.v1.ServiceProviderConfig.Etag
-	17, // 6: muster.v1.ServiceProviderConfig.authentication_schemes:type_name -> muster.v1.ServiceProviderConfig.AuthenticationScheme
-	0,  // 7: muster.v1.GetServiceProviderConfigResponse.service_provider_config:type_name -> muster.v1.ServiceProviderConfig
-	18, // 8: muster.v1.ListResourceTypesResponse.resource_types:type_name -> muster.v1.ResourceType
-	18, // 9: muster.v1.GetResourceTypeResponse.resource_type:type_name -> muster.v1.ResourceType
-	19, // 10: muster.v1.ListSchemasResponse.schemas:type_name -> muster.v1.Schema
-	19, // 11: muster.v1.GetSchemaResponse.schema:type_name -> muster.v1.Schema
-	1,  // 12: muster.v1.DiscoveryService.GetServiceProviderConfig:input_type -> muster.v1.GetServiceProviderConfigRequest
-	3,  // 13: muster.v1.DiscoveryService.ListResourceTypes:input_type -> muster.v1.ListResourceTypesRequest
-	5,  // 14: muster.v1.DiscoveryService.GetResourceType:input_type -> muster.v1.GetResourceTypeRequest
-	7,  // 15: muster.v1.DiscoveryService.ListSchemas:input_type -> muster.v1.ListSchemasRequest
-	9,  // 16: muster.v1.DiscoveryService.GetSchema:input_type -> muster.v1.GetSchemaRequest
-	2,  // 17: muster.v1.DiscoveryService.GetServiceProviderConfig:output_type -> muster.v1.GetServiceProviderConfigResponse
-	4,  // 18: muster.v1.DiscoveryService.ListResourceTypes:output_type -> muster.v1.ListResourceTypesResponse
-	6,  // 19: muster.v1.DiscoveryService.GetResourceType:output_type -> muster.v1.GetResourceTypeResponse
-	8,  // 20: muster.v1.DiscoveryService.ListSchemas:output_type -> muster.v1.ListSchemasResponse
-	10, // 21: muster.v1.DiscoveryService.GetSchema:output_type -> muster.v1.GetSchemaResponse
-	17, // [17:22] is the sub-list for method output_type
-	12, // [12:17] is the sub-list for method input_type
-	12, // [12:12] is the sub-list for extension type_name
-	12, // [12:12] is the sub-list for extension extendee
-	0,  // [0:12] is the sub-list for field type_name
+	18, // 6: muster.v1.ServiceProviderConfig.authentication_schemes:type_name -> muster.v1.ServiceProviderConfig.AuthenticationScheme
+	17, // 7: muster.v1.ServiceProviderConfig.pagination:type_name -> muster.v1.ServiceProviderConfig.Pagination
+	0,  // 8: muster.v1.GetServiceProviderConfigResponse.service_provider_config:type_name -> muster.v1.ServiceProviderConfig
+	19, // 9: muster.v1.ListResourceTypesResponse.resource_types:type_name -> muster.v1.ResourceType
+	19, // 10: muster.v1.GetResourceTypeResponse.resource_type:type_name -> muster.v1.ResourceType
+	20, // 11: muster.v1.ListSchemasResponse.schemas:type_name -> muster.v1.Schema
+	20, // 12: muster.v1.GetSchemaResponse.schema:type_name -> muster.v1.Schema
+	1,  // 13: muster.v1.DiscoveryService.GetServiceProviderConfig:input_type -> muster.v1.GetServiceProviderConfigRequest
+	3,  // 14: muster.v1.DiscoveryService.ListResourceTypes:input_type -> muster.v1.ListResourceTypesRequest
+	5,  // 15: muster.v1.DiscoveryService.GetResourceType:input_type -> muster.v1.GetResourceTypeRequest
+	7,  // 16: muster.v1.DiscoveryService.ListSchemas:input_type -> muster.v1.ListSchemasRequest
+	9,  // 17: muster.v1.DiscoveryService.GetSchema:input_type -> muster.v1.GetSchemaRequest
+	2,  // 18: muster.v1.DiscoveryService.GetServiceProviderConfig:output_type -> muster.v1.GetServiceProviderConfigResponse
+	4,  // 19: muster.v1.DiscoveryService.ListResourceTypes:output_type -> muster.v1.ListResourceTypesResponse
+	6,  // 20: muster.v1.DiscoveryService.GetResourceType:output_type -> muster.v1.GetResourceTypeResponse
+	8,  // 21: muster.v1.DiscoveryService.ListSchemas:output_type -> muster.v1.ListSchemasResponse
+	10, // 22: muster.v1.DiscoveryService.GetSchema:output_type -> muster.v1.GetSchemaResponse
+	18, // [18:23] is the sub-list for method output_type
+	13, // [13:18] is the sub-list for method input_type
+	13, // [13:13] is the sub-list for extension type_name
+	13, // [13:13] is the sub-list for extension extendee
+	0,  // [0:13] is the sub-list for field type_name
 }
 
 func init() { file_muster_v1_discovery_proto_init() }
@@ -1044,7 +1153,7 @@ func file_muster_v1_discovery_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_muster_v1_discovery_proto_rawDesc), len(file_muster_v1_discovery_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   18,
+			NumMessages:   19,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -9,9 +9,10 @@
 //
 // Errors carry a google.rpc.ErrorInfo of domain "muster". Its reason is one of
 // RFC 7644's scimType words (invalidFilter, tooMany, uniqueness, mutability,
-// invalidSyntax, invalidPath, noTarget, invalidValue, invalidVers, sensitive)
-// or one of ours: notFound, versionMismatch, conflict, payloadTooLarge,
-// rateLimited, unauthenticated, forbidden, unavailable, internal.
+// invalidSyntax, invalidPath, noTarget, invalidValue, invalidVers, sensitive),
+// one of RFC 9865's (invalidCursor, expiredCursor, invalidCount) or one of ours:
+// notFound, versionMismatch, conflict, payloadTooLarge, rateLimited,
+// unauthenticated, forbidden, unavailable, internal.
 
 package musterv1
 
@@ -30,6 +31,57 @@ const (
 	// Verify that runtime/protoimpl is sufficiently up-to-date.
 	_ = protoimpl.EnforceVersion(protoimpl.MaxVersion - 20)
 )
+
+// SortOrder is the direction of a sorted list.
+type SortOrder int32
+
+const (
+	// As ascending.
+	SortOrder_SORT_ORDER_UNSPECIFIED SortOrder = 0
+	SortOrder_SORT_ORDER_ASCENDING   SortOrder = 1
+	SortOrder_SORT_ORDER_DESCENDING  SortOrder = 2
+)
+
+// Enum value maps for SortOrder.
+var (
+	SortOrder_name = map[int32]string{
+		0: "SORT_ORDER_UNSPECIFIED",
+		1: "SORT_ORDER_ASCENDING",
+		2: "SORT_ORDER_DESCENDING",
+	}
+	SortOrder_value = map[string]int32{
+		"SORT_ORDER_UNSPECIFIED": 0,
+		"SORT_ORDER_ASCENDING":   1,
+		"SORT_ORDER_DESCENDING":  2,
+	}
+)
+
+func (x SortOrder) Enum() *SortOrder {
+	p := new(SortOrder)
+	*p = x
+	return p
+}
+
+func (x SortOrder) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (SortOrder) Descriptor() protoreflect.EnumDescriptor {
+	return file_muster_v1_provisioning_proto_enumTypes[0].Descriptor()
+}
+
+func (SortOrder) Type() protoreflect.EnumType {
+	return &file_muster_v1_provisioning_proto_enumTypes[0]
+}
+
+func (x SortOrder) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use SortOrder.Descriptor instead.
+func (SortOrder) EnumDescriptor() ([]byte, []int) {
+	return file_muster_v1_provisioning_proto_rawDescGZIP(), []int{0}
+}
 
 type PatchOperation_Op int32
 
@@ -67,11 +119,11 @@ func (x PatchOperation_Op) String() string {
 }
 
 func (PatchOperation_Op) Descriptor() protoreflect.EnumDescriptor {
-	return file_muster_v1_provisioning_proto_enumTypes[0].Descriptor()
+	return file_muster_v1_provisioning_proto_enumTypes[1].Descriptor()
 }
 
 func (PatchOperation_Op) Type() protoreflect.EnumType {
-	return &file_muster_v1_provisioning_proto_enumTypes[0]
+	return &file_muster_v1_provisioning_proto_enumTypes[1]
 }
 
 func (x PatchOperation_Op) Number() protoreflect.EnumNumber {
@@ -122,11 +174,11 @@ func (x BulkOperation_Method) String() string {
 }
 
 func (BulkOperation_Method) Descriptor() protoreflect.EnumDescriptor {
-	return file_muster_v1_provisioning_proto_enumTypes[1].Descriptor()
+	return file_muster_v1_provisioning_proto_enumTypes[2].Descriptor()
 }
 
 func (BulkOperation_Method) Type() protoreflect.EnumType {
-	return &file_muster_v1_provisioning_proto_enumTypes[1]
+	return &file_muster_v1_provisioning_proto_enumTypes[2]
 }
 
 func (x BulkOperation_Method) Number() protoreflect.EnumNumber {
@@ -428,8 +480,22 @@ type ListUsersRequest struct {
 	Count              *int32   `protobuf:"varint,3,opt,name=count,proto3,oneof" json:"count,omitempty"`
 	Attributes         []string `protobuf:"bytes,4,rep,name=attributes,proto3" json:"attributes,omitempty"`
 	ExcludedAttributes []string `protobuf:"bytes,5,rep,name=excluded_attributes,json=excludedAttributes,proto3" json:"excluded_attributes,omitempty"`
-	unknownFields      protoimpl.UnknownFields
-	sizeCache          protoimpl.SizeCache
+	// The attribute or sub-attribute to sort by, named as in a filter. Empty: the
+	// order of creation. Of several values that of the primary one counts, or
+	// else the first. Resources without a value come last, or first where the
+	// order is descending. Texts are compared by the code points of their first
+	// 1024 characters.
+	SortBy    string    `protobuf:"bytes,6,opt,name=sort_by,json=sortBy,proto3" json:"sort_by,omitempty"`
+	SortOrder SortOrder `protobuf:"varint,7,opt,name=sort_order,json=sortOrder,proto3,enum=muster.v1.SortOrder" json:"sort_order,omitempty"`
+	// Where the page begins: the next_page_token of the page before; empty for the
+	// first page. Where it is present start_index does not count. All other fields
+	// must stay as they were: filter and order or it fails with invalidCursor,
+	// count or it fails with invalidCount. A token is good for the time that
+	// ServiceProviderConfig.pagination.cursor_timeout says, and fails with
+	// expiredCursor after that. It is the cursor of RFC 9865.
+	PageToken     *string `protobuf:"bytes,8,opt,name=page_token,json=pageToken,proto3,oneof" json:"page_token,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
 func (x *ListUsersRequest) Reset() {
@@ -497,15 +563,41 @@ func (x *ListUsersRequest) GetExcludedAttributes() []string {
 	return nil
 }
 
+func (x *ListUsersRequest) GetSortBy() string {
+	if x != nil {
+		return x.SortBy
+	}
+	return ""
+}
+
+func (x *ListUsersRequest) GetSortOrder() SortOrder {
+	if x != nil {
+		return x.SortOrder
+	}
+	return SortOrder_SORT_ORDER_UNSPECIFIED
+}
+
+func (x *ListUsersRequest) GetPageToken() string {
+	if x != nil && x.PageToken != nil {
+		return *x.PageToken
+	}
+	return ""
+}
+
 type ListUsersResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// In the order of creation.
-	Users []*User `protobuf:"bytes,1,rep,name=users,proto3" json:"users,omitempty"`
-	// How many resources match in all.
+	Users []*User                `protobuf:"bytes,1,rep,name=users,proto3" json:"users,omitempty"`
+	// How many resources match in all. From the second page on, where there is a
+	// filter, it is the number that the first page found.
 	TotalResults int32 `protobuf:"varint,2,opt,name=total_results,json=totalResults,proto3" json:"total_results,omitempty"`
-	// The index of the first result, as used.
-	StartIndex    int32 `protobuf:"varint,3,opt,name=start_index,json=startIndex,proto3" json:"start_index,omitempty"`
-	ItemsPerPage  int32 `protobuf:"varint,4,opt,name=items_per_page,json=itemsPerPage,proto3" json:"items_per_page,omitempty"`
+	// The index of the first result, as used; 0 in answer to a page_token.
+	StartIndex   int32 `protobuf:"varint,3,opt,name=start_index,json=startIndex,proto3" json:"start_index,omitempty"`
+	ItemsPerPage int32 `protobuf:"varint,4,opt,name=items_per_page,json=itemsPerPage,proto3" json:"items_per_page,omitempty"`
+	// The page_token of the next page, which is empty where this is the last.
+	// Following it neither misses nor repeats a resource that is there all the
+	// time and keeps its place, whatever is written meanwhile; and each page costs
+	// the same.
+	NextPageToken string `protobuf:"bytes,5,opt,name=next_page_token,json=nextPageToken,proto3" json:"next_page_token,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -566,6 +658,13 @@ func (x *ListUsersResponse) GetItemsPerPage() int32 {
 		return x.ItemsPerPage
 	}
 	return 0
+}
+
+func (x *ListUsersResponse) GetNextPageToken() string {
+	if x != nil {
+		return x.NextPageToken
+	}
+	return ""
 }
 
 type ReplaceUserRequest struct {
@@ -1158,8 +1257,12 @@ type ListGroupsRequest struct {
 	Count              *int32   `protobuf:"varint,3,opt,name=count,proto3,oneof" json:"count,omitempty"`
 	Attributes         []string `protobuf:"bytes,4,rep,name=attributes,proto3" json:"attributes,omitempty"`
 	ExcludedAttributes []string `protobuf:"bytes,5,rep,name=excluded_attributes,json=excludedAttributes,proto3" json:"excluded_attributes,omitempty"`
-	unknownFields      protoimpl.UnknownFields
-	sizeCache          protoimpl.SizeCache
+	// See ListUsersRequest.
+	SortBy        string    `protobuf:"bytes,6,opt,name=sort_by,json=sortBy,proto3" json:"sort_by,omitempty"`
+	SortOrder     SortOrder `protobuf:"varint,7,opt,name=sort_order,json=sortOrder,proto3,enum=muster.v1.SortOrder" json:"sort_order,omitempty"`
+	PageToken     *string   `protobuf:"bytes,8,opt,name=page_token,json=pageToken,proto3,oneof" json:"page_token,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
 func (x *ListGroupsRequest) Reset() {
@@ -1227,16 +1330,36 @@ func (x *ListGroupsRequest) GetExcludedAttributes() []string {
 	return nil
 }
 
+func (x *ListGroupsRequest) GetSortBy() string {
+	if x != nil {
+		return x.SortBy
+	}
+	return ""
+}
+
+func (x *ListGroupsRequest) GetSortOrder() SortOrder {
+	if x != nil {
+		return x.SortOrder
+	}
+	return SortOrder_SORT_ORDER_UNSPECIFIED
+}
+
+func (x *ListGroupsRequest) GetPageToken() string {
+	if x != nil && x.PageToken != nil {
+		return *x.PageToken
+	}
+	return ""
+}
+
 type ListGroupsResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// In the order of creation. May be fewer than asked for where the groups
-	// have very many members.
+	// May be fewer than asked for where the groups have very many members.
 	Groups []*Group `protobuf:"bytes,1,rep,name=groups,proto3" json:"groups,omitempty"`
-	// How many resources match in all.
-	TotalResults int32 `protobuf:"varint,2,opt,name=total_results,json=totalResults,proto3" json:"total_results,omitempty"`
-	// The index of the first result, as used.
-	StartIndex    int32 `protobuf:"varint,3,opt,name=start_index,json=startIndex,proto3" json:"start_index,omitempty"`
-	ItemsPerPage  int32 `protobuf:"varint,4,opt,name=items_per_page,json=itemsPerPage,proto3" json:"items_per_page,omitempty"`
+	// See ListUsersResponse.
+	TotalResults  int32  `protobuf:"varint,2,opt,name=total_results,json=totalResults,proto3" json:"total_results,omitempty"`
+	StartIndex    int32  `protobuf:"varint,3,opt,name=start_index,json=startIndex,proto3" json:"start_index,omitempty"`
+	ItemsPerPage  int32  `protobuf:"varint,4,opt,name=items_per_page,json=itemsPerPage,proto3" json:"items_per_page,omitempty"`
+	NextPageToken string `protobuf:"bytes,5,opt,name=next_page_token,json=nextPageToken,proto3" json:"next_page_token,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1297,6 +1420,13 @@ func (x *ListGroupsResponse) GetItemsPerPage() int32 {
 		return x.ItemsPerPage
 	}
 	return 0
+}
+
+func (x *ListGroupsResponse) GetNextPageToken() string {
+	if x != nil {
+		return x.NextPageToken
+	}
+	return ""
 }
 
 type ReplaceGroupRequest struct {
@@ -2006,11 +2136,292 @@ func (x *BulkError) GetAttribute() string {
 	return ""
 }
 
+// SearchRequest asks for resources of all types (RFC 7644 sections 3.4.2.1 and
+// 3.4.3). Its fields are those of ListUsersRequest.
+type SearchRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// An attribute that only some of the types have is one without value in
+	// resources of the others.
+	Filter             string    `protobuf:"bytes,1,opt,name=filter,proto3" json:"filter,omitempty"`
+	StartIndex         *int32    `protobuf:"varint,2,opt,name=start_index,json=startIndex,proto3,oneof" json:"start_index,omitempty"`
+	Count              *int32    `protobuf:"varint,3,opt,name=count,proto3,oneof" json:"count,omitempty"`
+	Attributes         []string  `protobuf:"bytes,4,rep,name=attributes,proto3" json:"attributes,omitempty"`
+	ExcludedAttributes []string  `protobuf:"bytes,5,rep,name=excluded_attributes,json=excludedAttributes,proto3" json:"excluded_attributes,omitempty"`
+	SortBy             string    `protobuf:"bytes,6,opt,name=sort_by,json=sortBy,proto3" json:"sort_by,omitempty"`
+	SortOrder          SortOrder `protobuf:"varint,7,opt,name=sort_order,json=sortOrder,proto3,enum=muster.v1.SortOrder" json:"sort_order,omitempty"`
+	PageToken          *string   `protobuf:"bytes,8,opt,name=page_token,json=pageToken,proto3,oneof" json:"page_token,omitempty"`
+	unknownFields      protoimpl.UnknownFields
+	sizeCache          protoimpl.SizeCache
+}
+
+func (x *SearchRequest) Reset() {
+	*x = SearchRequest{}
+	mi := &file_muster_v1_provisioning_proto_msgTypes[30]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SearchRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SearchRequest) ProtoMessage() {}
+
+func (x *SearchRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_muster_v1_provisioning_proto_msgTypes[30]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SearchRequest.ProtoReflect.Descriptor instead.
+func (*SearchRequest) Descriptor() ([]byte, []int) {
+	return file_muster_v1_provisioning_proto_rawDescGZIP(), []int{30}
+}
+
+func (x *SearchRequest) GetFilter() string {
+	if x != nil {
+		return x.Filter
+	}
+	return ""
+}
+
+func (x *SearchRequest) GetStartIndex() int32 {
+	if x != nil && x.StartIndex != nil {
+		return *x.StartIndex
+	}
+	return 0
+}
+
+func (x *SearchRequest) GetCount() int32 {
+	if x != nil && x.Count != nil {
+		return *x.Count
+	}
+	return 0
+}
+
+func (x *SearchRequest) GetAttributes() []string {
+	if x != nil {
+		return x.Attributes
+	}
+	return nil
+}
+
+func (x *SearchRequest) GetExcludedAttributes() []string {
+	if x != nil {
+		return x.ExcludedAttributes
+	}
+	return nil
+}
+
+func (x *SearchRequest) GetSortBy() string {
+	if x != nil {
+		return x.SortBy
+	}
+	return ""
+}
+
+func (x *SearchRequest) GetSortOrder() SortOrder {
+	if x != nil {
+		return x.SortOrder
+	}
+	return SortOrder_SORT_ORDER_UNSPECIFIED
+}
+
+func (x *SearchRequest) GetPageToken() string {
+	if x != nil && x.PageToken != nil {
+		return *x.PageToken
+	}
+	return ""
+}
+
+// SearchResult is one resource of any type.
+type SearchResult struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Types that are valid to be assigned to Resource:
+	//
+	//	*SearchResult_User
+	//	*SearchResult_Group
+	//	*SearchResult_Registered
+	Resource      isSearchResult_Resource `protobuf_oneof:"resource"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SearchResult) Reset() {
+	*x = SearchResult{}
+	mi := &file_muster_v1_provisioning_proto_msgTypes[31]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SearchResult) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SearchResult) ProtoMessage() {}
+
+func (x *SearchResult) ProtoReflect() protoreflect.Message {
+	mi := &file_muster_v1_provisioning_proto_msgTypes[31]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SearchResult.ProtoReflect.Descriptor instead.
+func (*SearchResult) Descriptor() ([]byte, []int) {
+	return file_muster_v1_provisioning_proto_rawDescGZIP(), []int{31}
+}
+
+func (x *SearchResult) GetResource() isSearchResult_Resource {
+	if x != nil {
+		return x.Resource
+	}
+	return nil
+}
+
+func (x *SearchResult) GetUser() *User {
+	if x != nil {
+		if x, ok := x.Resource.(*SearchResult_User); ok {
+			return x.User
+		}
+	}
+	return nil
+}
+
+func (x *SearchResult) GetGroup() *Group {
+	if x != nil {
+		if x, ok := x.Resource.(*SearchResult_Group); ok {
+			return x.Group
+		}
+	}
+	return nil
+}
+
+func (x *SearchResult) GetRegistered() *Resource {
+	if x != nil {
+		if x, ok := x.Resource.(*SearchResult_Registered); ok {
+			return x.Registered
+		}
+	}
+	return nil
+}
+
+type isSearchResult_Resource interface {
+	isSearchResult_Resource()
+}
+
+type SearchResult_User struct {
+	User *User `protobuf:"bytes,1,opt,name=user,proto3,oneof"`
+}
+
+type SearchResult_Group struct {
+	Group *Group `protobuf:"bytes,2,opt,name=group,proto3,oneof"`
+}
+
+type SearchResult_Registered struct {
+	// Of a type that was registered at run time.
+	Registered *Resource `protobuf:"bytes,3,opt,name=registered,proto3,oneof"`
+}
+
+func (*SearchResult_User) isSearchResult_Resource() {}
+
+func (*SearchResult_Group) isSearchResult_Resource() {}
+
+func (*SearchResult_Registered) isSearchResult_Resource() {}
+
+type SearchResponse struct {
+	state   protoimpl.MessageState `protogen:"open.v1"`
+	Results []*SearchResult        `protobuf:"bytes,1,rep,name=results,proto3" json:"results,omitempty"`
+	// See ListUsersResponse.
+	TotalResults  int32  `protobuf:"varint,2,opt,name=total_results,json=totalResults,proto3" json:"total_results,omitempty"`
+	StartIndex    int32  `protobuf:"varint,3,opt,name=start_index,json=startIndex,proto3" json:"start_index,omitempty"`
+	ItemsPerPage  int32  `protobuf:"varint,4,opt,name=items_per_page,json=itemsPerPage,proto3" json:"items_per_page,omitempty"`
+	NextPageToken string `protobuf:"bytes,5,opt,name=next_page_token,json=nextPageToken,proto3" json:"next_page_token,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SearchResponse) Reset() {
+	*x = SearchResponse{}
+	mi := &file_muster_v1_provisioning_proto_msgTypes[32]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SearchResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SearchResponse) ProtoMessage() {}
+
+func (x *SearchResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_muster_v1_provisioning_proto_msgTypes[32]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SearchResponse.ProtoReflect.Descriptor instead.
+func (*SearchResponse) Descriptor() ([]byte, []int) {
+	return file_muster_v1_provisioning_proto_rawDescGZIP(), []int{32}
+}
+
+func (x *SearchResponse) GetResults() []*SearchResult {
+	if x != nil {
+		return x.Results
+	}
+	return nil
+}
+
+func (x *SearchResponse) GetTotalResults() int32 {
+	if x != nil {
+		return x.TotalResults
+	}
+	return 0
+}
+
+func (x *SearchResponse) GetStartIndex() int32 {
+	if x != nil {
+		return x.StartIndex
+	}
+	return 0
+}
+
+func (x *SearchResponse) GetItemsPerPage() int32 {
+	if x != nil {
+		return x.ItemsPerPage
+	}
+	return 0
+}
+
+func (x *SearchResponse) GetNextPageToken() string {
+	if x != nil {
+		return x.NextPageToken
+	}
+	return ""
+}
+
 var File_muster_v1_provisioning_proto protoreflect.FileDescriptor
 
 const file_muster_v1_provisioning_proto_rawDesc = "" +
 	"\n" +
-	"\x1cmuster/v1/provisioning.proto\x12\tmuster.v1\x1a\x1cgoogle/protobuf/struct.proto\x1a\x15muster/v1/group.proto\x1a\x14muster/v1/user.proto\"\xc5\x01\n" +
+	"\x1cmuster/v1/provisioning.proto\x12\tmuster.v1\x1a\x1cgoogle/protobuf/struct.proto\x1a\x15muster/v1/group.proto\x1a\x18muster/v1/resource.proto\x1a\x14muster/v1/user.proto\"\xc5\x01\n" +
 	"\x0ePatchOperation\x12,\n" +
 	"\x02op\x18\x01 \x01(\x0e2\x1c.muster.v1.PatchOperation.OpR\x02op\x12\x12\n" +
 	"\x04path\x18\x02 \x01(\tR\x04path\x12,\n" +
@@ -2037,7 +2448,7 @@ const file_muster_v1_provisioning_proto_rawDesc = "" +
 	"attributes\x12/\n" +
 	"\x13excluded_attributes\x18\x03 \x03(\tR\x12excludedAttributes\"6\n" +
 	"\x0fGetUserResponse\x12#\n" +
-	"\x04user\x18\x01 \x01(\v2\x0f.muster.v1.UserR\x04user\"\xd6\x01\n" +
+	"\x04user\x18\x01 \x01(\v2\x0f.muster.v1.UserR\x04user\"\xd7\x02\n" +
 	"\x10ListUsersRequest\x12\x16\n" +
 	"\x06filter\x18\x01 \x01(\tR\x06filter\x12$\n" +
 	"\vstart_index\x18\x02 \x01(\x05H\x00R\n" +
@@ -2046,15 +2457,22 @@ const file_muster_v1_provisioning_proto_rawDesc = "" +
 	"\n" +
 	"attributes\x18\x04 \x03(\tR\n" +
 	"attributes\x12/\n" +
-	"\x13excluded_attributes\x18\x05 \x03(\tR\x12excludedAttributesB\x0e\n" +
+	"\x13excluded_attributes\x18\x05 \x03(\tR\x12excludedAttributes\x12\x17\n" +
+	"\asort_by\x18\x06 \x01(\tR\x06sortBy\x123\n" +
+	"\n" +
+	"sort_order\x18\a \x01(\x0e2\x14.muster.v1.SortOrderR\tsortOrder\x12\"\n" +
+	"\n" +
+	"page_token\x18\b \x01(\tH\x02R\tpageToken\x88\x01\x01B\x0e\n" +
 	"\f_start_indexB\b\n" +
-	"\x06_count\"\xa6\x01\n" +
+	"\x06_countB\r\n" +
+	"\v_page_token\"\xce\x01\n" +
 	"\x11ListUsersResponse\x12%\n" +
 	"\x05users\x18\x01 \x03(\v2\x0f.muster.v1.UserR\x05users\x12#\n" +
 	"\rtotal_results\x18\x02 \x01(\x05R\ftotalResults\x12\x1f\n" +
 	"\vstart_index\x18\x03 \x01(\x05R\n" +
 	"startIndex\x12$\n" +
-	"\x0eitems_per_page\x18\x04 \x01(\x05R\fitemsPerPage\"\xd9\x01\n" +
+	"\x0eitems_per_page\x18\x04 \x01(\x05R\fitemsPerPage\x12&\n" +
+	"\x0fnext_page_token\x18\x05 \x01(\tR\rnextPageToken\"\xd9\x01\n" +
 	"\x12ReplaceUserRequest\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12#\n" +
 	"\x04user\x18\x02 \x01(\v2\x0f.muster.v1.UserR\x04user\x12\x19\n" +
@@ -2099,7 +2517,7 @@ const file_muster_v1_provisioning_proto_rawDesc = "" +
 	"attributes\x12/\n" +
 	"\x13excluded_attributes\x18\x03 \x03(\tR\x12excludedAttributes\":\n" +
 	"\x10GetGroupResponse\x12&\n" +
-	"\x05group\x18\x01 \x01(\v2\x10.muster.v1.GroupR\x05group\"\xd7\x01\n" +
+	"\x05group\x18\x01 \x01(\v2\x10.muster.v1.GroupR\x05group\"\xd8\x02\n" +
 	"\x11ListGroupsRequest\x12\x16\n" +
 	"\x06filter\x18\x01 \x01(\tR\x06filter\x12$\n" +
 	"\vstart_index\x18\x02 \x01(\x05H\x00R\n" +
@@ -2108,15 +2526,22 @@ const file_muster_v1_provisioning_proto_rawDesc = "" +
 	"\n" +
 	"attributes\x18\x04 \x03(\tR\n" +
 	"attributes\x12/\n" +
-	"\x13excluded_attributes\x18\x05 \x03(\tR\x12excludedAttributesB\x0e\n" +
+	"\x13excluded_attributes\x18\x05 \x03(\tR\x12excludedAttributes\x12\x17\n" +
+	"\asort_by\x18\x06 \x01(\tR\x06sortBy\x123\n" +
+	"\n" +
+	"sort_order\x18\a \x01(\x0e2\x14.muster.v1.SortOrderR\tsortOrder\x12\"\n" +
+	"\n" +
+	"page_token\x18\b \x01(\tH\x02R\tpageToken\x88\x01\x01B\x0e\n" +
 	"\f_start_indexB\b\n" +
-	"\x06_count\"\xaa\x01\n" +
+	"\x06_countB\r\n" +
+	"\v_page_token\"\xd2\x01\n" +
 	"\x12ListGroupsResponse\x12(\n" +
 	"\x06groups\x18\x01 \x03(\v2\x10.muster.v1.GroupR\x06groups\x12#\n" +
 	"\rtotal_results\x18\x02 \x01(\x05R\ftotalResults\x12\x1f\n" +
 	"\vstart_index\x18\x03 \x01(\x05R\n" +
 	"startIndex\x12$\n" +
-	"\x0eitems_per_page\x18\x04 \x01(\x05R\fitemsPerPage\"\xdd\x01\n" +
+	"\x0eitems_per_page\x18\x04 \x01(\x05R\fitemsPerPage\x12&\n" +
+	"\x0fnext_page_token\x18\x05 \x01(\tR\rnextPageToken\"\xdd\x01\n" +
 	"\x13ReplaceGroupRequest\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12&\n" +
 	"\x05group\x18\x02 \x01(\v2\x10.muster.v1.GroupR\x05group\x12\x19\n" +
@@ -2178,7 +2603,43 @@ const file_muster_v1_provisioning_proto_rawDesc = "" +
 	"\tBulkError\x12\x16\n" +
 	"\x06reason\x18\x01 \x01(\tR\x06reason\x12\x16\n" +
 	"\x06detail\x18\x02 \x01(\tR\x06detail\x12\x1c\n" +
-	"\tattribute\x18\x03 \x01(\tR\tattribute2\xcc\a\n" +
+	"\tattribute\x18\x03 \x01(\tR\tattribute\"\xd4\x02\n" +
+	"\rSearchRequest\x12\x16\n" +
+	"\x06filter\x18\x01 \x01(\tR\x06filter\x12$\n" +
+	"\vstart_index\x18\x02 \x01(\x05H\x00R\n" +
+	"startIndex\x88\x01\x01\x12\x19\n" +
+	"\x05count\x18\x03 \x01(\x05H\x01R\x05count\x88\x01\x01\x12\x1e\n" +
+	"\n" +
+	"attributes\x18\x04 \x03(\tR\n" +
+	"attributes\x12/\n" +
+	"\x13excluded_attributes\x18\x05 \x03(\tR\x12excludedAttributes\x12\x17\n" +
+	"\asort_by\x18\x06 \x01(\tR\x06sortBy\x123\n" +
+	"\n" +
+	"sort_order\x18\a \x01(\x0e2\x14.muster.v1.SortOrderR\tsortOrder\x12\"\n" +
+	"\n" +
+	"page_token\x18\b \x01(\tH\x02R\tpageToken\x88\x01\x01B\x0e\n" +
+	"\f_start_indexB\b\n" +
+	"\x06_countB\r\n" +
+	"\v_page_token\"\xa2\x01\n" +
+	"\fSearchResult\x12%\n" +
+	"\x04user\x18\x01 \x01(\v2\x0f.muster.v1.UserH\x00R\x04user\x12(\n" +
+	"\x05group\x18\x02 \x01(\v2\x10.muster.v1.GroupH\x00R\x05group\x125\n" +
+	"\n" +
+	"registered\x18\x03 \x01(\v2\x13.muster.v1.ResourceH\x00R\n" +
+	"registeredB\n" +
+	"\n" +
+	"\bresource\"\xd7\x01\n" +
+	"\x0eSearchResponse\x121\n" +
+	"\aresults\x18\x01 \x03(\v2\x17.muster.v1.SearchResultR\aresults\x12#\n" +
+	"\rtotal_results\x18\x02 \x01(\x05R\ftotalResults\x12\x1f\n" +
+	"\vstart_index\x18\x03 \x01(\x05R\n" +
+	"startIndex\x12$\n" +
+	"\x0eitems_per_page\x18\x04 \x01(\x05R\fitemsPerPage\x12&\n" +
+	"\x0fnext_page_token\x18\x05 \x01(\tR\rnextPageToken*\\\n" +
+	"\tSortOrder\x12\x1a\n" +
+	"\x16SORT_ORDER_UNSPECIFIED\x10\x00\x12\x18\n" +
+	"\x14SORT_ORDER_ASCENDING\x10\x01\x12\x19\n" +
+	"\x15SORT_ORDER_DESCENDING\x10\x022\x8b\b\n" +
 	"\x13ProvisioningService\x12I\n" +
 	"\n" +
 	"CreateUser\x12\x1c.muster.v1.CreateUserRequest\x1a\x1d.muster.v1.CreateUserResponse\x12@\n" +
@@ -2196,7 +2657,8 @@ const file_muster_v1_provisioning_proto_rawDesc = "" +
 	"\n" +
 	"PatchGroup\x12\x1c.muster.v1.PatchGroupRequest\x1a\x1d.muster.v1.PatchGroupResponse\x12L\n" +
 	"\vDeleteGroup\x12\x1d.muster.v1.DeleteGroupRequest\x1a\x1e.muster.v1.DeleteGroupResponse\x127\n" +
-	"\x04Bulk\x12\x16.muster.v1.BulkRequest\x1a\x17.muster.v1.BulkResponseB\x9d\x01\n" +
+	"\x04Bulk\x12\x16.muster.v1.BulkRequest\x1a\x17.muster.v1.BulkResponse\x12=\n" +
+	"\x06Search\x12\x18.muster.v1.SearchRequest\x1a\x19.muster.v1.SearchResponseB\x9d\x01\n" +
 	"\rcom.muster.v1B\x11ProvisioningProtoP\x01Z4github.com/muster-scim/muster/gen/muster/v1;musterv1\xa2\x02\x03MXX\xaa\x02\tMuster.V1\xca\x02\tMuster\\V1\xe2\x02\x15Muster\\V1\\GPBMetadata\xea\x02\n" +
 	"Muster::V1b\x06proto3"
 
@@ -2212,100 +2674,114 @@ func file_muster_v1_provisioning_proto_rawDescGZIP() []byte {
 	return file_muster_v1_provisioning_proto_rawDescData
 }
 
-var file_muster_v1_provisioning_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
-var file_muster_v1_provisioning_proto_msgTypes = make([]protoimpl.MessageInfo, 30)
+var file_muster_v1_provisioning_proto_enumTypes = make([]protoimpl.EnumInfo, 3)
+var file_muster_v1_provisioning_proto_msgTypes = make([]protoimpl.MessageInfo, 33)
 var file_muster_v1_provisioning_proto_goTypes = []any{
-	(PatchOperation_Op)(0),       // 0: muster.v1.PatchOperation.Op
-	(BulkOperation_Method)(0),    // 1: muster.v1.BulkOperation.Method
-	(*PatchOperation)(nil),       // 2: muster.v1.PatchOperation
-	(*CreateUserRequest)(nil),    // 3: muster.v1.CreateUserRequest
-	(*CreateUserResponse)(nil),   // 4: muster.v1.CreateUserResponse
-	(*GetUserRequest)(nil),       // 5: muster.v1.GetUserRequest
-	(*GetUserResponse)(nil),      // 6: muster.v1.GetUserResponse
-	(*ListUsersRequest)(nil),     // 7: muster.v1.ListUsersRequest
-	(*ListUsersResponse)(nil),    // 8: muster.v1.ListUsersResponse
-	(*ReplaceUserRequest)(nil),   // 9: muster.v1.ReplaceUserRequest
-	(*ReplaceUserResponse)(nil),  // 10: muster.v1.ReplaceUserResponse
-	(*PatchUserRequest)(nil),     // 11: muster.v1.PatchUserRequest
-	(*PatchUserResponse)(nil),    // 12: muster.v1.PatchUserResponse
-	(*DeleteUserRequest)(nil),    // 13: muster.v1.DeleteUserRequest
-	(*DeleteUserResponse)(nil),   // 14: muster.v1.DeleteUserResponse
-	(*CreateGroupRequest)(nil),   // 15: muster.v1.CreateGroupRequest
-	(*CreateGroupResponse)(nil),  // 16: muster.v1.CreateGroupResponse
-	(*GetGroupRequest)(nil),      // 17: muster.v1.GetGroupRequest
-	(*GetGroupResponse)(nil),     // 18: muster.v1.GetGroupResponse
-	(*ListGroupsRequest)(nil),    // 19: muster.v1.ListGroupsRequest
-	(*ListGroupsResponse)(nil),   // 20: muster.v1.ListGroupsResponse
-	(*ReplaceGroupRequest)(nil),  // 21: muster.v1.ReplaceGroupRequest
-	(*ReplaceGroupResponse)(nil), // 22: muster.v1.ReplaceGroupResponse
-	(*PatchGroupRequest)(nil),    // 23: muster.v1.PatchGroupRequest
-	(*PatchGroupResponse)(nil),   // 24: muster.v1.PatchGroupResponse
-	(*DeleteGroupRequest)(nil),   // 25: muster.v1.DeleteGroupRequest
-	(*DeleteGroupResponse)(nil),  // 26: muster.v1.DeleteGroupResponse
-	(*BulkRequest)(nil),          // 27: muster.v1.BulkRequest
-	(*BulkOperation)(nil),        // 28: muster.v1.BulkOperation
-	(*BulkResponse)(nil),         // 29: muster.v1.BulkResponse
-	(*BulkOperationResult)(nil),  // 30: muster.v1.BulkOperationResult
-	(*BulkError)(nil),            // 31: muster.v1.BulkError
-	(*structpb.Value)(nil),       // 32: google.protobuf.Value
-	(*User)(nil),                 // 33: muster.v1.User
-	(*Group)(nil),                // 34: muster.v1.Group
+	(SortOrder)(0),               // 0: muster.v1.SortOrder
+	(PatchOperation_Op)(0),       // 1: muster.v1.PatchOperation.Op
+	(BulkOperation_Method)(0),    // 2: muster.v1.BulkOperation.Method
+	(*PatchOperation)(nil),       // 3: muster.v1.PatchOperation
+	(*CreateUserRequest)(nil),    // 4: muster.v1.CreateUserRequest
+	(*CreateUserResponse)(nil),   // 5: muster.v1.CreateUserResponse
+	(*GetUserRequest)(nil),       // 6: muster.v1.GetUserRequest
+	(*GetUserResponse)(nil),      // 7: muster.v1.GetUserResponse
+	(*ListUsersRequest)(nil),     // 8: muster.v1.ListUsersRequest
+	(*ListUsersResponse)(nil),    // 9: muster.v1.ListUsersResponse
+	(*ReplaceUserRequest)(nil),   // 10: muster.v1.ReplaceUserRequest
+	(*ReplaceUserResponse)(nil),  // 11: muster.v1.ReplaceUserResponse
+	(*PatchUserRequest)(nil),     // 12: muster.v1.PatchUserRequest
+	(*PatchUserResponse)(nil),    // 13: muster.v1.PatchUserResponse
+	(*DeleteUserRequest)(nil),    // 14: muster.v1.DeleteUserRequest
+	(*DeleteUserResponse)(nil),   // 15: muster.v1.DeleteUserResponse
+	(*CreateGroupRequest)(nil),   // 16: muster.v1.CreateGroupRequest
+	(*CreateGroupResponse)(nil),  // 17: muster.v1.CreateGroupResponse
+	(*GetGroupRequest)(nil),      // 18: muster.v1.GetGroupRequest
+	(*GetGroupResponse)(nil),     // 19: muster.v1.GetGroupResponse
+	(*ListGroupsRequest)(nil),    // 20: muster.v1.ListGroupsRequest
+	(*ListGroupsResponse)(nil),   // 21: muster.v1.ListGroupsResponse
+	(*ReplaceGroupRequest)(nil),  // 22: muster.v1.ReplaceGroupRequest
+	(*ReplaceGroupResponse)(nil), // 23: muster.v1.ReplaceGroupResponse
+	(*PatchGroupRequest)(nil),    // 24: muster.v1.PatchGroupRequest
+	(*PatchGroupResponse)(nil),   // 25: muster.v1.PatchGroupResponse
+	(*DeleteGroupRequest)(nil),   // 26: muster.v1.DeleteGroupRequest
+	(*DeleteGroupResponse)(nil),  // 27: muster.v1.DeleteGroupResponse
+	(*BulkRequest)(nil),          // 28: muster.v1.BulkRequest
+	(*BulkOperation)(nil),        // 29: muster.v1.BulkOperation
+	(*BulkResponse)(nil),         // 30: muster.v1.BulkResponse
+	(*BulkOperationResult)(nil),  // 31: muster.v1.BulkOperationResult
+	(*BulkError)(nil),            // 32: muster.v1.BulkError
+	(*SearchRequest)(nil),        // 33: muster.v1.SearchRequest
+	(*SearchResult)(nil),         // 34: muster.v1.SearchResult
+	(*SearchResponse)(nil),       // 35: muster.v1.SearchResponse
+	(*structpb.Value)(nil),       // 36: google.protobuf.Value
+	(*User)(nil),                 // 37: muster.v1.User
+	(*Group)(nil),                // 38: muster.v1.Group
+	(*Resource)(nil),             // 39: muster.v1.Resource
 }
 var file_muster_v1_provisioning_proto_depIdxs = []int32{
-	0,  // 0: muster.v1.PatchOperation.op:type_name -> muster.v1.PatchOperation.Op
-	32, // 1: muster.v1.PatchOperation.value:type_name -> google.protobuf.Value
-	33, // 2: muster.v1.CreateUserRequest.user:type_name -> muster.v1.User
-	33, // 3: muster.v1.CreateUserResponse.user:type_name -> muster.v1.User
-	33, // 4: muster.v1.GetUserResponse.user:type_name -> muster.v1.User
-	33, // 5: muster.v1.ListUsersResponse.users:type_name -> muster.v1.User
-	33, // 6: muster.v1.ReplaceUserRequest.user:type_name -> muster.v1.User
-	33, // 7: muster.v1.ReplaceUserResponse.user:type_name -> muster.v1.User
-	2,  // 8: muster.v1.PatchUserRequest.operations:type_name -> muster.v1.PatchOperation
-	33, // 9: muster.v1.PatchUserResponse.user:type_name -> muster.v1.User
-	34, // 10: muster.v1.CreateGroupRequest.group:type_name -> muster.v1.Group
-	34, // 11: muster.v1.CreateGroupResponse.group:type_name -> muster.v1.Group
-	34, // 12: muster.v1.GetGroupResponse.group:type_name -> muster.v1.Group
-	34, // 13: muster.v1.ListGroupsResponse.groups:type_name -> muster.v1.Group
-	34, // 14: muster.v1.ReplaceGroupRequest.group:type_name -> muster.v1.Group
-	34, // 15: muster.v1.ReplaceGroupResponse.group:type_name -> muster.v1.Group
-	2,  // 16: muster.v1.PatchGroupRequest.operations:type_name -> muster.v1.PatchOperation
-	34, // 17: muster.v1.PatchGroupResponse.group:type_name -> muster.v1.Group
-	28, // 18: muster.v1.BulkRequest.operations:type_name -> muster.v1.BulkOperation
-	1,  // 19: muster.v1.BulkOperation.method:type_name -> muster.v1.BulkOperation.Method
-	30, // 20: muster.v1.BulkResponse.operations:type_name -> muster.v1.BulkOperationResult
-	1,  // 21: muster.v1.BulkOperationResult.method:type_name -> muster.v1.BulkOperation.Method
-	31, // 22: muster.v1.BulkOperationResult.error:type_name -> muster.v1.BulkError
-	3,  // 23: muster.v1.ProvisioningService.CreateUser:input_type -> muster.v1.CreateUserRequest
-	5,  // 24: muster.v1.ProvisioningService.GetUser:input_type -> muster.v1.GetUserRequest
-	7,  // 25: muster.v1.ProvisioningService.ListUsers:input_type -> muster.v1.ListUsersRequest
-	9,  // 26: muster.v1.ProvisioningService.ReplaceUser:input_type -> muster.v1.ReplaceUserRequest
-	11, // 27: muster.v1.ProvisioningService.PatchUser:input_type -> muster.v1.PatchUserRequest
-	13, // 28: muster.v1.ProvisioningService.DeleteUser:input_type -> muster.v1.DeleteUserRequest
-	15, // 29: muster.v1.ProvisioningService.CreateGroup:input_type -> muster.v1.CreateGroupRequest
-	17, // 30: muster.v1.ProvisioningService.GetGroup:input_type -> muster.v1.GetGroupRequest
-	19, // 31: muster.v1.ProvisioningService.ListGroups:input_type -> muster.v1.ListGroupsRequest
-	21, // 32: muster.v1.ProvisioningService.ReplaceGroup:input_type -> muster.v1.ReplaceGroupRequest
-	23, // 33: muster.v1.ProvisioningService.PatchGroup:input_type -> muster.v1.PatchGroupRequest
-	25, // 34: muster.v1.ProvisioningService.DeleteGroup:input_type -> muster.v1.DeleteGroupRequest
-	27, // 35: muster.v1.ProvisioningService.Bulk:input_type -> muster.v1.BulkRequest
-	4,  // 36: muster.v1.ProvisioningService.CreateUser:output_type -> muster.v1.CreateUserResponse
-	6,  // 37: muster.v1.ProvisioningService.GetUser:output_type -> muster.v1.GetUserResponse
-	8,  // 38: muster.v1.ProvisioningService.ListUsers:output_type -> muster.v1.ListUsersResponse
-	10, // 39: muster.v1.ProvisioningService.ReplaceUser:output_type -> muster.v1.ReplaceUserResponse
-	12, // 40: muster.v1.ProvisioningService.PatchUser:output_type -> muster.v1.PatchUserResponse
-	14, // 41: muster.v1.ProvisioningService.DeleteUser:output_type -> muster.v1.DeleteUserResponse
-	16, // 42: muster.v1.ProvisioningService.CreateGroup:output_type -> muster.v1.CreateGroupResponse
-	18, // 43: muster.v1.ProvisioningService.GetGroup:output_type -> muster.v1.GetGroupResponse
-	20, // 44: muster.v1.ProvisioningService.ListGroups:output_type -> muster.v1.ListGroupsResponse
-	22, // 45: muster.v1.ProvisioningService.ReplaceGroup:output_type -> muster.v1.ReplaceGroupResponse
-	24, // 46: muster.v1.ProvisioningService.PatchGroup:output_type -> muster.v1.PatchGroupResponse
-	26, // 47: muster.v1.ProvisioningService.DeleteGroup:output_type -> muster.v1.DeleteGroupResponse
-	29, // 48: muster.v1.ProvisioningService.Bulk:output_type -> muster.v1.BulkResponse
-	36, // [36:49] is the sub-list for method output_type
-	23, // [23:36] is the sub-list for method input_type
-	23, // [23:23] is the sub-list for extension type_name
-	23, // [23:23] is the sub-list for extension extendee
-	0,  // [0:23] is the sub-list for field type_name
+	1,  // 0: muster.v1.PatchOperation.op:type_name -> muster.v1.PatchOperation.Op
+	36, // 1: muster.v1.PatchOperation.value:type_name -> google.protobuf.Value
+	37, // 2: muster.v1.CreateUserRequest.user:type_name -> muster.v1.User
+	37, // 3: muster.v1.CreateUserResponse.user:type_name -> muster.v1.User
+	37, // 4: muster.v1.GetUserResponse.user:type_name -> muster.v1.User
+	0,  // 5: muster.v1.ListUsersRequest.sort_order:type_name -> muster.v1.SortOrder
+	37, // 6: muster.v1.ListUsersResponse.users:type_name -> muster.v1.User
+	37, // 7: muster.v1.ReplaceUserRequest.user:type_name -> muster.v1.User
+	37, // 8: muster.v1.ReplaceUserResponse.user:type_name -> muster.v1.User
+	3,  // 9: muster.v1.PatchUserRequest.operations:type_name -> muster.v1.PatchOperation
+	37, // 10: muster.v1.PatchUserResponse.user:type_name -> muster.v1.User
+	38, // 11: muster.v1.CreateGroupRequest.group:type_name -> muster.v1.Group
+	38, // 12: muster.v1.CreateGroupResponse.group:type_name -> muster.v1.Group
+	38, // 13: muster.v1.GetGroupResponse.group:type_name -> muster.v1.Group
+	0,  // 14: muster.v1.ListGroupsRequest.sort_order:type_name -> muster.v1.SortOrder
+	38, // 15: muster.v1.ListGroupsResponse.groups:type_name -> muster.v1.Group
+	38, // 16: muster.v1.ReplaceGroupRequest.group:type_name -> muster.v1.Group
+	38, // 17: muster.v1.ReplaceGroupResponse.group:type_name -> muster.v1.Group
+	3,  // 18: muster.v1.PatchGroupRequest.operations:type_name -> muster.v1.PatchOperation
+	38, // 19: muster.v1.PatchGroupResponse.group:type_name -> muster.v1.Group
+	29, // 20: muster.v1.BulkRequest.operations:type_name -> muster.v1.BulkOperation
+	2,  // 21: muster.v1.BulkOperation.method:type_name -> muster.v1.BulkOperation.Method
+	31, // 22: muster.v1.BulkResponse.operations:type_name -> muster.v1.BulkOperationResult
+	2,  // 23: muster.v1.BulkOperationResult.method:type_name -> muster.v1.BulkOperation.Method
+	32, // 24: muster.v1.BulkOperationResult.error:type_name -> muster.v1.BulkError
+	0,  // 25: muster.v1.SearchRequest.sort_order:type_name -> muster.v1.SortOrder
+	37, // 26: muster.v1.SearchResult.user:type_name -> muster.v1.User
+	38, // 27: muster.v1.SearchResult.group:type_name -> muster.v1.Group
+	39, // 28: muster.v1.SearchResult.registered:type_name -> muster.v1.Resource
+	34, // 29: muster.v1.SearchResponse.results:type_name -> muster.v1.SearchResult
+	4,  // 30: muster.v1.ProvisioningService.CreateUser:input_type -> muster.v1.CreateUserRequest
+	6,  // 31: muster.v1.ProvisioningService.GetUser:input_type -> muster.v1.GetUserRequest
+	8,  // 32: muster.v1.ProvisioningService.ListUsers:input_type -> muster.v1.ListUsersRequest
+	10, // 33: muster.v1.ProvisioningService.ReplaceUser:input_type -> muster.v1.ReplaceUserRequest
+	12, // 34: muster.v1.ProvisioningService.PatchUser:input_type -> muster.v1.PatchUserRequest
+	14, // 35: muster.v1.ProvisioningService.DeleteUser:input_type -> muster.v1.DeleteUserRequest
+	16, // 36: muster.v1.ProvisioningService.CreateGroup:input_type -> muster.v1.CreateGroupRequest
+	18, // 37: muster.v1.ProvisioningService.GetGroup:input_type -> muster.v1.GetGroupRequest
+	20, // 38: muster.v1.ProvisioningService.ListGroups:input_type -> muster.v1.ListGroupsRequest
+	22, // 39: muster.v1.ProvisioningService.ReplaceGroup:input_type -> muster.v1.ReplaceGroupRequest
+	24, // 40: muster.v1.ProvisioningService.PatchGroup:input_type -> muster.v1.PatchGroupRequest
+	26, // 41: muster.v1.ProvisioningService.DeleteGroup:input_type -> muster.v1.DeleteGroupRequest
+	28, // 42: muster.v1.ProvisioningService.Bulk:input_type -> muster.v1.BulkRequest
+	33, // 43: muster.v1.ProvisioningService.Search:input_type -> muster.v1.SearchRequest
+	5,  // 44: muster.v1.ProvisioningService.CreateUser:output_type -> muster.v1.CreateUserResponse
+	7,  // 45: muster.v1.ProvisioningService.GetUser:output_type -> muster.v1.GetUserResponse
+	9,  // 46: muster.v1.ProvisioningService.ListUsers:output_type -> muster.v1.ListUsersResponse
+	11, // 47: muster.v1.ProvisioningService.ReplaceUser:output_type -> muster.v1.ReplaceUserResponse
+	13, // 48: muster.v1.ProvisioningService.PatchUser:output_type -> muster.v1.PatchUserResponse
+	15, // 49: muster.v1.ProvisioningService.DeleteUser:output_type -> muster.v1.DeleteUserResponse
+	17, // 50: muster.v1.ProvisioningService.CreateGroup:output_type -> muster.v1.CreateGroupResponse
+	19, // 51: muster.v1.ProvisioningService.GetGroup:output_type -> muster.v1.GetGroupResponse
+	21, // 52: muster.v1.ProvisioningService.ListGroups:output_type -> muster.v1.ListGroupsResponse
+	23, // 53: muster.v1.ProvisioningService.ReplaceGroup:output_type -> muster.v1.ReplaceGroupResponse
+	25, // 54: muster.v1.ProvisioningService.PatchGroup:output_type -> muster.v1.PatchGroupResponse
+	27, // 55: muster.v1.ProvisioningService.DeleteGroup:output_type -> muster.v1.DeleteGroupResponse
+	30, // 56: muster.v1.ProvisioningService.Bulk:output_type -> muster.v1.BulkResponse
+	35, // 57: muster.v1.ProvisioningService.Search:output_type -> muster.v1.SearchResponse
+	44, // [44:58] is the sub-list for method output_type
+	30, // [30:44] is the sub-list for method input_type
+	30, // [30:30] is the sub-list for extension type_name
+	30, // [30:30] is the sub-list for extension extendee
+	0,  // [0:30] is the sub-list for field type_name
 }
 
 func init() { file_muster_v1_provisioning_proto_init() }
@@ -2314,16 +2790,23 @@ func file_muster_v1_provisioning_proto_init() {
 		return
 	}
 	file_muster_v1_group_proto_init()
+	file_muster_v1_resource_proto_init()
 	file_muster_v1_user_proto_init()
 	file_muster_v1_provisioning_proto_msgTypes[5].OneofWrappers = []any{}
 	file_muster_v1_provisioning_proto_msgTypes[17].OneofWrappers = []any{}
+	file_muster_v1_provisioning_proto_msgTypes[30].OneofWrappers = []any{}
+	file_muster_v1_provisioning_proto_msgTypes[31].OneofWrappers = []any{
+		(*SearchResult_User)(nil),
+		(*SearchResult_Group)(nil),
+		(*SearchResult_Registered)(nil),
+	}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_muster_v1_provisioning_proto_rawDesc), len(file_muster_v1_provisioning_proto_rawDesc)),
-			NumEnums:      2,
-			NumMessages:   30,
+			NumEnums:      3,
+			NumMessages:   33,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

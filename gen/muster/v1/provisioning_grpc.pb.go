@@ -9,9 +9,10 @@
 //
 // Errors carry a google.rpc.ErrorInfo of domain "muster". Its reason is one of
 // RFC 7644's scimType words (invalidFilter, tooMany, uniqueness, mutability,
-// invalidSyntax, invalidPath, noTarget, invalidValue, invalidVers, sensitive)
-// or one of ours: notFound, versionMismatch, conflict, payloadTooLarge,
-// rateLimited, unauthenticated, forbidden, unavailable, internal.
+// invalidSyntax, invalidPath, noTarget, invalidValue, invalidVers, sensitive),
+// one of RFC 9865's (invalidCursor, expiredCursor, invalidCount) or one of ours:
+// notFound, versionMismatch, conflict, payloadTooLarge, rateLimited,
+// unauthenticated, forbidden, unavailable, internal.
 
 package musterv1
 
@@ -41,6 +42,7 @@ const (
 	ProvisioningService_PatchGroup_FullMethodName   = "/muster.v1.ProvisioningService/PatchGroup"
 	ProvisioningService_DeleteGroup_FullMethodName  = "/muster.v1.ProvisioningService/DeleteGroup"
 	ProvisioningService_Bulk_FullMethodName         = "/muster.v1.ProvisioningService/Bulk"
+	ProvisioningService_Search_FullMethodName       = "/muster.v1.ProvisioningService/Search"
 )
 
 // ProvisioningServiceClient is the client API for ProvisioningService service.
@@ -81,6 +83,8 @@ type ProvisioningServiceClient interface {
 	// under way, and what was done stays. Fails with payloadTooLarge beyond a limit,
 	// and with rateLimited where too many bulk calls wait for their turn.
 	Bulk(ctx context.Context, in *BulkRequest, opts ...grpc.CallOption) (*BulkResponse, error)
+	// Reads the resources of all types that match a filter, in one list.
+	Search(ctx context.Context, in *SearchRequest, opts ...grpc.CallOption) (*SearchResponse, error)
 }
 
 type provisioningServiceClient struct {
@@ -221,6 +225,16 @@ func (c *provisioningServiceClient) Bulk(ctx context.Context, in *BulkRequest, o
 	return out, nil
 }
 
+func (c *provisioningServiceClient) Search(ctx context.Context, in *SearchRequest, opts ...grpc.CallOption) (*SearchResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(SearchResponse)
+	err := c.cc.Invoke(ctx, ProvisioningService_Search_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 // ProvisioningServiceServer is the server API for ProvisioningService service.
 // All implementations must embed UnimplementedProvisioningServiceServer
 // for forward compatibility.
@@ -259,6 +273,8 @@ type ProvisioningServiceServer interface {
 	// under way, and what was done stays. Fails with payloadTooLarge beyond a limit,
 	// and with rateLimited where too many bulk calls wait for their turn.
 	Bulk(context.Context, *BulkRequest) (*BulkResponse, error)
+	// Reads the resources of all types that match a filter, in one list.
+	Search(context.Context, *SearchRequest) (*SearchResponse, error)
 	mustEmbedUnimplementedProvisioningServiceServer()
 }
 
@@ -307,6 +323,9 @@ func (UnimplementedProvisioningServiceServer) DeleteGroup(context.Context, *Dele
 }
 func (UnimplementedProvisioningServiceServer) Bulk(context.Context, *BulkRequest) (*BulkResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method Bulk not implemented")
+}
+func (UnimplementedProvisioningServiceServer) Search(context.Context, *SearchRequest) (*SearchResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method Search not implemented")
 }
 func (UnimplementedProvisioningServiceServer) mustEmbedUnimplementedProvisioningServiceServer() {}
 func (UnimplementedProvisioningServiceServer) testEmbeddedByValue()                             {}
@@ -563,6 +582,24 @@ func _ProvisioningService_Bulk_Handler(srv interface{}, ctx context.Context, dec
 	return interceptor(ctx, in, info, handler)
 }
 
+func _ProvisioningService_Search_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(SearchRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(ProvisioningServiceServer).Search(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: ProvisioningService_Search_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(ProvisioningServiceServer).Search(ctx, req.(*SearchRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 // ProvisioningService_ServiceDesc is the grpc.ServiceDesc for ProvisioningService service.
 // It's only intended for direct use with grpc.RegisterService,
 // and not to be introspected or modified (even as a copy)
@@ -621,6 +658,10 @@ var ProvisioningService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "Bulk",
 			Handler:    _ProvisioningService_Bulk_Handler,
+		},
+		{
+			MethodName: "Search",
+			Handler:    _ProvisioningService_Search_Handler,
 		},
 	},
 	Streams:  []grpc.StreamDesc{},

@@ -257,6 +257,9 @@ type ListResourcesRequest struct {
 	Count              *int32                 `protobuf:"varint,4,opt,name=count,proto3,oneof" json:"count,omitempty"`
 	Attributes         []string               `protobuf:"bytes,5,rep,name=attributes,proto3" json:"attributes,omitempty"`
 	ExcludedAttributes []string               `protobuf:"bytes,6,rep,name=excluded_attributes,json=excludedAttributes,proto3" json:"excluded_attributes,omitempty"`
+	SortBy             string                 `protobuf:"bytes,7,opt,name=sort_by,json=sortBy,proto3" json:"sort_by,omitempty"`
+	SortOrder          SortOrder              `protobuf:"varint,8,opt,name=sort_order,json=sortOrder,proto3,enum=muster.v1.SortOrder" json:"sort_order,omitempty"`
+	PageToken          *string                `protobuf:"bytes,9,opt,name=page_token,json=pageToken,proto3,oneof" json:"page_token,omitempty"`
 	unknownFields      protoimpl.UnknownFields
 	sizeCache          protoimpl.SizeCache
 }
@@ -333,12 +336,34 @@ func (x *ListResourcesRequest) GetExcludedAttributes() []string {
 	return nil
 }
 
+func (x *ListResourcesRequest) GetSortBy() string {
+	if x != nil {
+		return x.SortBy
+	}
+	return ""
+}
+
+func (x *ListResourcesRequest) GetSortOrder() SortOrder {
+	if x != nil {
+		return x.SortOrder
+	}
+	return SortOrder_SORT_ORDER_UNSPECIFIED
+}
+
+func (x *ListResourcesRequest) GetPageToken() string {
+	if x != nil && x.PageToken != nil {
+		return *x.PageToken
+	}
+	return ""
+}
+
 type ListResourcesResponse struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Resources     []*Resource            `protobuf:"bytes,1,rep,name=resources,proto3" json:"resources,omitempty"`
 	TotalResults  int32                  `protobuf:"varint,2,opt,name=total_results,json=totalResults,proto3" json:"total_results,omitempty"`
 	StartIndex    int32                  `protobuf:"varint,3,opt,name=start_index,json=startIndex,proto3" json:"start_index,omitempty"`
 	ItemsPerPage  int32                  `protobuf:"varint,4,opt,name=items_per_page,json=itemsPerPage,proto3" json:"items_per_page,omitempty"`
+	NextPageToken string                 `protobuf:"bytes,5,opt,name=next_page_token,json=nextPageToken,proto3" json:"next_page_token,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -399,6 +424,13 @@ func (x *ListResourcesResponse) GetItemsPerPage() int32 {
 		return x.ItemsPerPage
 	}
 	return 0
+}
+
+func (x *ListResourcesResponse) GetNextPageToken() string {
+	if x != nil {
+		return x.NextPageToken
+	}
+	return ""
 }
 
 type ReplaceResourceRequest struct {
@@ -799,7 +831,7 @@ const file_muster_v1_resources_proto_rawDesc = "" +
 	"attributes\x12/\n" +
 	"\x13excluded_attributes\x18\x04 \x03(\tR\x12excludedAttributes\"F\n" +
 	"\x13GetResourceResponse\x12/\n" +
-	"\bresource\x18\x01 \x01(\v2\x13.muster.v1.ResourceR\bresource\"\xff\x01\n" +
+	"\bresource\x18\x01 \x01(\v2\x13.muster.v1.ResourceR\bresource\"\x80\x03\n" +
 	"\x14ListResourcesRequest\x12#\n" +
 	"\rresource_type\x18\x01 \x01(\tR\fresourceType\x12\x16\n" +
 	"\x06filter\x18\x02 \x01(\tR\x06filter\x12$\n" +
@@ -809,15 +841,22 @@ const file_muster_v1_resources_proto_rawDesc = "" +
 	"\n" +
 	"attributes\x18\x05 \x03(\tR\n" +
 	"attributes\x12/\n" +
-	"\x13excluded_attributes\x18\x06 \x03(\tR\x12excludedAttributesB\x0e\n" +
+	"\x13excluded_attributes\x18\x06 \x03(\tR\x12excludedAttributes\x12\x17\n" +
+	"\asort_by\x18\a \x01(\tR\x06sortBy\x123\n" +
+	"\n" +
+	"sort_order\x18\b \x01(\x0e2\x14.muster.v1.SortOrderR\tsortOrder\x12\"\n" +
+	"\n" +
+	"page_token\x18\t \x01(\tH\x02R\tpageToken\x88\x01\x01B\x0e\n" +
 	"\f_start_indexB\b\n" +
-	"\x06_count\"\xb6\x01\n" +
+	"\x06_countB\r\n" +
+	"\v_page_token\"\xde\x01\n" +
 	"\x15ListResourcesResponse\x121\n" +
 	"\tresources\x18\x01 \x03(\v2\x13.muster.v1.ResourceR\tresources\x12#\n" +
 	"\rtotal_results\x18\x02 \x01(\x05R\ftotalResults\x12\x1f\n" +
 	"\vstart_index\x18\x03 \x01(\x05R\n" +
 	"startIndex\x12$\n" +
-	"\x0eitems_per_page\x18\x04 \x01(\x05R\fitemsPerPage\"\x8e\x02\n" +
+	"\x0eitems_per_page\x18\x04 \x01(\x05R\fitemsPerPage\x12&\n" +
+	"\x0fnext_page_token\x18\x05 \x01(\tR\rnextPageToken\"\x8e\x02\n" +
 	"\x16ReplaceResourceRequest\x12#\n" +
 	"\rresource_type\x18\x01 \x01(\tR\fresourceType\x12\x0e\n" +
 	"\x02id\x18\x02 \x01(\tR\x02id\x12/\n" +
@@ -887,34 +926,36 @@ var file_muster_v1_resources_proto_goTypes = []any{
 	(*DeleteResourceRequest)(nil),   // 10: muster.v1.DeleteResourceRequest
 	(*DeleteResourceResponse)(nil),  // 11: muster.v1.DeleteResourceResponse
 	(*Resource)(nil),                // 12: muster.v1.Resource
-	(*PatchOperation)(nil),          // 13: muster.v1.PatchOperation
+	(SortOrder)(0),                  // 13: muster.v1.SortOrder
+	(*PatchOperation)(nil),          // 14: muster.v1.PatchOperation
 }
 var file_muster_v1_resources_proto_depIdxs = []int32{
 	12, // 0: muster.v1.CreateResourceRequest.resource:type_name -> muster.v1.Resource
 	12, // 1: muster.v1.CreateResourceResponse.resource:type_name -> muster.v1.Resource
 	12, // 2: muster.v1.GetResourceResponse.resource:type_name -> muster.v1.Resource
-	12, // 3: muster.v1.ListResourcesResponse.resources:type_name -> muster.v1.Resource
-	12, // 4: muster.v1.ReplaceResourceRequest.resource:type_name -> muster.v1.Resource
-	12, // 5: muster.v1.ReplaceResourceResponse.resource:type_name -> muster.v1.Resource
-	13, // 6: muster.v1.PatchResourceRequest.operations:type_name -> muster.v1.PatchOperation
-	12, // 7: muster.v1.PatchResourceResponse.resource:type_name -> muster.v1.Resource
-	0,  // 8: muster.v1.ResourceService.CreateResource:input_type -> muster.v1.CreateResourceRequest
-	2,  // 9: muster.v1.ResourceService.GetResource:input_type -> muster.v1.GetResourceRequest
-	4,  // 10: muster.v1.ResourceService.ListResources:input_type -> muster.v1.ListResourcesRequest
-	6,  // 11: muster.v1.ResourceService.ReplaceResource:input_type -> muster.v1.ReplaceResourceRequest
-	8,  // 12: muster.v1.ResourceService.PatchResource:input_type -> muster.v1.PatchResourceRequest
-	10, // 13: muster.v1.ResourceService.DeleteResource:input_type -> muster.v1.DeleteResourceRequest
-	1,  // 14: muster.v1.ResourceService.CreateResource:output_type -> muster.v1.CreateResourceResponse
-	3,  // 15: muster.v1.ResourceService.GetResource:output_type -> muster.v1.GetResourceResponse
-	5,  // 16: muster.v1.ResourceService.ListResources:output_type -> muster.v1.ListResourcesResponse
-	7,  // 17: muster.v1.ResourceService.ReplaceResource:output_type -> muster.v1.ReplaceResourceResponse
-	9,  // 18: muster.v1.ResourceService.PatchResource:output_type -> muster.v1.PatchResourceResponse
-	11, // 19: muster.v1.ResourceService.DeleteResource:output_type -> muster.v1.DeleteResourceResponse
-	14, // [14:20] is the sub-list for method output_type
-	8,  // [8:14] is the sub-list for method input_type
-	8,  // [8:8] is the sub-list for extension type_name
-	8,  // [8:8] is the sub-list for extension extendee
-	0,  // [0:8] is the sub-list for field type_name
+	13, // 3: muster.v1.ListResourcesRequest.sort_order:type_name -> muster.v1.SortOrder
+	12, // 4: muster.v1.ListResourcesResponse.resources:type_name -> muster.v1.Resource
+	12, // 5: muster.v1.ReplaceResourceRequest.resource:type_name -> muster.v1.Resource
+	12, // 6: muster.v1.ReplaceResourceResponse.resource:type_name -> muster.v1.Resource
+	14, // 7: muster.v1.PatchResourceRequest.operations:type_name -> muster.v1.PatchOperation
+	12, // 8: muster.v1.PatchResourceResponse.resource:type_name -> muster.v1.Resource
+	0,  // 9: muster.v1.ResourceService.CreateResource:input_type -> muster.v1.CreateResourceRequest
+	2,  // 10: muster.v1.ResourceService.GetResource:input_type -> muster.v1.GetResourceRequest
+	4,  // 11: muster.v1.ResourceService.ListResources:input_type -> muster.v1.ListResourcesRequest
+	6,  // 12: muster.v1.ResourceService.ReplaceResource:input_type -> muster.v1.ReplaceResourceRequest
+	8,  // 13: muster.v1.ResourceService.PatchResource:input_type -> muster.v1.PatchResourceRequest
+	10, // 14: muster.v1.ResourceService.DeleteResource:input_type -> muster.v1.DeleteResourceRequest
+	1,  // 15: muster.v1.ResourceService.CreateResource:output_type -> muster.v1.CreateResourceResponse
+	3,  // 16: muster.v1.ResourceService.GetResource:output_type -> muster.v1.GetResourceResponse
+	5,  // 17: muster.v1.ResourceService.ListResources:output_type -> muster.v1.ListResourcesResponse
+	7,  // 18: muster.v1.ResourceService.ReplaceResource:output_type -> muster.v1.ReplaceResourceResponse
+	9,  // 19: muster.v1.ResourceService.PatchResource:output_type -> muster.v1.PatchResourceResponse
+	11, // 20: muster.v1.ResourceService.DeleteResource:output_type -> muster.v1.DeleteResourceResponse
+	15, // [15:21] is the sub-list for method output_type
+	9,  // [9:15] is the sub-list for method input_type
+	9,  // [9:9] is the sub-list for extension type_name
+	9,  // [9:9] is the sub-list for extension extendee
+	0,  // [0:9] is the sub-list for field type_name
 }
 
 func init() { file_muster_v1_resources_proto_init() }
