@@ -73,6 +73,8 @@ type Check struct {
 // says what the request is; the rest adds to it, or is expected of the answer.
 // Strings may hold ${…}: what earlier steps saved (expand.go).
 type Step struct {
+	Expect `yaml:",inline"` // of the answer
+
 	// Wait is how long to wait first, for what a clock must see.
 	Wait time.Duration `yaml:"wait"`
 	// Do is a method and a path below the base URL: "GET /Users/${ada}".
@@ -93,8 +95,6 @@ type Step struct {
 	Body   any               `yaml:"body"`   // sent as JSON
 	Raw    *string           `yaml:"raw"`    // sent as it is
 	Ops    []any             `yaml:"ops"`    // the operations of a PATCH, in their envelope
-
-	Expect `yaml:",inline"`
 
 	// Save keeps values of the answer: a name, and a JSON pointer or "header NAME".
 	Save map[string]string `yaml:"save"`

@@ -9,7 +9,7 @@ import (
 )
 
 // probe is a check that cannot be said as steps. The error says what the server
-// did wrong; notApplicable, that there is nothing to judge.
+// did wrong; notApplicableError, that there is nothing to judge.
 type probe func(ctx context.Context, s *session) error
 
 // probes are found by the names that the checks call them.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"net/http"
 	"net/url"
 	"strings"
@@ -15,9 +16,7 @@ func (s *session) bulk(ctx context.Context, statuses []int, ops ...any) (*answer
 
 func (s *session) bulkUser(bulkID string, more object) object {
 	data := object{"schemas": []any{urnUser}, "userName": s.name(bulkID)}
-	for k, v := range more {
-		data[k] = v
-	}
+	maps.Copy(data, more)
 	return object{"method": "POST", "path": "/Users", "bulkId": bulkID, "data": data}
 }
 
@@ -143,7 +142,7 @@ func bulkTooLarge(ctx context.Context, s *session) error {
 		return err
 	}
 	if limit > maxAnswer {
-		return notApplicable("bulk.maxPayloadSize is more than this check sends")
+		return notApplicableError("bulk.maxPayloadSize is more than this check sends")
 	}
 	op := s.bulkUser("x", object{"displayName": strings.Repeat("x", limit)})
 	a, err := s.bulk(ctx, []int{413}, op)
@@ -160,7 +159,7 @@ func bulkAsManyAsAdvertised(ctx context.Context, s *session) error {
 		return err
 	}
 	if limit > 20000 {
-		return notApplicable("bulk.maxOperations is more than this check sends")
+		return notApplicableError("bulk.maxOperations is more than this check sends")
 	}
 	ops := make([]any, limit)
 	for i := range ops {

@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"net/url"
 	"slices"
+	"strconv"
 )
 
 // page reads one page of the users that a filter finds.
@@ -15,7 +16,7 @@ func (s *session) page(ctx context.Context, filter, cursor string, count int) (*
 	if err != nil {
 		return nil, err
 	}
-	query := url.Values{"filter": {filter}, "cursor": {cursor}, "count": {fmt.Sprint(count)}}
+	query := url.Values{"filter": {filter}, "cursor": {cursor}, "count": {strconv.Itoa(count)}}
 	return s.send(ctx, request{method: http.MethodGet, path: "/Users?" + query.Encode()})
 }
 
@@ -146,7 +147,7 @@ func cursorBack(ctx context.Context, s *session) error {
 	}
 	back, ok := first(b.body, "/previousCursor").(string)
 	if !ok {
-		return notApplicable("the server has no previousCursor")
+		return notApplicableError("the server has no previousCursor")
 	}
 	c, err := s.page(ctx, "${mine}", back, 2)
 	if err != nil {
@@ -222,7 +223,7 @@ func cursorAfterDeletion(ctx context.Context, s *session) error {
 func cursorMaxPageSize(ctx context.Context, s *session) error {
 	limit, ok := first(s.server.config, "/pagination/maxPageSize").(float64)
 	if !ok {
-		return notApplicable("pagination.maxPageSize is not advertised")
+		return notApplicableError("pagination.maxPageSize is not advertised")
 	}
 	a, err := s.page(ctx, `userName pr`, "", int(limit)+1)
 	if err != nil {

@@ -2,6 +2,7 @@ package conformance
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/http"
 	"regexp"
@@ -19,7 +20,7 @@ func authenticationSchemes(_ context.Context, s *session) error {
 		}
 	}
 	if first(s.server.config, "/authenticationSchemes") == nil {
-		return fmt.Errorf("authenticationSchemes is missing")
+		return errors.New("authenticationSchemes is missing")
 	}
 	return nil
 }
@@ -42,7 +43,7 @@ func configTypes(_ context.Context, s *session) error {
 func paginationConfig(_ context.Context, s *session) error {
 	p := first(s.server.config, "/pagination")
 	if p == nil {
-		return notApplicable("the server does not advertise pagination")
+		return notApplicableError("the server does not advertise pagination")
 	}
 	for _, member := range []string{"/cursor", "/index"} {
 		if _, ok := first(p, member).(bool); !ok {
@@ -65,7 +66,7 @@ func paginationConfig(_ context.Context, s *session) error {
 func resourceTypes(_ context.Context, s *session) error {
 	types := all(s.server.types, "/Resources/*")
 	if len(types) == 0 {
-		return fmt.Errorf("there is no resource type")
+		return errors.New("there is no resource type")
 	}
 	for i, rt := range types {
 		for _, member := range []string{"name", "endpoint", "schema"} {
@@ -123,7 +124,7 @@ func endpointsOfTypes(ctx context.Context, s *session) error {
 func (s *session) eachAttribute(f func(name string, attribute any) error) error {
 	schemas := all(s.server.schemas, "/Resources/*")
 	if len(schemas) == 0 {
-		return fmt.Errorf("/Schemas lists nothing")
+		return errors.New("/Schemas lists nothing")
 	}
 	for _, schema := range schemas {
 		for _, a := range all(schema, "/attributes/*") {
@@ -184,11 +185,11 @@ func attributeCharacteristics(_ context.Context, s *session) error {
 
 func subAttributes(_ context.Context, s *session) error {
 	return s.eachAttribute(func(name string, a any) error {
-		subs, complex := all(a, "/subAttributes/*"), first(a, "/type") == "complex"
-		if complex && len(subs) == 0 {
+		subs, isComplex := all(a, "/subAttributes/*"), first(a, "/type") == "complex"
+		if isComplex && len(subs) == 0 {
 			return fmt.Errorf("%s is complex and has no sub-attributes", name)
 		}
-		if !complex && len(subs) > 0 {
+		if !isComplex && len(subs) > 0 {
 			return fmt.Errorf("%s is not complex and has sub-attributes", name)
 		}
 		for _, sub := range subs {
@@ -231,7 +232,7 @@ func attributeNames(_ context.Context, s *session) error {
 func maxResults(ctx context.Context, s *session) error {
 	limit, ok := first(s.server.config, "/filter/maxResults").(float64)
 	if !ok || limit == 0 {
-		return notApplicable("filter.maxResults is not advertised")
+		return notApplicableError("filter.maxResults is not advertised")
 	}
 	a, err := s.call(ctx, http.MethodGet, fmt.Sprintf("/Users?count=%d&attributes=id&filter=userName+pr", int(limit)+1), nil, http.StatusOK, http.StatusBadRequest)
 	if err != nil {

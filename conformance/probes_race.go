@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"strconv"
 )
 
 // racers is how many requests race each other.
@@ -165,7 +166,7 @@ func noHalfWrite(ctx context.Context, s *session) error {
 		return err
 	}
 	written := func(i int) error {
-		v := fmt.Sprint(i)
+		v := strconv.Itoa(i)
 		return s.patch(ctx, "/Users/"+id, object{"op": "replace", "path": "title", "value": v}, object{"op": "replace", "path": "nickName", "value": v})
 	}
 	return atOnce(80, 4, func(i int) error {
@@ -202,7 +203,7 @@ func oneDeleteWins(ctx context.Context, s *session) error {
 
 func idsAtOnce(ctx context.Context, s *session) error {
 	answers, err := race(racers, func(i int) (*answer, error) {
-		return s.call(ctx, http.MethodPost, "/Users", object{"schemas": []any{urnUser}, "userName": s.name(fmt.Sprint(i))}, http.StatusCreated)
+		return s.call(ctx, http.MethodPost, "/Users", object{"schemas": []any{urnUser}, "userName": s.name(strconv.Itoa(i))}, http.StatusCreated)
 	})
 	if err != nil {
 		return err

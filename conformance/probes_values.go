@@ -17,7 +17,7 @@ func allowHeader(ctx context.Context, s *session) error {
 		return err
 	}
 	if a.status != http.StatusMethodNotAllowed {
-		return notApplicable(fmt.Sprintf("PUT /Users is refused with %d, not with 405", a.status))
+		return notApplicableError(fmt.Sprintf("PUT /Users is refused with %d, not with 405", a.status))
 	}
 	if a.header.Get("Allow") == "" {
 		return errors.New("the 405 has no header Allow")
@@ -36,7 +36,7 @@ func contentLocation(ctx context.Context, s *session) error {
 	}
 	header, member := a.header.Get("Content-Location"), first(a.body, "/meta/location")
 	if header == "" {
-		return notApplicable("the server sends no header Content-Location")
+		return notApplicableError("the server sends no header Content-Location")
 	}
 	if header != member {
 		return fmt.Errorf("Content-Location is %s, meta.location is %s", header, show(member))
@@ -70,7 +70,7 @@ func rootQuery(ctx context.Context, s *session) error {
 	case err != nil:
 		return err
 	case a.status != http.StatusOK:
-		return notApplicable(fmt.Sprintf("a query at the root is refused with %d", a.status))
+		return notApplicableError(fmt.Sprintf("a query at the root is refused with %d", a.status))
 	}
 	return Expect{Equals: object{"/totalResults": 1.0, "/Resources/0/id": user}}.check(http.MethodGet, a)
 }

@@ -38,14 +38,14 @@ type Result struct {
 	Milliseconds float64 `json:"milliseconds"`
 }
 
-// notApplicable is what a probe returns where a check makes no sense.
-type notApplicable string
+// notApplicableError is what a probe returns where a check makes no sense.
+type notApplicableError string
 
-func (n notApplicable) Error() string { return string(n) }
+func (n notApplicableError) Error() string { return string(n) }
 
 // judge sets the outcome of a check that ended with err.
 func (r *Result) judge(err error, s *session) {
-	var why notApplicable
+	var why notApplicableError
 	switch {
 	case err == nil:
 		r.Outcome = Passed

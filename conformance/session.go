@@ -60,7 +60,7 @@ func (s *session) step(ctx context.Context, step Step) error {
 	if err != nil {
 		return err
 	}
-	want, err := step.Expect.expand(s.vars)
+	want, err := step.expand(s.vars)
 	if err != nil {
 		return err
 	}

@@ -21,7 +21,7 @@ func TestPrepare(t *testing.T) {
 		Emails: []*musterv1.Email{
 			{Value: "a@x", Primary: new(true)}, {}, {Value: "b@x", Primary: new(true)}, {Value: "c@x"},
 		},
-		EnterpriseUser: &musterv1.EnterpriseUser{Manager: &musterv1.Manager{Ref: proto.String("x")}},
+		EnterpriseUser: &musterv1.EnterpriseUser{Manager: &musterv1.Manager{Ref: new("x")}},
 	}
 	if err := User.Prepare(u); err != nil {
 		t.Fatal(err)
