@@ -163,7 +163,21 @@ func (l *listing) addOrder(st *statement, s section) {
 	if key != nil && (s != unassigned || st.dialect == postgres && columns[key.Path].column && !key.Registered()) {
 		st.add("sort_key", direction, nulls, ", ")
 	}
-	st.add("id", direction)
+	id := "id"
+	if st.dialect == postgres && key == nil && l.fewMatch() {
+		id = "r.id || ''" // which no index is in the order of
+	}
+	st.add(id, direction)
+}
+
+// fewMatch tells whether the filter asks for a value that few have and that an
+// index finds. To a planner that does not know how many resources there are it
+// looks as good to read all of them in the order of their ids.
+func (l *listing) fewMatch() bool {
+	return len(l.parts) == 1 && slices.ContainsFunc(conjuncts(l.parts[0].Filter), func(f scim.Filter) bool {
+		c, ok := f.(scim.Comparison)
+		return ok && isSelective(f) && !c.Attr.Registered() && columns[c.Attr.Path].column
+	})
 }
 
 // addKey appends the key of a resource r of one of the types. A type without the
