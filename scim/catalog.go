@@ -1,10 +1,10 @@
 package scim
 
 import (
+	"maps"
 	"slices"
 	"strings"
 
-	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/structpb"
 
 	musterv1 "github.com/muster-scim/muster/gen/muster/v1"
@@ -90,9 +90,10 @@ func schemasOf(types []*ResourceType) []*Schema {
 }
 
 // NewCatalog adds registered schemas and resource types to those of the contract.
-// The types "User" and "Group" stand for the contract's, with the extensions they
-// list. The error is InvalidValue and says what does not fit: a schema that is
-// not there, a name or endpoint that is taken.
+// Of schemas with one URN the first counts, and of types with one name the last;
+// but "User" and "Group" stand for the contract's, which get the extensions that
+// any of them lists. The error is InvalidValue and says what does not fit: a schema
+// that is not there, a name or endpoint that is taken.
 func NewCatalog(schemas []*musterv1.Schema, types []*musterv1.ResourceType) (*Catalog, error) {
 	c := &Catalog{types: slices.Clone(Contract.types)}
 	for _, t := range types {
@@ -100,7 +101,7 @@ func NewCatalog(schemas []*musterv1.Schema, types []*musterv1.ResourceType) (*Ca
 		if err != nil {
 			return nil, err
 		}
-		if i := slices.IndexFunc(c.types, func(known *ResourceType) bool { return known.Name == rt.Name }); i >= 0 {
+		if i := c.index(rt.Name); i >= 0 {
 			c.types[i] = rt
 		} else {
 			c.types = append(c.types, rt)
@@ -110,11 +111,11 @@ func NewCatalog(schemas []*musterv1.Schema, types []*musterv1.ResourceType) (*Ca
 	return c, c.check()
 }
 
-// compile makes a registered resource type.
+// compile makes a registered resource type, or extends one of the contract.
 func (c *Catalog) compile(t *musterv1.ResourceType, schemas []*musterv1.Schema) (*ResourceType, error) {
 	var rt *ResourceType
-	if i := slices.IndexFunc(Contract.types, func(known *ResourceType) bool { return known.Name == t.GetName() }); i >= 0 {
-		known := *Contract.types[i] // its attributes are shared: they do not change
+	if i := c.index(t.GetName()); i >= 0 && !c.types[i].Registered() {
+		known := *c.types[i] // its attributes are shared: they do not change
 		rt = &known
 		rt.top, rt.Extensions = slices.Clone(rt.top), slices.Clone(rt.Extensions)
 	} else {
@@ -126,7 +127,7 @@ func (c *Catalog) compile(t *musterv1.ResourceType, schemas []*musterv1.Schema) 
 	}
 	for _, named := range t.GetSchemaExtensions() {
 		if slices.ContainsFunc(rt.Extensions, func(s *Schema) bool { return strings.EqualFold(s.URN, named.GetSchema()) }) {
-			continue // of the contract
+			continue // of the contract, or registered for all tenants
 		}
 		ext := findSchema(schemas, named.GetSchema())
 		if ext == nil {
@@ -136,6 +137,11 @@ func (c *Catalog) compile(t *musterv1.ResourceType, schemas []*musterv1.Schema) 
 	}
 	rt.index()
 	return rt, nil
+}
+
+// index is the place of the type of that name, or -1.
+func (c *Catalog) index(name string) int {
+	return slices.IndexFunc(c.types, func(rt *ResourceType) bool { return rt.Name == name })
 }
 
 func findSchema(schemas []*musterv1.Schema, urn string) *musterv1.Schema {
@@ -204,13 +210,13 @@ func registeredAttribute(p *musterv1.Attribute, schema *Schema, parent, box *Att
 	return a
 }
 
-// check refuses a catalog in which a name could mean two things.
+// check refuses a catalog in which a name could mean two things, or nothing.
 func (c *Catalog) check() error {
 	for i, rt := range c.types {
 		for _, other := range c.types[:i] {
 			switch {
-			case rt.Endpoint == other.Endpoint, rt.Endpoint == "/"+other.Name, other.Endpoint == "/"+rt.Name:
-				return Errorf(InvalidValue, "the endpoint %s of the resource type %s is taken by %s", rt.Endpoint, rt.Name, other.Name).At("endpoint")
+			case sameName(rt, other):
+				return Errorf(InvalidValue, "the name or endpoint of the resource type %s, %s, is taken by %s", rt.Name, rt.Endpoint, other.Name).At("endpoint")
 			case strings.EqualFold(rt.Schema.URN, other.Schema.URN):
 				return Errorf(InvalidValue, "the schema %s is that of the resource type %s already", rt.Schema.URN, other.Name).At("schema")
 			}
@@ -219,24 +225,36 @@ func (c *Catalog) check() error {
 			if slices.ContainsFunc(c.types, func(t *ResourceType) bool { return strings.EqualFold(t.Schema.URN, ext.URN) }) {
 				return Errorf(InvalidValue, "%s is the schema of a resource type and cannot extend %s", ext.URN, rt.Name).At("schemaExtensions")
 			}
+			if rt.ambiguous(ext) {
+				return Errorf(InvalidValue, "%s is the name of an attribute of another schema of %s, too", ext.URN, rt.Name).At("schemaExtensions")
+			}
 		}
 		for _, a := range rt.references {
-			if t := c.unknownTarget(a); t != "" {
-				return Errorf(InvalidValue, "%s refers to %q, which is no resource type", a.Path, t).At("referenceTypes")
+			for _, t := range a.referenceTypes() {
+				if c.index(t) < 0 {
+					return Errorf(InvalidValue, "%s refers to %q, which is no resource type", a.Path, t).At("referenceTypes")
+				}
 			}
 		}
 	}
 	return nil
 }
 
-// unknownTarget is a resource type that a reference names and that is not there.
-func (c *Catalog) unknownTarget(a *Attribute) string {
-	for _, t := range a.targets() {
-		if c.ResourceType(t) == nil {
-			return t
+// sameName tells whether a name or path could mean either of two types.
+func sameName(rt, other *ResourceType) bool {
+	return strings.EqualFold(rt.Name, other.Name) || strings.EqualFold(rt.Endpoint, other.Endpoint) ||
+		strings.EqualFold(rt.Endpoint, "/"+other.Name) || strings.EqualFold(other.Endpoint, "/"+rt.Name)
+}
+
+// ambiguous tells whether the URN of an extension is an attribute's, qualified by
+// the URN of its schema.
+func (rt *ResourceType) ambiguous(ext *Schema) bool {
+	for _, s := range append([]*Schema{rt.Schema}, rt.Extensions...) {
+		if rest, ok := cutURN(ext.URN, s.URN); ok && s.byName.findDotted(rest) != nil {
+			return true
 		}
 	}
-	return ""
+	return false
 }
 
 // adopt takes what a client sent for registered attributes, in whatever spelling,
@@ -244,86 +262,65 @@ func (c *Catalog) unknownTarget(a *Attribute) string {
 // that form already stays as it is.
 func (rt *ResourceType) adopt(r Resource) error {
 	attributes, extensions := registeredParts(r)
-	o := objectOf(r)
+	objectOf(r).v.Field(rt.registry).SetZero()
 	if generic, ok := r.(*musterv1.Resource); ok {
 		id := generic.GetId()
-		generic.Attributes, generic.Extensions = &structpb.Struct{}, nil
-		o = objectOf(r)
+		generic.Attributes = &structpb.Struct{}
 		in := &valueReader{at: structpb.NewStructValue(attributes)}
 		d := decoder{rt: rt, in: in}
-		d.resource(o)
+		d.resource(objectOf(r))
 		if in.fault != nil {
 			return in.fault
 		}
 		if id != "" {
 			generic.Id = id
 		}
-	} else {
-		setExtensions(r, nil)
 	}
-	for urn, sent := range extensions {
-		ext := rt.registeredExtension(urn)
-		if ext == nil {
-			continue
-		}
-		in := &valueReader{at: structpb.NewStructValue(sent)}
-		d := decoder{rt: rt, in: in}
-		d.attribute(o, ext)
-		if in.fault != nil {
-			return in.fault
+	for _, urn := range slices.Sorted(maps.Keys(extensions)) {
+		if err := rt.adoptExtension(objectOf(r), urn, extensions[urn]); err != nil {
+			return err
 		}
 	}
 	return nil
 }
 
-// Renew reads a resource that another state of its type made as rt would have it,
-// and fails with InvalidValue where something of it would be lost or does not fit.
-func (rt *ResourceType) Renew(r Resource) (Resource, error) {
-	renewed, err := rt.DecodeDocument(ResourceTypeOf(r).AppendJSON(nil, r, ""))
-	if err != nil {
-		return nil, err
+// adoptExtension is adopt for what stands under one URN: that of an extension or
+// of an attribute, or what is before the last colon of the latter.
+func (rt *ResourceType) adoptExtension(o object, urn string, sent *structpb.Struct) error {
+	if err := rt.adoptAttribute(o, urn, structpb.NewStructValue(sent)); err != nil {
+		return err
 	}
-	if err := rt.Prepare(renewed); err != nil {
-		return nil, err
-	}
-	was, wasExtended := registeredParts(r)
-	is, isExtended := registeredParts(renewed)
-	if name := firstDifference(was, is); name != "" {
-		return nil, Errorf(InvalidValue, "the value of %s would be lost or changed", name).At(name)
-	}
-	for urn, s := range wasExtended {
-		if name := firstDifference(s, isExtended[urn]); name != "" {
-			return nil, Errorf(InvalidValue, "the value of %s:%s would be lost or changed", urn, name).At(urn)
+	for _, name := range slices.Sorted(maps.Keys(sent.GetFields())) {
+		if rt.resolve(urn) == nil || strings.Contains(name, ".") {
+			if err := rt.adoptAttribute(o, urn+":"+name, sent.GetFields()[name]); err != nil {
+				return err
+			}
 		}
 	}
-	return renewed, nil
+	return nil
 }
 
-// firstDifference is the name of a member of x that y lacks or has otherwise.
-func firstDifference(x, y *structpb.Struct) string {
-	for name, v := range x.GetFields() {
-		if !proto.Equal(v, y.GetFields()[name]) {
-			return name
-		}
+// adoptAttribute reads the value of a registered attribute, if the name is one.
+func (rt *ResourceType) adoptAttribute(o object, name string, value *structpb.Value) error {
+	a := rt.resolve(name)
+	if a == nil || !a.Registered() || a.Parent != nil && a.Parent.MultiValued {
+		return nil
 	}
-	return ""
+	in := &valueReader{at: value}
+	d := decoder{rt: rt, in: in}
+	d.attribute(o.locate(a), a)
+	if in.fault != nil {
+		return in.fault
+	}
+	return nil
 }
 
-// registeredExtension finds the pseudo-attribute of a registered extension.
-func (rt *ResourceType) registeredExtension(urn string) *Attribute {
-	if a := rt.byName.find(urn); a != nil && a.held == asExtension {
+// extension finds the pseudo-attribute of an extension by its URN, or nil.
+func (rt *ResourceType) extension(urn string) *Attribute {
+	if a := rt.byName.find(urn); a != nil && a.Schema.extension == a {
 		return a
 	}
 	return nil
-}
-
-func setExtensions(r Resource, extensions map[string]*structpb.Struct) {
-	switch r := r.(type) {
-	case *musterv1.User:
-		r.Extensions = extensions
-	case *musterv1.Group:
-		r.Extensions = extensions
-	}
 }
 
 // A UniqueValue is a value that no other resource may have.
@@ -389,25 +386,9 @@ func (rt *ResourceType) NamedResources(r Resource) []ResourceReference {
 			for i := range o.count(a) {
 				text := o.text(a, i)
 				// A reference is a URI (RFC 7643 section 2.3.7), which ends in the id.
-				all = append(all, ResourceReference{Attr: a, ID: text[strings.LastIndexByte(text, '/')+1:], Types: a.targets()})
+				all = append(all, ResourceReference{Attr: a, ID: text[strings.LastIndexByte(text, '/')+1:], Types: a.referenceTypes()})
 			}
 		})
 	}
 	return all
-}
-
-// targets are the names of the resource types that a reference may name: its own,
-// or those of the $ref beside it.
-func (a *Attribute) targets() []string {
-	from := a
-	if a.Type != Reference {
-		from = a.Parent.SubAttribute("$ref")
-	}
-	var names []string
-	for _, t := range from.ReferenceTypes {
-		if t != "external" && t != "uri" {
-			names = append(names, t)
-		}
-	}
-	return names
 }

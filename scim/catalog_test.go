@@ -1,7 +1,9 @@
 package scim
 
 import (
+	"fmt"
 	"os"
+	"slices"
 	"strings"
 	"testing"
 
@@ -35,15 +37,8 @@ func catalogOf(text string) (*Catalog, error) {
 	if err != nil {
 		return nil, err
 	}
-	for _, s := range schemas {
-		if err := CheckSchema(s); err != nil {
-			return nil, err
-		}
-	}
-	for _, t := range types {
-		if err := CheckResourceType(t); err != nil {
-			return nil, err
-		}
+	if err := CheckRegistrations(schemas, types); err != nil {
+		return nil, err
 	}
 	return NewCatalog(schemas, types)
 }
@@ -222,7 +217,7 @@ func TestRegistered_Replace(t *testing.T) {
 			got = "error " + err.Error()
 		} else {
 			var e encoder
-			got = string(e.object(nil, objectOf(copied).child(rt.registeredExtension(badgeURN), 0), rt.registeredExtension(badgeURN).Sub))
+			got = string(e.object(nil, objectOf(copied).child(rt.extension(badgeURN), 0), rt.extension(badgeURN).Sub))
 		}
 		if got != test.want {
 			t.Errorf("%s: got  %s\nwant %s", test.sent, got, test.want)
@@ -307,6 +302,12 @@ func TestCatalog_Refuses(t *testing.T) {
 		"a schema that is missing":  {`{"id":"X","name":"X","endpoint":"/Xs","schema":"urn:x:y"}`, "is not registered"},
 		"an extension missing":      {extends, "is not registered"},
 		"an endpoint that is taken": {`[` + schema(`{"name":"a"}`) + `,{"name":"X","endpoint":"/Users","schema":"urn:x:y"}]`, "is taken"},
+		"of SCIM itself":            {`{"id":"urn:ietf:params:scim:schemas:core:2.0:Schema","attributes":[{"name":"a"}]}`, "SCIM itself"},
+		"a long description":        {schema(`{"name":"a","description":"` + strings.Repeat("x", maxText+1) + `"}`), "longer than"},
+		"many canonical values":     {schema(`{"name":"a","canonicalValues":["x"` + strings.Repeat(`,"x"`, maxTexts) + `]}`), "more than"},
+		"a name in other letters":   {`[` + schema(`{"name":"a"}`) + `,{"name":"user","endpoint":"/Xs","schema":"urn:x:y"}]`, "is taken"},
+		"a reference by endpoint":   {`[` + schema(`{"name":"a","type":"reference","referenceTypes":"Users"}`) + `,` + extends + `]`, "no resource type"},
+		"a URN that is a name":      {`[` + schema(`{"name":"a"}`) + `,{"id":"urn:x:y:a","attributes":[{"name":"b"}]},{"name":"User","schemaExtensions":[{"schema":"urn:x:y"},{"schema":"urn:x:y:a"}]}]`, "name of an attribute"},
 		"an endpoint of SCIM":       {`[` + schema(`{"name":"a"}`) + `,{"name":"X","endpoint":"/Bulk","schema":"urn:x:y"}]`, "none of SCIM's own"},
 		"core and extension":        {`[` + schema(`{"name":"a"}`) + `,{"name":"X","endpoint":"/Xs","schema":"urn:x:y"},` + extends + `]`, "cannot extend"},
 		"a reference to nothing":    {`[` + schema(`{"name":"a","type":"reference","referenceTypes":["Y"]}`) + `,` + extends + `]`, "no resource type"},
@@ -319,42 +320,39 @@ func TestCatalog_Refuses(t *testing.T) {
 	}
 }
 
-// A resource that a changed schema would not hold is not renewed.
-func TestRenew(t *testing.T) {
-	extends := `{"id":"User","name":"User","schemaExtensions":[{"schema":"urn:x:y","required":%}]}`
-	with := func(attr, required string) *ResourceType {
-		c, err := catalogOf(`[{"id":"urn:x:y","attributes":[` + attr + `]},` + strings.ReplaceAll(extends, "%", required) + `]`)
-		if err != nil {
-			t.Fatal(err)
-		}
-		return c.ResourceType("User")
-	}
-	r, err := received(with(`{"name":"a"}`, "false"), `{"userName":"u","urn:x:y":{"a":"1"}}`)
+// The extensions of the contract's types are those that are registered for all
+// tenants and those of the tenant; a type of its own is what was registered last.
+func TestCatalog_OfSeveral(t *testing.T) {
+	schemas, types, err := ParseRegistrations([]byte(`[{"id":"urn:x:y","attributes":[{"name":"a"}]},{"id":"urn:x:y:z","attributes":[{"name":"b"}]},
+		{"name":"User","schemaExtensions":[{"schema":"urn:x:y","required":true}]},
+		{"name":"User","schemaExtensions":[{"schema":"urn:x:y:z"},{"schema":"urn:x:y"}]},
+		{"name":"Thing","endpoint":"/Things","schema":"urn:x:y:core"},{"id":"urn:x:y:core","attributes":[{"name":"c"}]},
+		{"name":"Thing","endpoint":"/Others","schema":"urn:x:y:core"}]`))
 	if err != nil {
 		t.Fatal(err)
 	}
-	bare := &musterv1.User{UserName: "u"}
-	for _, test := range []struct {
-		r        Resource
-		attr     string
-		required string
-		want     string
-	}{
-		{r, `{"name":"a"},{"name":"b"}`, "true", ""},
-		{r, `{"name":"b"}`, "false", "lost"},
-		{r, `{"name":"a","multiValued":true}`, "false", "lost or changed"},
-		{r, `{"name":"a","type":"boolean"}`, "false", "true or false"},
-		{r, `{"name":"a"},{"name":"b","required":true}`, "false", "b is required"},
-		{r, `{"name":"a","canonicalValues":["2"]}`, "false", "one of"},
-		{bare, `{"name":"a"}`, "false", ""},
-		{bare, `{"name":"a"}`, "true", "required extension"},
-	} {
-		_, err := with(test.attr, test.required).Renew(proto.CloneOf(test.r))
-		if (err == nil) != (test.want == "") || err != nil && !strings.Contains(err.Error(), test.want) {
-			t.Errorf("%s: got %v, want %q", test.attr, err, test.want)
+	for _, rt := range types { // one by one: they are of several owners
+		if err := CheckRegistrations(schemas, []*musterv1.ResourceType{rt}); err != nil {
+			t.Fatal(err)
 		}
 	}
-	if _, err := User.Renew(proto.CloneOf(r)); err == nil {
-		t.Error("without the extension its values would be lost")
+	c, err := NewCatalog(schemas, types)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var extensions []string
+	for _, ext := range c.ResourceType("User").Proto().GetSchemaExtensions() {
+		extensions = append(extensions, fmt.Sprint(ext.GetSchema(), " ", ext.GetRequired()))
+	}
+	if want := []string{User.Extensions[0].URN + " false", "urn:x:y true", "urn:x:y:z false"}; !slices.Equal(extensions, want) {
+		t.Errorf("got %q, want %q", extensions, want)
+	}
+	if c.ResourceTypeAt("/Things") != nil || c.ResourceTypeAt("/Others") == nil {
+		t.Error("the type is not where it was registered last")
+	}
+	for _, name := range []string{"urn:x:y:a", "urn:x:y:z:b", "URN:X:Y:Z.b"} { // one URN begins the other
+		if f, err := c.ResourceType("User").ParseFilter(name + ` eq "1"`); err != nil {
+			t.Errorf("%v: %v", f, err)
+		}
 	}
 }

@@ -20,9 +20,10 @@ const MaxValueLength = 64 << 10
 // add one, it is compared with those that are there.
 const MaxElements = 1000
 
-// NoSecret stands for a write-only value that a change removes; no hash is
-// equal to it.
-const NoSecret = "!"
+// KeptSecret stands in a resource for a write-only value that is kept elsewhere,
+// as a hash: it tells that there is one. No hash is equal to it, and answers lack
+// it as they lack whatever is never returned.
+const KeptSecret = "*"
 
 // Prepare makes a resource that a client sent fit to be stored: it drops
 // read-only attributes and empty elements (but for links), lets the last primary
@@ -333,10 +334,14 @@ func (rt *ResourceType) checkImmutable(before, after Resource) error {
 	for _, a := range rt.immutable {
 		was := x.within(a)
 		if was.count(a) > 0 && !equalValues(was, y.within(a), a) {
-			return Errorf(Mutability, "%s can be set only once", a.Path).At(a.Path)
+			return setTwice(a)
 		}
 	}
 	return nil
+}
+
+func setTwice(a *Attribute) error {
+	return Errorf(Mutability, "%s can be set only once", a.Path).At(a.Path)
 }
 
 // within is the object that holds an attribute that is not inside of a
@@ -381,20 +386,35 @@ func (rt *ResourceType) RewriteSecrets(r Resource, f func(attr *Attribute, plain
 	return nil
 }
 
-// TakeSecrets removes the write-only values from r and returns them by the paths
-// of their attributes: what RewriteSecrets made of them, or NoSecret.
+// TakeSecrets takes what RewriteSecrets made of write-only values out of r, leaves
+// KeptSecret in their places, and returns them by the paths of their attributes.
 func (rt *ResourceType) TakeSecrets(r Resource) map[string]string {
-	var secrets map[string]string
+	secrets := make(map[string]string)
 	for _, a := range rt.switches {
 		o := objectOf(r).holder(a, false)
-		if !isWriteOnly(a) || o.count(a) == 0 {
+		if !isWriteOnly(a) || o.count(a) == 0 || o.text(a, 0) == KeptSecret {
 			continue
 		}
-		if secrets == nil {
-			secrets = make(map[string]string)
-		}
 		secrets[a.Path] = o.text(a, 0)
-		o.clear(a)
+		o.setKept(a)
 	}
 	return secrets
+}
+
+// setKept puts KeptSecret in the place of a write-only value.
+func (o object) setKept(a *Attribute) {
+	o.clear(a)
+	_ = o.setText(a, KeptSecret) // a string takes any text
+}
+
+// LostSecrets are the paths of the write-only values that before has and after
+// lacks.
+func (rt *ResourceType) LostSecrets(before, after Resource) []string {
+	var lost []string
+	for _, a := range rt.switches {
+		if isWriteOnly(a) && objectOf(before).holder(a, false).count(a) > 0 && objectOf(after).holder(a, false).count(a) == 0 {
+			lost = append(lost, a.Path)
+		}
+	}
+	return lost
 }

@@ -128,14 +128,37 @@ func TestChange_Secrets(t *testing.T) {
 	}
 }
 
-func TestPatch_RemovesSecret(t *testing.T) {
-	c, err := User.CompilePatch([]*musterv1.PatchOperation{{Op: opRemove, Path: "password"}})
-	if err != nil {
-		t.Fatal(err)
-	}
-	u := &musterv1.User{UserName: "ada"}
-	if err := c.Apply(u); err != nil || u.GetPassword() != NoSecret {
-		t.Errorf("got %q, %v", u.GetPassword(), err)
+// A secret goes when it is removed, and when nothing else is said of it it stays.
+func TestPatch_Secret(t *testing.T) {
+	for _, test := range []struct{ operation, want string }{
+		{`{"op":"remove","path":"password"}`, ""},
+		{`{"op":"replace","path":"password","value":null}`, KeptSecret},
+		{`{"op":"replace","path":"password","value":""}`, KeptSecret},
+		{`{"op":"add","value":{"password":null,"title":"T"}}`, KeptSecret},
+		{`{"op":"replace","path":"password","value":"the same"}`, KeptSecret},
+		{`{"op":"replace","path":"password","value":"another"}`, "hash"},
+	} {
+		ops, err := DecodePatch([]byte(`{"Operations":[` + test.operation + `]}`))
+		if err != nil {
+			t.Fatal(err)
+		}
+		c, err := User.CompilePatch(ops)
+		if err != nil {
+			t.Fatal(err)
+		}
+		err = c.Secrets(func(_ *Attribute, plain string) (string, error) {
+			if plain == "the same" {
+				return "", nil
+			}
+			return "hash", nil
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		u := &musterv1.User{UserName: "ada", Password: KeptSecret}
+		if err := c.Apply(u); err != nil || u.GetPassword() != test.want {
+			t.Errorf("%s: got %q, %v", test.operation, u.GetPassword(), err)
+		}
 	}
 }
 
@@ -148,7 +171,7 @@ func TestPatch_Limits(t *testing.T) {
 func TestAppendDiff(t *testing.T) {
 	before := mustDecode(t, User, `{"userName":"ada","title":"T","urn:ietf:params:scim:schemas:extension:enterprise:2.0:User":{"department":"D","division":"V"}}`)
 	after := mustDecode(t, User, `{"userName":"ada","password":"p","emails":[{"value":"x"}],"urn:ietf:params:scim:schemas:extension:enterprise:2.0:User":{"department":"E","division":"V"}}`)
-	want := `{"password":{},"title":{"before":"T"},"emails":{"after":[{"value":"x"}]},` +
+	want := `{"title":{"before":"T"},"emails":{"after":[{"value":"x"}]},` +
 		`"urn:ietf:params:scim:schemas:extension:enterprise:2.0:User:department":{"before":"D","after":"E"}}`
 	if got := sorted(t, User.AppendDiff(nil, before, after)); got != sorted(t, []byte(want)) {
 		t.Errorf("got  %s\nwant %s", got, want)

@@ -153,7 +153,7 @@ func TestAppendDocument_LeavesOutWhatHasItsOwnPlace(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	u.Id, u.Password, u.Meta, u.Groups = "", "", nil, nil
+	u.Id, u.Password, u.Meta, u.Groups = "", KeptSecret, nil, nil
 	if !proto.Equal(u, back) {
 		t.Errorf("got %v, want %v", back, u)
 	}

@@ -1,11 +1,14 @@
 package scim
 
 import (
+	"maps"
 	"math"
 	"net/url"
 	"strconv"
 	"strings"
 	"time"
+
+	"google.golang.org/protobuf/types/known/structpb"
 
 	musterv1 "github.com/muster-scim/muster/gen/muster/v1"
 )
@@ -22,7 +25,7 @@ import (
 func (rt *ResourceType) DecodeJSON(data []byte) (Resource, error) {
 	in := newJSONReader(data, MaxValues)
 	r := rt.New()
-	d := decoder{rt: rt, in: in}
+	d := decoder{rt: rt, in: in, keep: true}
 	if k := in.peek(); k != kindObject && k != kindNone {
 		in.fail(Errorf(InvalidSyntax, "the body is %s, not a JSON object", k))
 	}
@@ -68,6 +71,8 @@ type decoder struct {
 	in source
 	// stored is set for our own documents: read-only attributes count.
 	stored bool
+	// keep is set where rt may not know all that is registered: see unknownSchema.
+	keep bool
 }
 
 // resource reads the members of a resource into o.
@@ -103,15 +108,25 @@ func (d *decoder) member(o object, key string) {
 	d.attribute(o.locate(path.Attr), path.Attr)
 }
 
-// unknownSchema keeps what may be an extension that is registered, as it is:
-// whoever knows the tenant's schemas reads it in adopt, or drops it.
-func (d *decoder) unknownSchema(o object, urn string) {
-	if !hasPrefixFold(urn, "urn:") || d.in.peek() != kindObject {
+// unknownSchema keeps what may be of an extension that is registered, as it is:
+// whoever knows the tenant's schemas reads it in adopt, or drops it. key is the URN
+// of a schema, or that of an attribute.
+func (d *decoder) unknownSchema(o object, key string) {
+	if !d.keep || !hasPrefixFold(key, "urn:") {
 		skipValue(d.in)
 		return
 	}
-	all := object{v: o.v}.makeRegistered(&Attribute{Name: urn, held: asExtension, field: d.rt.registry})
-	all.s.Fields = readValue(d.in).GetStructValue().GetFields()
+	value := readValue(d.in)
+	fields := value.GetStructValue().GetFields()
+	if value.GetStructValue() == nil {
+		colon := strings.LastIndexByte(key, ':')
+		key, fields = key[:colon], map[string]*structpb.Value{key[colon+1:]: value}
+	}
+	ext := object{v: o.v}.makeRegistered(&Attribute{Name: key, held: asExtension, field: d.rt.registry}).s
+	if ext.Fields == nil {
+		ext.Fields = make(map[string]*structpb.Value)
+	}
+	maps.Copy(ext.GetFields(), fields)
 }
 
 func hasPrefixFold(s, prefix string) bool {
@@ -229,6 +244,8 @@ func (d *decoder) complex(o object, a *Attribute, parent object) (wrapper bool) 
 		case a.MultiValued && strings.EqualFold(key, a.Name): // {"members":[…]} for […]
 			d.elements(parent, a)
 			wrapper = true
+		case a.Schema.extension == a && d.rt.extension(key) != nil: // RFC 9944 puts extensions into one
+			d.attribute(parent, d.rt.extension(key))
 		default:
 			skipValue(d.in)
 		}
@@ -246,9 +263,8 @@ func (d *decoder) simple(o object, a *Attribute) {
 	case k != kindString:
 		d.wrongType(a, k)
 	case a.Type == DateTime:
-		s := d.in.text()
-		t, err := time.Parse(time.RFC3339, s)
-		if err != nil {
+		t, ok := parseTime(d.in.text())
+		if !ok {
 			d.in.fail(Errorf(InvalidValue, "%s is not a date and time such as 2026-01-31T08:00:00Z", a.Path).At(a.Path))
 			return
 		}
@@ -292,9 +308,9 @@ func (d *decoder) number(o object, a *Attribute, k kind) {
 		d.wrongType(a, k)
 		return
 	}
-	n, err := strconv.ParseFloat(text, 64)
+	n, ok := parseNumber(text)
 	switch {
-	case err != nil || math.IsNaN(n) || math.IsInf(n, 0):
+	case !ok:
 		d.in.fail(Errorf(InvalidValue, "%s is a number", a.Path).At(a.Path))
 	case a.Type == Integer && (n != math.Trunc(n) || math.Abs(n) > MaxInteger):
 		d.in.fail(Errorf(InvalidValue, "%s is a whole number of at most 2 to the power of 53", a.Path).At(a.Path))
@@ -312,6 +328,25 @@ func parseBoolean(s string) (b, ok bool) {
 		return false, true
 	}
 	return false, false
+}
+
+// parseNumber reads a number as JSON has it (RFC 8259 section 6).
+func parseNumber(text string) (n float64, ok bool) {
+	if text == "" {
+		return 0, false
+	}
+	r := jsonReader{in: text}
+	literal := r.number()
+	n, err := strconv.ParseFloat(literal, 64)
+	return n + 0, err == nil && r.fault == nil && r.pos == len(text) // + 0: there is one zero
+}
+
+// parseTime reads a date and time. Its year must have four digits in UTC too, so
+// that it can be written again.
+func parseTime(text string) (t time.Time, ok bool) {
+	t, err := time.Parse(time.RFC3339, text)
+	year := t.UTC().Year()
+	return t, err == nil && 1 <= year && year <= 9999
 }
 
 func (d *decoder) wrongType(a *Attribute, k kind) {

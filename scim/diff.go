@@ -7,8 +7,9 @@ import (
 // AppendDiff appends what differs between two states of a resource, as a JSON
 // object: for the path of each top-level attribute that changed, what it was
 // "before" and is "after", one of them missing where it was or is unassigned.
-// Links, id, meta and schemas do not count. Of an attribute that is never
-// returned the path stands there alone, with an empty object.
+// Links, id, meta and schemas do not count, nor do write-only values, which are
+// not in the resource. Of an attribute that is never returned the path stands
+// there alone, with an empty object.
 func (rt *ResourceType) AppendDiff(dst []byte, before, after Resource) []byte {
 	x, y := objectOf(before), objectOf(after)
 	dst = append(dst, '{')
@@ -30,7 +31,7 @@ func (rt *ResourceType) AppendDiff(dst []byte, before, after Resource) []byte {
 // appendDiff appends the member of one attribute, if it differs. start is where
 // the members began.
 func appendDiff(dst []byte, start int, x, y object, a *Attribute) []byte {
-	if equalValues(x, y, a) {
+	if isWriteOnly(a) || equalValues(x, y, a) {
 		return dst
 	}
 	if len(dst) > start {

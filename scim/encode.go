@@ -23,7 +23,8 @@ func (rt *ResourceType) AppendJSON(dst []byte, r Resource, baseURL string) []byt
 }
 
 // AppendDocument appends what the store keeps in its document column: all but
-// id, meta and links, which have columns and rows of their own, and secrets.
+// id, meta and links, which have columns and rows of their own. Of a write-only
+// value it has KeptSecret, whatever r holds.
 func (rt *ResourceType) AppendDocument(dst []byte, r Resource) []byte {
 	e := encoder{whole: true}
 	return e.object(dst, objectOf(r), rt.stored)
@@ -35,7 +36,7 @@ type encoder struct {
 	base     string
 	endpoint string // of the resource
 	id       string // of the resource
-	// whole is set for our own documents: only secrets are left out.
+	// whole is set for our own documents: nothing is left out.
 	whole bool
 }
 
@@ -44,7 +45,7 @@ func (e *encoder) object(dst []byte, o object, attrs []*Attribute) []byte {
 	dst = append(dst, '{')
 	empty := true
 	for _, a := range attrs {
-		if isWriteOnly(a) || a.Returned == musterv1.Attribute_RETURNED_NEVER && !e.whole {
+		if a.Returned == musterv1.Attribute_RETURNED_NEVER && !e.whole {
 			continue
 		}
 		before := len(dst)
@@ -66,6 +67,8 @@ func (e *encoder) attribute(dst []byte, o object, a *Attribute) (_ []byte, ok bo
 	switch {
 	case a.Computed:
 		return e.location(dst, o, a)
+	case isWriteOnly(a):
+		return append(dst, `"`+KeptSecret+`"`...), o.count(a) > 0
 	case a.held != asField:
 		return e.registered(dst, o, a)
 	}

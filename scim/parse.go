@@ -3,9 +3,7 @@ package scim
 import (
 	"encoding/base64"
 	"slices"
-	"strconv"
 	"strings"
-	"time"
 	"unicode/utf8"
 
 	musterv1 "github.com/muster-scim/muster/gen/muster/v1"
@@ -318,7 +316,9 @@ func (rt *ResourceType) resolve(name string) *Attribute {
 	}
 	for _, ext := range rt.Extensions {
 		if rest, ok := cutURN(name, ext.URN); ok {
-			return ext.byName.findDotted(rest)
+			if a := ext.byName.findDotted(rest); a != nil { // or else a longer URN begins with this one
+				return a
+			}
 		}
 	}
 	if rest, ok := cutURN(name, rt.Schema.URN); ok {
@@ -438,10 +438,8 @@ func (p *parser) numberLiteral(start int) Literal {
 	for end < len(p.in) && strings.IndexByte("+-.0123456789eE", p.in[end]) >= 0 {
 		end++
 	}
-	r := jsonReader{in: p.in[start:end]}
-	text := r.number()
-	n, err := strconv.ParseFloat(text, 64)
-	if r.fault != nil || r.pos != len(r.in) || err != nil {
+	n, ok := parseNumber(p.in[start:end])
+	if !ok {
 		p.failf(start, "%s is not a number", quote(p.in[start:end]))
 		return Literal{}
 	}
@@ -459,8 +457,8 @@ func (p *parser) textLiteral(a *Attribute, s string, start int) Literal {
 		}
 		return Literal{Bool: b}
 	case DateTime:
-		t, err := time.Parse(time.RFC3339, s)
-		if err != nil {
+		t, ok := parseTime(s)
+		if !ok {
 			p.failf(start, "%s is a date and time such as 2026-01-31T08:00:00Z", a.Path)
 		}
 		return Literal{Time: t}

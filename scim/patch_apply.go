@@ -2,6 +2,8 @@ package scim
 
 import (
 	"google.golang.org/protobuf/proto"
+
+	musterv1 "github.com/muster-scim/muster/gen/muster/v1"
 )
 
 // Apply does the steps in order. What holds for every stored resource is made to
@@ -60,25 +62,23 @@ func (s *step) apply(resource object) error {
 	case s.path.Filter != nil:
 		return s.applyCondition(resource.locate(a))
 	case a.Parent != nil && a.Parent.MultiValued:
-		s.applyEach(resource.holder(a.Parent, true))
-		return nil
+		return s.applyEach(resource.holder(a.Parent, true))
 	}
 	o := resource.locate(a)
 	source := objectOf(proto.CloneOf(s.from)).locate(a)
 	switch {
 	case s.op == opRemove && s.given && a.MultiValued:
 		o.removeElements(a, source)
-	case s.op == opRemove && isWriteOnly(a):
-		if err := o.setText(a, NoSecret); err != nil {
-			return err
-		}
 	case s.op == opRemove:
 		o.clear(a)
+	case isWriteOnly(a) && source.count(a) == 0: // the present one, or none: who knows no secret does not mean to remove it
 	case s.op == opAdd && a.MultiValued:
-		o.addElements(a, source)
+		if err := o.addElements(a, source); err != nil {
+			return err
+		}
 		return o.checkElements(a)
 	case a.Type == Complex && !a.MultiValued && source.count(a) > 0: // a bare value, or a list of one
-		o.make(a).merge(a, source.child(a, 0))
+		return o.make(a).merge(a, source.child(a, 0))
 	default:
 		o.copy(a, source)
 		if a.MultiValued {
@@ -89,22 +89,40 @@ func (s *step) apply(resource object) error {
 }
 
 // merge sets those sub-attributes of a that from has.
-func (o object) merge(a *Attribute, from object) {
+func (o object) merge(a *Attribute, from object) error {
 	for _, sub := range a.Sub {
-		switch {
-		case from.count(sub) == 0:
-		case sub.Type == Complex && !sub.MultiValued:
-			o.make(sub).merge(sub, from.child(sub, 0))
-		default:
-			o.copy(sub, from)
+		if from.count(sub) == 0 {
+			continue
+		}
+		if sub.Type == Complex && !sub.MultiValued {
+			if err := o.make(sub).merge(sub, from.child(sub, 0)); err != nil {
+				return err
+			}
+			continue
+		}
+		if err := o.put(sub, from); err != nil {
+			return err
 		}
 	}
+	return nil
+}
+
+// put makes a sub-attribute what it is in from, or clears it where from is zero.
+// It fails with Mutability for one that can be set only once and is set. Outside of
+// multi-valued attributes checkImmutable sees that too; an element has no name by
+// which it could be found again when the patch is over.
+func (o object) put(sub *Attribute, from object) error {
+	if sub.Mutability == musterv1.Attribute_MUTABILITY_IMMUTABLE && o.count(sub) > 0 && !equalValues(o, from, sub) {
+		return setTwice(sub)
+	}
+	o.copy(sub, from)
+	return nil
 }
 
 // addElements adds the elements of from that are not there yet. An element with
 // the same value and type as one that is there is the same one (RFC 7643 section
 // 2.4) and lends it its other sub-attributes.
-func (o object) addElements(a *Attribute, from object) {
+func (o object) addElements(a *Attribute, from object) error {
 	for i := range from.count(a) {
 		if a.Type != Complex {
 			if !o.contains(a, from, i) {
@@ -118,9 +136,12 @@ func (o object) addElements(a *Attribute, from object) {
 			j = o.count(a)
 			o.grow(a)
 		}
-		o.child(a, j).merge(a, e)
+		if err := o.child(a, j).merge(a, e); err != nil {
+			return err
+		}
 		o.onePrimary(a, j)
 	}
+	return nil
 }
 
 // contains tells whether a list of simple values has the j-th value of from.
@@ -173,20 +194,19 @@ func agrees(o, with object, a *Attribute) bool {
 
 // applyEach does the step on a sub-attribute of every element; set on a list
 // without elements, it makes one.
-func (s *step) applyEach(o object) {
+func (s *step) applyEach(o object) error {
 	sub := s.path.Attr
 	a := sub.Parent
 	if o.count(a) == 0 && s.op != opRemove {
 		o.grow(a)
 	}
 	for i := range o.count(a) {
-		if s.op == opRemove {
-			o.child(a, i).clear(sub)
-		} else {
-			o.child(a, i).copy(sub, s.element)
+		if err := o.child(a, i).put(sub, s.element); err != nil {
+			return err
 		}
 	}
 	o.onePrimary(a, -1)
+	return nil
 }
 
 // applySelected does the step on the elements that the filter selects.
@@ -200,7 +220,9 @@ func (s *step) applySelected(o object) error {
 	for i := range o.count(a) {
 		if matchElement(s.path.Filter, o.child(a, i)) {
 			found = true
-			s.set(o.child(a, i))
+			if err := s.set(o.child(a, i)); err != nil {
+				return err
+			}
 			o.onePrimary(a, i)
 		}
 	}
@@ -215,9 +237,9 @@ func (s *step) applySelected(o object) error {
 	if err := e.setLiteral(c); err != nil {
 		return err
 	}
-	s.set(e)
+	err := s.set(e)
 	o.onePrimary(a, o.count(a)-1)
-	return nil
+	return err
 }
 
 // applyCondition does the step on a singular complex value if it meets the filter.
@@ -233,20 +255,15 @@ func (s *step) applyCondition(o object) error {
 		o.clear(a)
 		return nil
 	}
-	s.set(o.child(a, 0))
-	return nil
+	return s.set(o.child(a, 0))
 }
 
 // set changes one selected element.
-func (s *step) set(e object) {
-	switch sub := s.path.Sub; {
-	case sub == nil:
-		e.merge(s.path.Attr, s.element)
-	case s.op == opRemove:
-		e.clear(sub)
-	default:
-		e.copy(sub, s.element)
+func (s *step) set(e object) error {
+	if s.path.Sub == nil {
+		return e.merge(s.path.Attr, s.element)
 	}
+	return e.put(s.path.Sub, s.element) // of a removal there is no element
 }
 
 // setLiteral makes the element meet the comparison for equality.

@@ -20,12 +20,6 @@ type cut struct {
 // attribute of the resource, and its sub-attributes where only those are named.
 type selection map[*Attribute]bool
 
-// wholeAnswers are the projections of requests that name no attributes: nearly all.
-var wholeAnswers = map[*ResourceType]*Projection{
-	User:  {excluding(User.top, nil)},
-	Group: {excluding(Group.top, nil)},
-}
-
 // CompileProjection prepares the answer to a request for some attributes, or for
 // all but some; where both lists are empty the answer has what is returned by
 // default. Each entry may hold several names, separated by commas, in any letter
@@ -45,10 +39,7 @@ func (rt *ResourceType) CompileProjection(attributes, excluded []string) (*Proje
 	case anyUnwanted:
 		return &Projection{excluding(rt.top, unwanted)}, nil
 	}
-	if p := wholeAnswers[rt]; p != nil {
-		return p, nil
-	}
-	return &Projection{excluding(rt.top, nil)}, nil
+	return rt.whole, nil
 }
 
 // selection resolves names; named tells whether there were any, known or not.
@@ -68,40 +59,14 @@ func (rt *ResourceType) selection(lists []string) (s selection, named bool) {
 	return s, named
 }
 
-// selectName adds what one name stands for.
+// selectName adds what one name stands for: an attribute, a sub-attribute, an
+// extension, or for the URN of the core schema each of its attributes.
 func (rt *ResourceType) selectName(s selection, name string) {
-	if a := rt.byName.find(name); a != nil { // also the URN of an extension
-		s[a] = true
-		return
-	}
-	for _, ext := range rt.Extensions {
-		if rest, ok := cutURN(name, ext.URN); ok {
-			s.add(ext.byName, rest)
-			return
+	if rest, ok := cutURN(name, rt.Schema.URN); ok && rest == "" {
+		for _, a := range rt.Schema.Attributes {
+			s[a] = true
 		}
-	}
-	rest, ok := cutURN(name, rt.Schema.URN)
-	if !ok {
-		s.add(rt.byName, name)
-		return
-	}
-	if rest != "" {
-		s.add(rt.Schema.byName, rest)
-		return
-	}
-	for _, a := range rt.Schema.Attributes {
-		s[a] = true
-	}
-}
-
-// add adds an attribute, or a sub-attribute after a dot.
-func (s selection) add(names nameTable, path string) {
-	name, sub, dotted := strings.Cut(path, ".")
-	a := names.find(name)
-	if a != nil && dotted {
-		a = a.SubAttribute(sub)
-	}
-	if a != nil {
+	} else if a := rt.resolve(name); a != nil {
 		s[a] = true
 	}
 }

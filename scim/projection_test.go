@@ -157,6 +157,7 @@ func TestProjection_Returned(t *testing.T) {
 	rt.Attribute("name").SubAttribute("middleName").Returned = musterv1.Attribute_RETURNED_REQUEST
 	rt.Attribute("name").SubAttribute("givenName").Returned = musterv1.Attribute_RETURNED_ALWAYS
 	rt.Attribute("emails").SubAttribute("display").Returned = musterv1.Attribute_RETURNED_NEVER
+	rt.index()
 	whole := &musterv1.User{
 		Title:  "T",
 		Name:   &musterv1.Name{GivenName: "Ada", MiddleName: "M", FamilyName: "L"},

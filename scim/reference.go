@@ -18,10 +18,29 @@ func (a *Attribute) isReference() bool {
 	return ref != nil && namesResourceType(ref.ReferenceTypes)
 }
 
-// namesResourceType tells whether one of the reference types is a resource type,
-// and not "external" or "uri" (RFC 7643 section 7).
+// namesResourceType tells whether one of the reference types is a resource type.
 func namesResourceType(types []string) bool {
-	return slices.ContainsFunc(types, func(t string) bool { return t != "external" && t != "uri" })
+	return slices.ContainsFunc(types, func(t string) bool { return !isForeign(t) })
+}
+
+// namesResources tells whether each value of the attribute must be the id of a
+// resource, since it can be nothing else.
+func (a *Attribute) namesResources() bool {
+	return a.isReference() && !slices.ContainsFunc(a.referenceTypes(), isForeign)
+}
+
+// referenceTypes are those of a reference, or of the $ref beside it.
+func (a *Attribute) referenceTypes() []string {
+	if a.Type == Reference {
+		return a.ReferenceTypes
+	}
+	return a.Parent.SubAttribute("$ref").ReferenceTypes
+}
+
+// isForeign tells whether a reference type is none of our resource types (RFC 7643
+// section 7).
+func isForeign(referenceType string) bool {
+	return referenceType == "external" || referenceType == "uri"
 }
 
 // A Referrer replaces the id of a resource by the one that is meant.

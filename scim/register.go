@@ -1,9 +1,12 @@
 package scim
 
 import (
+	"errors"
 	"regexp"
+	"slices"
 	"strings"
 
+	"google.golang.org/protobuf/reflect/protoreflect"
 	"google.golang.org/protobuf/types/known/structpb"
 
 	musterv1 "github.com/muster-scim/muster/gen/muster/v1"
@@ -17,6 +20,10 @@ const (
 	maxName = 64
 	// maxURN is the most bytes of a URN.
 	maxURN = 200
+	// maxText is the most bytes of a description, and of any other text.
+	maxText = 2000
+	// maxTexts is the most canonical values, reference types or extensions.
+	maxTexts = 500
 )
 
 // Names and URNs become parts of SQL texts and JSON keys: the characters that
@@ -30,16 +37,75 @@ var (
 // reserved are endpoints that mean something else.
 var reserved = map[string]bool{"bulk": true, "me": true, "schemas": true, "resourcetypes": true, "serviceproviderconfig": true, "serviceproviderconfigs": true}
 
-// CheckSchema checks a schema that is to be registered, and sets what it leaves
-// out to the defaults of RFC 7643 section 2.2. The error is InvalidValue.
-func CheckSchema(s *musterv1.Schema) error {
+// ownSchemas begin the URNs of what is neither a resource nor an extension.
+var ownSchemas = []string{"urn:ietf:params:scim:api:", serviceProviderConfigURN, resourceTypeURN, schemaURN}
+
+// checkTexts refuses texts that are too long, too many of them, and U+0000, which
+// PostgreSQL cannot keep.
+func checkTexts(of string, texts ...[]string) error {
+	for _, some := range texts {
+		if len(some) > maxTexts {
+			return Errorf(InvalidValue, "%s has a list of more than %d texts", of, maxTexts)
+		}
+		for _, text := range some {
+			if len(text) > maxText || strings.IndexByte(text, 0) >= 0 {
+				return Errorf(InvalidValue, "%s has a text that is longer than %d bytes or holds U+0000", of, maxText)
+			}
+		}
+	}
+	return nil
+}
+
+// CheckRegistrations checks schemas and resource types that are to be registered,
+// each by itself, and sets what they leave out to the defaults of RFC 7643 section
+// 2.2; NewCatalog checks whether they fit. The error is InvalidValue.
+func CheckRegistrations(schemas []*musterv1.Schema, types []*musterv1.ResourceType) error {
+	seen := make(map[string]bool)
+	for _, s := range schemas {
+		if err := checkSchema(s); err != nil {
+			return about("schema", s.GetId(), err)
+		}
+		if urn := strings.ToLower(s.GetId()); !seen[urn] {
+			seen[urn] = true
+			continue
+		}
+		return Errorf(InvalidValue, "there are two schemas %s", s.GetId()).At("id")
+	}
+	for _, t := range types {
+		if err := checkResourceType(t); err != nil {
+			return about("resource type", t.GetName(), err)
+		}
+		if seen[t.GetName()] {
+			return Errorf(InvalidValue, "there are two resource types %s", t.GetName()).At("name")
+		}
+		seen[t.GetName()] = true
+	}
+	return nil
+}
+
+// about says which registration is at fault.
+func about(kind, name string, err error) error {
+	e, ok := errors.AsType[*Error](err)
+	if !ok {
+		return err
+	}
+	return Errorf(e.Reason, "the %s %.200q: %s", kind, name, e.Detail).At(e.Attribute)
+}
+
+// checkSchema is CheckRegistrations for a schema.
+func checkSchema(s *musterv1.Schema) error {
 	switch {
 	case len(s.GetId()) > maxURN || !schemaURI.MatchString(s.GetId()):
 		return Errorf(InvalidValue, "the id of a schema is a URN such as urn:example:schemas:2.0:Badge, of letters, digits and . _ - : only").At("id")
 	case Contract.Schema(s.GetId()) != nil:
 		return Errorf(InvalidValue, "%s is a schema of the contract and cannot be registered", s.GetId()).At("id")
+	case slices.ContainsFunc(ownSchemas, func(own string) bool { return hasPrefixFold(s.GetId(), own) }):
+		return Errorf(InvalidValue, "%s belongs to SCIM itself and cannot be registered", s.GetId()).At("id")
 	case len(s.GetAttributes()) == 0:
 		return Errorf(InvalidValue, "a schema has at least one attribute").At("attributes")
+	}
+	if err := checkTexts("the schema", []string{s.GetName(), s.GetDescription()}); err != nil {
+		return err
 	}
 	if s.GetName() == "" {
 		s.Name = s.GetId()[strings.LastIndexByte(s.GetId(), ':')+1:]
@@ -64,6 +130,9 @@ func checkAttributes(attrs []*musterv1.Attribute, within string, n *int) error {
 		}
 		seen[lower] = true
 		if err := checkAttribute(a, path, within != ""); err != nil {
+			return err
+		}
+		if err := checkTexts("the attribute "+path, []string{a.GetDescription()}, a.GetCanonicalValues(), a.GetReferenceTypes()); err != nil {
 			return err
 		}
 		if err := checkAttributes(a.GetSubAttributes(), path+".", n); err != nil {
@@ -95,6 +164,8 @@ func checkAttribute(a *musterv1.Attribute, path string, isSub bool) error {
 	}
 	complexType := a.GetType() == Complex
 	switch {
+	case typeWord(a.GetType()) == "", !known(a.GetMutability()), !known(a.GetReturned()), !known(a.GetUniqueness()):
+		return refuse("has a characteristic that this version does not know")
 	case complexType && isSub:
 		return refuse("is complex inside of a complex attribute (RFC 7643 section 2.3.8)")
 	case complexType && len(a.GetSubAttributes()) == 0:
@@ -121,9 +192,11 @@ func checkAttribute(a *musterv1.Attribute, path string, isSub bool) error {
 	return nil
 }
 
-// CheckResourceType checks a resource type that is to be registered, by itself;
-// NewCatalog checks that it fits the others.
-func CheckResourceType(t *musterv1.ResourceType) error {
+// known tells whether the contract has a value of an enum: newer clients may know more.
+func known(e protoreflect.Enum) bool { return e.Descriptor().Values().ByNumber(e.Number()) != nil }
+
+// checkResourceType is CheckRegistrations for a resource type.
+func checkResourceType(t *musterv1.ResourceType) error {
 	if t.GetName() == "" {
 		t.Name = t.GetId()
 	}
@@ -148,7 +221,10 @@ func CheckResourceType(t *musterv1.ResourceType) error {
 	if len(endpoint) > maxName || !typeName.MatchString(endpoint) || reserved[strings.ToLower(endpoint)] {
 		return Errorf(InvalidValue, "the endpoint of a resource type is one segment such as /Devices, and none of SCIM's own").At("endpoint")
 	}
-	return nil
+	if len(t.GetSchemaExtensions()) > maxTexts {
+		return Errorf(InvalidValue, "a resource type has at most %d extensions", maxTexts).At("schemaExtensions")
+	}
+	return checkTexts("the resource type", []string{t.GetDescription()})
 }
 
 // ParseRegistrations reads SCIM schemas and resource types (RFC 7643 sections 6
@@ -202,8 +278,12 @@ func field(v *structpb.Value, name string) *structpb.Value {
 func textOf(v *structpb.Value, name string) string { return field(v, name).GetStringValue() }
 
 func textsOf(v *structpb.Value, name string) []string {
+	f := field(v, name)
+	if one := f.GetStringValue(); one != "" { // some write a list of one without brackets
+		return []string{one}
+	}
 	var texts []string
-	for _, t := range field(v, name).GetListValue().GetValues() {
+	for _, t := range f.GetListValue().GetValues() {
 		texts = append(texts, t.GetStringValue())
 	}
 	return texts

@@ -151,7 +151,8 @@ type ResourceType struct {
 	links      []*Attribute
 	unique     []*Attribute // see UniqueValues
 	immutable  []*Attribute // outside of multi-valued attributes
-	references []*Attribute // see References
+	references []*Attribute // see NamedResources
+	whole      *Projection  // of a request that names no attributes: nearly all
 }
 
 // The resource types that the contract defines.
@@ -260,23 +261,24 @@ func (rt *ResourceType) index() {
 			rt.links = append(rt.links, a)
 		case a != rt.id && a != rt.meta:
 			rt.stored = append(rt.stored, a)
-			rt.classify(a, a.MultiValued)
+			rt.classify(a, false)
 		}
 	}
+	rt.whole = &Projection{excluding(rt.top, nil)}
 }
 
 // classify puts an attribute, and those below it, into the lists that it belongs
-// to; many tells that it is or stands inside of a multi-valued one.
+// to; many tells that it stands inside of a multi-valued one.
 func (rt *ResourceType) classify(a *Attribute, many bool) {
 	box := a.Schema.extension == a
 	switch {
 	case a.Type == Complex:
 		for _, sub := range a.Sub {
-			rt.classify(sub, many || !box && a.MultiValued || sub.MultiValued)
+			rt.classify(sub, many || a.MultiValued)
 		}
 	case a.Computed:
 		return // where a resource is follows from its id
-	case a.isReference() && !a.ReadOnly() && (a.Parent == nil || !a.Parent.ReadOnly()):
+	case a.namesResources() && !a.ReadOnly() && (a.Parent == nil || !a.Parent.ReadOnly()):
 		rt.references = append(rt.references, a)
 	}
 	if a.Unique() && a.Registered() {

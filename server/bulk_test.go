@@ -17,7 +17,6 @@ import (
 
 	musterv1 "github.com/muster-scim/muster/gen/muster/v1"
 	"github.com/muster-scim/muster/scim"
-	"github.com/muster-scim/muster/store"
 )
 
 // doBulk makes a bulk call and returns the statuses and reasons.
@@ -188,19 +187,19 @@ func TestBulk_RegisteredTypes(t *testing.T) {
 	const device, badge = "urn:example:Device", "urn:example:Badge"
 	value := &musterv1.Attribute{Name: "value", Type: scim.String, CaseExact: true}
 	ref := &musterv1.Attribute{Name: "$ref", Type: scim.Reference, ReferenceTypes: []string{"Device"}, Mutability: musterv1.Attribute_MUTABILITY_READ_ONLY}
-	for _, r := range []store.Registration{
-		{Schema: &musterv1.Schema{Id: device, Name: "Device", Attributes: []*musterv1.Attribute{
+	err = p.Tenant.Register(ctx, false, []*musterv1.Schema{
+		{Id: device, Name: "Device", Attributes: []*musterv1.Attribute{
 			{Name: "label", Type: scim.String}, {Name: "owner", Type: scim.Reference, ReferenceTypes: []string{"User"}},
-		}}},
-		{Schema: &musterv1.Schema{Id: badge, Name: "Badge", Attributes: []*musterv1.Attribute{
+		}},
+		{Id: badge, Name: "Badge", Attributes: []*musterv1.Attribute{
 			{Name: "printer", Type: scim.Complex, SubAttributes: []*musterv1.Attribute{value, ref}},
-		}}},
-		{ResourceType: &musterv1.ResourceType{Id: "Device", Name: "Device", Endpoint: "/Devices", Schema: device}},
-		{ResourceType: &musterv1.ResourceType{Id: "User", Name: "User", Endpoint: "/Users", Schema: scim.User.Schema.URN, SchemaExtensions: []*musterv1.SchemaExtension{{Schema: badge}}}},
-	} {
-		if err := p.Tenant.Register(ctx, r); err != nil {
-			t.Fatal(err)
-		}
+		}},
+	}, []*musterv1.ResourceType{
+		{Name: "Device", Endpoint: "/Devices", Schema: device},
+		{Name: "User", SchemaExtensions: []*musterv1.SchemaExtension{{Schema: badge}}},
+	})
+	if err != nil {
+		t.Fatal(err)
 	}
 	c := musterv1.NewProvisioningServiceClient(s.Conn())
 	out, err := c.Bulk(ctx, &musterv1.BulkRequest{Operations: []*musterv1.BulkOperation{

@@ -14,7 +14,8 @@ var hashCost = &argon2id.Params{Memory: 19 << 10, Iterations: 2, Parallelism: 1,
 
 const (
 	hashesAtOnce = 2
-	// maxPassword is the most bytes of a password, or another write-only value.
+	// maxPassword is the most bytes of a password. Other secrets, such as a voucher
+	// in PEM, may be as long as any text.
 	maxPassword = 1024
 )
 
@@ -26,7 +27,7 @@ func newPasswords() passwords { return passwords{semaphore.NewWeighted(hashesAtO
 // hash makes the hash of a password. present is the hash of the present one, or
 // "": where it is of the same password the result is "", for nothing changes.
 func (p passwords) hash(ctx context.Context, attr *scim.Attribute, plain, present string) (string, error) {
-	if len(plain) > maxPassword {
+	if !attr.Registered() && len(plain) > maxPassword {
 		return "", scim.Errorf(scim.InvalidValue, "%s has at most %d bytes", attr.Path, maxPassword).At(attr.Path)
 	}
 	if err := p.turns.Acquire(ctx, 1); err != nil {

@@ -63,11 +63,9 @@ var policy = map[string]access{
 	musterv1.ResourceService_PatchResource_FullMethodName:   write,
 	musterv1.ResourceService_DeleteResource_FullMethodName:  write,
 
-	musterv1.RegistryService_RegisterSchema_FullMethodName:         admin,
-	musterv1.RegistryService_UnregisterSchema_FullMethodName:       admin,
-	musterv1.RegistryService_RegisterResourceType_FullMethodName:   admin,
-	musterv1.RegistryService_UnregisterResourceType_FullMethodName: admin,
-	musterv1.RegistryService_ListRegistrations_FullMethodName:      admin,
+	musterv1.RegistryService_Register_FullMethodName:          admin,
+	musterv1.RegistryService_Unregister_FullMethodName:        admin,
+	musterv1.RegistryService_ListRegistrations_FullMethodName: admin,
 
 	// A client checks its token with these first, so they are not public.
 	musterv1.DiscoveryService_GetServiceProviderConfig_FullMethodName: read,

@@ -26,46 +26,21 @@ func registering(ctx context.Context, forAll bool) (store.Tenant, error) {
 	return p.Tenant, nil
 }
 
-func (*registry) RegisterSchema(ctx context.Context, req *musterv1.RegisterSchemaRequest) (*musterv1.RegisterSchemaResponse, error) {
+func (*registry) Register(ctx context.Context, req *musterv1.RegisterRequest) (*musterv1.RegisterResponse, error) {
 	tenant, err := registering(ctx, req.GetAllTenants())
 	if err != nil {
 		return nil, err
 	}
-	if err := scim.CheckSchema(req.GetSchema()); err != nil {
-		return nil, err
-	}
-	err = tenant.Register(ctx, store.Registration{ForAll: req.GetAllTenants(), Schema: req.GetSchema()})
-	return &musterv1.RegisterSchemaResponse{Schema: req.GetSchema()}, err
+	err = tenant.Register(ctx, req.GetAllTenants(), req.GetSchemas(), req.GetResourceTypes())
+	return &musterv1.RegisterResponse{Schemas: req.GetSchemas(), ResourceTypes: req.GetResourceTypes()}, err
 }
 
-func (*registry) UnregisterSchema(ctx context.Context, req *musterv1.UnregisterSchemaRequest) (*musterv1.UnregisterSchemaResponse, error) {
+func (*registry) Unregister(ctx context.Context, req *musterv1.UnregisterRequest) (*musterv1.UnregisterResponse, error) {
 	tenant, err := registering(ctx, req.GetAllTenants())
 	if err != nil {
 		return nil, err
 	}
-	err = tenant.Unregister(ctx, store.Registration{ForAll: req.GetAllTenants(), Schema: &musterv1.Schema{Id: req.GetId()}})
-	return &musterv1.UnregisterSchemaResponse{}, err
-}
-
-func (*registry) RegisterResourceType(ctx context.Context, req *musterv1.RegisterResourceTypeRequest) (*musterv1.RegisterResourceTypeResponse, error) {
-	tenant, err := registering(ctx, req.GetAllTenants())
-	if err != nil {
-		return nil, err
-	}
-	if err := scim.CheckResourceType(req.GetResourceType()); err != nil {
-		return nil, err
-	}
-	err = tenant.Register(ctx, store.Registration{ForAll: req.GetAllTenants(), ResourceType: req.GetResourceType()})
-	return &musterv1.RegisterResourceTypeResponse{ResourceType: req.GetResourceType()}, err
-}
-
-func (*registry) UnregisterResourceType(ctx context.Context, req *musterv1.UnregisterResourceTypeRequest) (*musterv1.UnregisterResourceTypeResponse, error) {
-	tenant, err := registering(ctx, req.GetAllTenants())
-	if err != nil {
-		return nil, err
-	}
-	err = tenant.Unregister(ctx, store.Registration{ForAll: req.GetAllTenants(), ResourceType: &musterv1.ResourceType{Name: req.GetName()}})
-	return &musterv1.UnregisterResourceTypeResponse{}, err
+	return &musterv1.UnregisterResponse{}, tenant.Unregister(ctx, req.GetAllTenants(), req.GetSchemas(), req.GetResourceTypes())
 }
 
 func (*registry) ListRegistrations(ctx context.Context, _ *musterv1.ListRegistrationsRequest) (*musterv1.ListRegistrationsResponse, error) {

@@ -26,9 +26,6 @@ const (
 func (t Tenant) Update(ctx context.Context, rt *scim.ResourceType, id string, match scim.Match, c scim.Change, links bool) (scim.Resource, error) {
 	var r scim.Resource
 	err := t.store.write(ctx, func(ctx context.Context, tx tx) error {
-		if err := t.checkCatalog(ctx, tx); err != nil {
-			return err
-		}
 		w, err := t.lock(ctx, tx, rt, id, match)
 		if err != nil {
 			return err
@@ -69,14 +66,14 @@ func (t Tenant) apply(ctx context.Context, tx tx, rt *scim.ResourceType, w *row,
 	if err := l.check(); err != nil {
 		return nil, err
 	}
-	if err := t.dropNoSecrets(ctx, tx, w.id, l.secrets); err != nil {
-		return nil, err
-	}
 	w.document = rt.AppendDocument(nil, r)
 	d := newDiff()
 	was := l.values
 	if len(l.secrets) > 0 || !bytes.Equal(before, w.document) {
 		old := mustDecode(rt, before)
+		for _, path := range rt.LostSecrets(old, r) {
+			l.secrets[path] = ""
+		}
 		d.attributes = attributesDiff(rt, old, r, l.secrets)
 		was = lift(rt, old).values
 		if err := t.checkReferences(ctx, tx, rt, nil, old, r); err != nil {
@@ -98,7 +95,10 @@ func (t Tenant) apply(ctx context.Context, tx tx, rt *scim.ResourceType, w *row,
 	if err := t.writeSecrets(ctx, tx, w.id, l.secrets); err != nil {
 		return nil, err
 	}
-	return r, t.record(ctx, tx, rt, w, updated, d.json(nil))
+	if err := t.record(ctx, tx, rt, w, updated, d.json(nil)); err != nil {
+		return nil, err
+	}
+	return r, t.confirmCatalog(ctx, tx)
 }
 
 // update writes the row of a resource; only its version if nothing but links

@@ -3,10 +3,13 @@ package store
 import (
 	"context"
 	"errors"
+	"regexp"
 	"strings"
 	"time"
 
 	"github.com/muster-scim/muster/ent"
+	"github.com/muster-scim/muster/ent/credential"
+	"github.com/muster-scim/muster/ent/registration"
 	"github.com/muster-scim/muster/ent/tenant"
 	"github.com/muster-scim/muster/scim"
 )
@@ -99,12 +102,12 @@ type Principal struct {
 // whose secret has the SHA-256 secretHash. Where the database has a tenant already it does
 // nothing, and created is false; of several programs that start at once one
 // creates.
-func (s *Store) Bootstrap(ctx context.Context, tenant, credential string, secretHash [32]byte) (created bool, err error) {
+func (s *Store) Bootstrap(ctx context.Context, tenantName, credentialName string, secretHash [32]byte) (created bool, err error) {
 	tx, err := s.client.Tx(ctx)
 	if err != nil {
 		return false, err
 	}
-	created, err = bootstrap(ctx, tx, tenant, credential, secretHash)
+	created, err = bootstrap(ctx, tx, tenantName, credentialName, secretHash)
 	if err != nil {
 		err = errors.Join(err, tx.Rollback())
 		if ent.IsConstraintError(err) { // another was faster
@@ -115,16 +118,30 @@ func (s *Store) Bootstrap(ctx context.Context, tenant, credential string, secret
 	return created, tx.Commit()
 }
 
-func bootstrap(ctx context.Context, tx *ent.Tx, tenant, credential string, secretHash [32]byte) (bool, error) {
+func bootstrap(ctx context.Context, tx *ent.Tx, tenantName, credentialName string, secretHash [32]byte) (bool, error) {
 	if found, err := tx.Tenant.Query().Exist(ctx); found || err != nil {
 		return false, err
 	}
-	t, err := tx.Tenant.Create().SetName(tenant).SetProfile(string(Tolerant)).SetCatalogVersion(0).SetCreatedAt(now()).Save(ctx)
+	t, err := makeTenant(ctx, tx, tenantName)
 	if err != nil {
 		return false, err
 	}
-	return true, tx.Credential.Create().SetTenant(t).SetName(credential).SetKind("bearer").SetScopes("scim").
+	return true, tx.Credential.Create().SetTenant(t).SetName(credentialName).SetKind("bearer").SetScopes("scim").
 		SetSecretHash(secretHash[:]).SetCreatedAt(now()).Exec(ctx)
+}
+
+// makeTenant makes a tenant. Where something is registered for all tenants, that is
+// its first catalog. It is looked for after the tenant is there: from then on a
+// registration waits for this transaction, and reaches the tenant.
+func makeTenant(ctx context.Context, tx *ent.Tx, name string) (*ent.Tenant, error) {
+	t, err := tx.Tenant.Create().SetName(name).SetProfile(string(Tolerant)).SetCatalogVersion(0).SetCreatedAt(now()).Save(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if found, err := tx.Registration.Query().Where(registration.TenantID(allTenants)).Exist(ctx); err != nil || !found {
+		return t, err
+	}
+	return t.Update().SetCatalogVersion(1).Save(ctx)
 }
 
 // Authenticate finds the credential whose secret has the SHA-256 secretHash. It
@@ -148,4 +165,69 @@ func (s *Store) Authenticate(ctx context.Context, secretHash [32]byte) (Principa
 	p.Scopes, p.Tenant.profile = strings.Fields(scopes), Profile(profile)
 	p.Tenant.catalog, err = s.catalogs.of(ctx, s, p.Tenant.id, p.Tenant.version, p.Tenant.profile)
 	return p, err
+}
+
+// Tenant finds a tenant by its name, for an operator who works on the database. It
+// fails with NotFound.
+func (s *Store) Tenant(ctx context.Context, name string) (Tenant, error) {
+	found, err := s.client.Tenant.Query().Where(tenant.Name(name)).Only(ctx)
+	if ent.IsNotFound(err) {
+		err = scim.Errorf(scim.NotFound, "there is no tenant %.80q", name)
+	}
+	if err != nil {
+		return Tenant{}, err
+	}
+	t := Tenant{store: s, id: found.ID, version: found.CatalogVersion, profile: Profile(found.Profile)}
+	t.catalog, err = s.catalogs.of(ctx, s, t.id, t.version, t.profile)
+	return t, err
+}
+
+// CredentialInfo is what an operator sees of a credential: all but the secret,
+// which is nowhere.
+type CredentialInfo struct {
+	Name    string
+	Kind    string // bearer
+	Scopes  []string
+	Created time.Time
+}
+
+// validName is what logs can show.
+var validName = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._@-]{0,63}$`)
+
+// AddCredential makes a bearer credential, whose secret has the SHA-256 secretHash.
+// It fails with InvalidValue for a name that is none, and with Uniqueness where the
+// tenant has a credential of that name.
+func (t Tenant) AddCredential(ctx context.Context, name string, scopes []string, secretHash [32]byte) error {
+	if !validName.MatchString(name) {
+		return scim.Errorf(scim.InvalidValue, "the name of a credential is of at most 64 letters, digits and . _ @ -")
+	}
+	err := t.store.client.Credential.Create().SetTenantID(t.id).SetName(name).SetKind("bearer").
+		SetScopes(strings.Join(scopes, " ")).SetSecretHash(secretHash[:]).SetCreatedAt(now()).Exec(ctx)
+	if ent.IsConstraintError(err) {
+		return scim.Errorf(scim.Uniqueness, "there is a credential %s already; revoke it, or choose another name", name)
+	}
+	return err
+}
+
+// Credentials lists the tenant's credentials by name.
+func (t Tenant) Credentials(ctx context.Context) ([]CredentialInfo, error) {
+	all, err := t.store.client.Credential.Query().Where(credential.TenantID(t.id)).Order(credential.ByName()).All(ctx)
+	if err != nil {
+		return nil, err
+	}
+	var infos []CredentialInfo
+	for _, c := range all {
+		infos = append(infos, CredentialInfo{Name: c.Name, Kind: c.Kind, Scopes: strings.Fields(c.Scopes), Created: time.UnixMilli(c.CreatedAt)})
+	}
+	return infos, nil
+}
+
+// RevokeCredential removes a credential. No request that comes after it is let in.
+// It fails with NotFound.
+func (t Tenant) RevokeCredential(ctx context.Context, name string) error {
+	n, err := t.store.client.Credential.Delete().Where(credential.TenantID(t.id), credential.Name(name)).Exec(ctx)
+	if err == nil && n == 0 {
+		err = scim.Errorf(scim.NotFound, "there is no credential %.80q", name)
+	}
+	return err
 }

@@ -87,19 +87,7 @@ func register(tb testing.TB, tenant Tenant) {
 	if err != nil {
 		tb.Fatal(err)
 	}
-	var all []Registration
-	for _, s := range schemas {
-		err = errors.Join(err, scim.CheckSchema(s))
-		all = append(all, Registration{Schema: s})
-	}
-	for _, t := range types {
-		err = errors.Join(err, scim.CheckResourceType(t))
-		all = append(all, Registration{ResourceType: t})
-	}
-	for _, r := range all {
-		err = errors.Join(err, tenant.Register(context.Background(), r))
-	}
-	if err != nil {
+	if err := tenant.Register(context.Background(), false, schemas, types); err != nil {
 		tb.Fatal(err)
 	}
 }

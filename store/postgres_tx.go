@@ -21,13 +21,13 @@ const (
 
 // writePostgres runs a job in a transaction of its own, again where another
 // transaction was in the way.
-func (s *Store) writePostgres(ctx context.Context, j job) error {
+func (s *Store) writePostgres(ctx context.Context, limit time.Duration, j job) error {
 	conn, err := s.pool.Acquire(ctx)
 	if err != nil {
 		return postgresError(err)
 	}
 	defer conn.Release()
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), writeTimeout)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), limit)
 	defer cancel()
 	for attempt := 1; ; attempt++ {
 		t := &postgresTx{conn: conn}
@@ -71,6 +71,8 @@ func postgresError(err error) error {
 			return errTaken
 		case e.Code == "23503": // foreign key violation
 			return errGone
+		case e.Code == "22012": // division by zero
+			return errCatalogChanged
 		case e.Code == "22021": // character not in repertoire
 			return scim.Errorf(scim.InvalidValue, "a text holds the character U+0000")
 		case e.Code[:2] == "53", e.Code[:2] == "57": // no resources, shutdown

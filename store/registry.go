@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"sync"
+	"time"
 
 	"google.golang.org/protobuf/encoding/protojson"
 	"google.golang.org/protobuf/proto"
@@ -28,6 +29,12 @@ const (
 	resourceTypeKind = "resourceType"
 )
 
+// kindWords are what people call them.
+var kindWords = map[string]string{schemaKind: "schema", resourceTypeKind: "resource type"}
+
+// maxRegistrations is the most that is registered for one tenant, and for all.
+const maxRegistrations = 500
+
 // Registration is a schema or a resource type that an operator added.
 type Registration struct {
 	// ForAll tells that it is registered for all tenants.
@@ -43,6 +50,36 @@ func (r *Registration) key() (kind, name string) {
 		return schemaKind, r.Schema.GetId()
 	}
 	return resourceTypeKind, r.ResourceType.GetName()
+}
+
+func (r *Registration) message() proto.Message {
+	if r.Schema != nil {
+		return r.Schema
+	}
+	return r.ResourceType
+}
+
+// registrations are those of one owner, of which no two have the same key.
+type registrations []Registration
+
+func registrationsOf(schemas []*musterv1.Schema, types []*musterv1.ResourceType) (all registrations) {
+	for _, s := range schemas {
+		all = append(all, Registration{Schema: s})
+	}
+	for _, t := range types {
+		all = append(all, Registration{ResourceType: t})
+	}
+	return all
+}
+
+// find is the one with that key, or nil.
+func (all registrations) find(kind, name string) *Registration {
+	for i := range all {
+		if k, n := all[i].key(); k == kind && n == name {
+			return &all[i]
+		}
+	}
+	return nil
 }
 
 // catalogs keeps the compiled catalog of each tenant.
@@ -70,11 +107,11 @@ func (c *catalogs) of(ctx context.Context, s *Store, tenant, version int64, prof
 	if ok && known.version == version {
 		return known.catalog, nil
 	}
-	registrations, err := readRegistrations(ctx, s, s, tenant)
+	all, err := readRegistrations(ctx, s, s, tenant)
 	if err != nil {
 		return nil, err
 	}
-	catalog, err := compileCatalog(registrations)
+	catalog, err := compileCatalog(all)
 	if err != nil {
 		return nil, fmt.Errorf("the registrations of tenant %d: %w", tenant, err)
 	}
@@ -91,15 +128,15 @@ func (c *catalogs) of(ctx context.Context, s *Store, tenant, version int64, prof
 }
 
 // compileCatalog makes a catalog of registrations; those for all come first.
-func compileCatalog(registrations []Registration) (*scim.Catalog, error) {
+func compileCatalog(all registrations) (*scim.Catalog, error) {
 	var schemas []*musterv1.Schema
 	var types []*musterv1.ResourceType
-	for _, r := range slices.Backward(registrations) { // a tenant's own schema is found before one for all
+	for _, r := range slices.Backward(all) { // a tenant's own schema is found before one for all
 		if s := r.Schema; s != nil {
 			schemas = append(schemas, s)
 		}
 	}
-	for _, r := range registrations {
+	for _, r := range all {
 		if r.ResourceType != nil {
 			types = append(types, r.ResourceType)
 		}
@@ -108,10 +145,10 @@ func compileCatalog(registrations []Registration) (*scim.Catalog, error) {
 }
 
 // readRegistrations reads those of a tenant, after those for all.
-func readRegistrations(ctx context.Context, s *Store, from reader, tenant int64) ([]Registration, error) {
+func readRegistrations(ctx context.Context, s *Store, from reader, tenant int64) (registrations, error) {
 	st := s.statement()
 	st.add("SELECT tenant_id, kind, document FROM registrations WHERE tenant_id IN (0, ", arg{tenant}, ") ORDER BY tenant_id, id")
-	var all []Registration
+	var all registrations
 	err := from.read(ctx, st, func(scan scan) error {
 		var owner int64
 		var kind string
@@ -139,73 +176,99 @@ func (t Tenant) Registrations(ctx context.Context) ([]Registration, error) {
 	return readRegistrations(ctx, t.store, t.store, t.id)
 }
 
-// checkCatalog fails with Unavailable where the tenant's catalog is no longer the
-// one that this write was checked by. The lock holds off whoever would change it.
-func (t Tenant) checkCatalog(ctx context.Context, tx tx) error {
-	if t.version == 0 {
-		return nil // a first registration waits for writes under way: see Register
-	}
+// errCatalogChanged is what confirmCatalog fails with.
+var errCatalogChanged = scim.Errorf(scim.Unavailable, "what is registered for the tenant has just changed; send the request again")
+
+// confirmCatalog fails with Unavailable where the tenant's catalog is no longer the
+// one that this write was checked by. It comes after the first change of resources:
+// from then on a change of the catalog waits until the write is over, and looks at
+// what it wrote.
+func (t Tenant) confirmCatalog(ctx context.Context, tx tx) error {
 	st := t.store.statement()
-	st.add("SELECT catalog_version FROM tenants WHERE id = ", arg{t.id})
 	if t.store.dialect == postgres {
-		st.add(" FOR SHARE")
+		// It waits for the commit like any other statement, so that it costs no
+		// exchange, and can stop it only by failing itself: it divides by zero.
+		st.add("SELECT 1 / count(*) FROM tenants WHERE id = ", arg{t.id}, " AND catalog_version = ", arg{t.version})
+		return tx.write(ctx, st)
 	}
 	var version int64
-	if err := tx.read(ctx, st, func(scan scan) error { return scan(&version) }); err != nil {
-		return err
+	st.add("SELECT catalog_version FROM tenants WHERE id = ", arg{t.id})
+	err := tx.read(ctx, st, func(scan scan) error { return scan(&version) })
+	if err == nil && version != t.version {
+		err = errCatalogChanged
 	}
-	if version != t.version {
-		return scim.Errorf(scim.Unavailable, "what is registered for the tenant has just changed; send the request again")
-	}
-	return nil
+	return err
 }
 
-// Register adds a registration or replaces the one of the same kind and name, for
-// the tenant or for all. It fails with InvalidValue where it does not fit what is
-// registered already, and with Conflict where a stored resource would not fit it.
-func (t Tenant) Register(ctx context.Context, r Registration) error {
-	kind, name := r.key()
-	var m proto.Message = r.ResourceType
-	if r.Schema != nil {
-		m = r.Schema
+// Register adds schemas and resource types, or replaces those of the same URN or
+// name, for the tenant or for all: all of them or none. What is registered like
+// that already changes nothing. It fails with InvalidValue where they do not fit
+// each other or what is registered already, and with Conflict where a stored
+// resource would not fit them.
+func (t Tenant) Register(ctx context.Context, forAll bool, schemas []*musterv1.Schema, types []*musterv1.ResourceType) error {
+	if err := scim.CheckRegistrations(schemas, types); err != nil {
+		return err
 	}
-	document, err := protojson.Marshal(m)
+	return t.changeCatalog(ctx, forAll, func(ctx context.Context, tx tx, present registrations) (changed bool, err error) {
+		total := len(present)
+		for _, r := range registrationsOf(schemas, types) {
+			known := present.find(r.key())
+			if known == nil {
+				total++
+			}
+			if known != nil && proto.Equal(known.message(), r.message()) {
+				continue
+			}
+			changed = true
+			if err := t.putRegistration(ctx, tx, t.owner(forAll), &r); err != nil {
+				return false, err
+			}
+		}
+		if total > maxRegistrations {
+			return false, scim.Errorf(scim.InvalidValue, "at most %d schemas and resource types can be registered", maxRegistrations)
+		}
+		return changed, nil
+	})
+}
+
+func (t Tenant) putRegistration(ctx context.Context, tx tx, owner int64, r *Registration) error {
+	document, err := protojson.Marshal(r.message())
 	if err != nil {
 		return err
 	}
-	owner := t.owner(r.ForAll)
-	return t.changeCatalog(ctx, r.ForAll, func(ctx context.Context, tx tx) error {
-		st := t.store.statement()
-		st.add("INSERT INTO registrations (tenant_id, kind, name, document, updated_at) VALUES (", arg{owner}, ", ", arg{kind}, ", ", arg{name}, ", ",
-			arg{string(document)}, ", ", arg{now()}, ") ON CONFLICT (tenant_id, kind, name) DO UPDATE SET document = excluded.document, updated_at = excluded.updated_at")
-		return tx.write(ctx, st)
-	})
+	kind, name := r.key()
+	st := t.store.statement()
+	st.add("INSERT INTO registrations (tenant_id, kind, name, document, updated_at) VALUES (", arg{owner}, ", ", arg{kind}, ", ", arg{name}, ", ",
+		arg{string(document)}, ", ", arg{now()}, ") ON CONFLICT (tenant_id, kind, name) DO UPDATE SET document = excluded.document, updated_at = excluded.updated_at")
+	return tx.write(ctx, st)
 }
 
-// Unregister removes the registration with the kind and name of r. It fails with
-// NotFound, with InvalidValue where another registration names it, and with
-// Conflict where a stored resource needs it.
-func (t Tenant) Unregister(ctx context.Context, r Registration) error {
-	kind, name := r.key()
-	owner := t.owner(r.ForAll)
-	return t.changeCatalog(ctx, r.ForAll, func(ctx context.Context, tx tx) error {
-		found := false
-		st := t.store.statement()
-		st.add("SELECT 1 FROM registrations WHERE tenant_id = ", arg{owner}, " AND kind = ", arg{kind}, " AND name = ", arg{name})
-		err := tx.read(ctx, st, func(scan) error {
-			found = true
-			return nil
-		})
-		if err != nil {
-			return err
+// Unregister removes schemas, by their URNs, and resource types, by their names,
+// all of them or none. It fails with NotFound where one is not registered for the
+// tenant, or else for all, and with Conflict where another registration or a stored
+// resource needs it.
+func (t Tenant) Unregister(ctx context.Context, forAll bool, urns, names []string) error {
+	err := t.changeCatalog(ctx, forAll, func(ctx context.Context, tx tx, present registrations) (changed bool, err error) {
+		for i, name := range slices.Concat(names, urns) {
+			kind := resourceTypeKind
+			if i >= len(names) {
+				kind = schemaKind
+			}
+			if present.find(kind, name) == nil {
+				return false, scim.Errorf(scim.NotFound, "no %s %.200q is registered", kindWords[kind], name)
+			}
+			st := t.store.statement()
+			st.add("DELETE FROM registrations WHERE tenant_id = ", arg{t.owner(forAll)}, " AND kind = ", arg{kind}, " AND name = ", arg{name})
+			if err := tx.write(ctx, st); err != nil {
+				return false, err
+			}
 		}
-		if !found {
-			return scim.Errorf(scim.NotFound, "there is no registered %s %.200q", kind, name)
-		}
-		st = t.store.statement()
-		st.add("DELETE FROM registrations WHERE tenant_id = ", arg{owner}, " AND kind = ", arg{kind}, " AND name = ", arg{name})
-		return tx.write(ctx, st)
+		return true, nil
 	})
+	if e, ok := errors.AsType[*scim.Error](err); ok && e.Reason == scim.InvalidValue {
+		return scim.Errorf(scim.Conflict, "it is needed: %s", e.Detail)
+	}
+	return err
 }
 
 func (t Tenant) owner(forAll bool) int64 {
@@ -215,85 +278,115 @@ func (t Tenant) owner(forAll bool) int64 {
 	return t.id
 }
 
+// maxCatalogChange is how long a change of the catalog may take. It may have to
+// look at every resource of a type.
+const maxCatalogChange = 10 * time.Minute
+
+// A catalogChange changes the registrations of one owner, and tells whether it did.
+type catalogChange func(ctx context.Context, tx tx, present registrations) (changed bool, err error)
+
 // changeCatalog changes registrations in one transaction: it holds off writes of
 // resources, changes, compiles what comes of it for each tenant, and holds that
 // against what is stored.
-func (t Tenant) changeCatalog(ctx context.Context, forAll bool, change job) error {
-	return t.store.write(ctx, func(ctx context.Context, tx tx) error {
+func (t Tenant) changeCatalog(ctx context.Context, forAll bool, change catalogChange) error {
+	return t.store.writeWithin(ctx, maxCatalogChange, func(ctx context.Context, tx tx) error {
 		tenants, err := t.lockTenants(ctx, tx, forAll)
 		if err != nil {
 			return err
 		}
-		before := make(map[int64]*scim.Catalog)
-		for _, id := range tenants {
-			if before[id], err = t.store.readCatalog(ctx, tx, id); err != nil {
+		before := make([]*scim.Catalog, len(tenants))
+		var present registrations
+		for i, other := range tenants {
+			var all registrations
+			if all, before[i], err = t.store.readCatalog(ctx, tx, other.id); err != nil {
 				return err
 			}
+			if other.id == t.id {
+				present = slices.DeleteFunc(all, func(r Registration) bool { return r.ForAll != forAll })
+			}
 		}
-		if err := change(ctx, tx); err != nil {
+		if changed, err := change(ctx, tx, present); err != nil || !changed {
 			return err
 		}
-		for _, id := range tenants {
-			after, err := t.store.readCatalog(ctx, tx, id)
-			if err != nil {
-				return err
-			}
-			other := Tenant{store: t.store, id: id}
-			if err := other.checkStored(ctx, tx, before[id], after); err != nil {
-				return err
-			}
-			st := t.store.statement()
-			st.add("UPDATE tenants SET catalog_version = catalog_version + 1 WHERE id = ", arg{id})
-			if err := tx.write(ctx, st); err != nil {
-				return err
+		for i, other := range tenants {
+			if err := other.renewCatalog(ctx, tx, before[i]); err != nil {
+				return other.named(err, forAll)
 			}
 		}
 		return nil
 	})
 }
 
-func (s *Store) readCatalog(ctx context.Context, tx tx, tenant int64) (*scim.Catalog, error) {
-	registrations, err := readRegistrations(ctx, s, tx, tenant)
+// renewCatalog makes what has been changed of the registrations the tenant's
+// catalog.
+func (t lockedTenant) renewCatalog(ctx context.Context, tx tx, before *scim.Catalog) error {
+	_, after, err := t.store.readCatalog(ctx, tx, t.id)
 	if err != nil {
-		return nil, err
+		return err
 	}
-	return compileCatalog(registrations)
+	if err := t.checkStored(ctx, tx, before, after); err != nil {
+		return err
+	}
+	st := t.store.statement()
+	st.add("UPDATE tenants SET catalog_version = catalog_version + 1 WHERE id = ", arg{t.id})
+	return tx.write(ctx, st)
+}
+
+func (s *Store) readCatalog(ctx context.Context, tx tx, tenant int64) (registrations, *scim.Catalog, error) {
+	all, err := readRegistrations(ctx, s, tx, tenant)
+	if err != nil {
+		return nil, nil, err
+	}
+	catalog, err := compileCatalog(all)
+	return all, catalog, err
+}
+
+// A lockedTenant is one whose catalog and resources nobody else changes now.
+type lockedTenant struct {
+	Tenant
+
+	name string
+}
+
+// named says of an error which tenant it is about, where it may be any.
+func (t lockedTenant) named(err error, anyTenant bool) error {
+	if e, ok := errors.AsType[*scim.Error](err); ok && anyTenant {
+		return scim.Errorf(e.Reason, "for the tenant %s: %s", t.name, e.Detail).At(e.Attribute)
+	}
+	return err
 }
 
 // lockTenants locks the tenants that a change of registrations is about. On
-// PostgreSQL no resource is written before the change is over; on SQLite nothing
-// is.
-func (t Tenant) lockTenants(ctx context.Context, tx tx, forAll bool) ([]int64, error) {
+// PostgreSQL no resource is written and no tenant made before the change is over;
+// on SQLite nothing is.
+func (t Tenant) lockTenants(ctx context.Context, tx tx, forAll bool) (all []lockedTenant, err error) {
+	if t.store.dialect == postgres {
+		lock := t.store.statement()
+		if err := tx.write(ctx, lock.add("LOCK TABLE tenants, resources IN SHARE ROW EXCLUSIVE MODE")); err != nil {
+			return nil, err
+		}
+	}
 	st := t.store.statement()
-	st.add("SELECT id FROM tenants")
+	st.add("SELECT id, name FROM tenants")
 	if !forAll {
 		st.add(" WHERE id = ", arg{t.id})
 	}
-	st.add(" ORDER BY id")
-	if t.store.dialect == postgres {
-		lock := t.store.statement()
-		if err := tx.write(ctx, lock.add("LOCK TABLE resources IN SHARE ROW EXCLUSIVE MODE")); err != nil {
-			return nil, err
-		}
-		st.add(" FOR UPDATE")
-	}
-	var ids []int64
-	err := tx.read(ctx, st, func(scan scan) error {
-		var id int64
-		err := scan(&id)
-		ids = append(ids, id)
+	err = tx.read(ctx, st.add(" ORDER BY id"), func(scan scan) error {
+		other := lockedTenant{Tenant: Tenant{store: t.store}}
+		err := scan(&other.id, &other.name)
+		all = append(all, other)
 		return err
 	})
-	return ids, err
+	return all, err
 }
 
 // checkStored holds the stored resources against a new catalog and writes the
 // rows of values that must be unique by it. It reads each resource of a type that
-// changed, one by one.
+// may not accept them all, some at a time.
 func (t Tenant) checkStored(ctx context.Context, tx tx, before, after *scim.Catalog) error {
 	for _, old := range before.ResourceTypes() {
 		rt := after.ResourceType(old.Name)
-		if rt == old {
+		if rt != nil && rt.Accepts(old) {
 			continue
 		}
 		if err := t.checkStoredType(ctx, tx, old, rt); err != nil {
@@ -322,7 +415,11 @@ func (t Tenant) checkStoredType(ctx context.Context, tx tx, old, rt *scim.Resour
 			return err
 		}
 		for i := range rows {
-			if err := t.checkRow(ctx, tx, old, rt, &rows[i]); err != nil {
+			err := t.checkRow(ctx, tx, old, rt, &rows[i])
+			if e, ok := errors.AsType[*scim.Error](err); ok {
+				return scim.Errorf(scim.Conflict, "the stored %s %s would not fit: %s", old.Name, rows[i].id, e.Detail)
+			}
+			if err != nil {
 				return err
 			}
 		}
@@ -332,29 +429,16 @@ func (t Tenant) checkStoredType(ctx context.Context, tx tx, old, rt *scim.Resour
 
 // checkRow holds one resource against the new state of its type.
 func (t Tenant) checkRow(ctx context.Context, tx tx, old, rt *scim.ResourceType, w *row) error {
-	conflict := func(err error) error {
-		if e, ok := errors.AsType[*scim.Error](err); ok {
-			return scim.Errorf(scim.Conflict, "the stored %s %s would not fit: %s", old.Name, w.id, e.Detail)
-		}
-		return err
-	}
 	if rt == nil {
-		return conflict(scim.Errorf(scim.Conflict, "its resource type would be gone"))
+		return scim.Errorf(scim.Conflict, "its resource type would be gone")
 	}
-	r, err := w.resource(old)
+	was, is, err := rt.Renew(old, w.document)
 	if err != nil {
 		return err
 	}
-	renewed, err := rt.Renew(r)
-	if err != nil {
-		return conflict(err)
+	values := lift(rt, is)
+	if err := values.check(); err != nil {
+		return err
 	}
-	was, is := lift(old, r), lift(rt, renewed)
-	if err := is.check(); err != nil {
-		return conflict(err)
-	}
-	if err := t.updateValues(ctx, tx, rt, w.id, was.values, is.values); err != nil {
-		return conflict(err)
-	}
-	return nil
+	return t.updateValues(ctx, tx, rt, w.id, lift(old, was).values, values.values)
 }

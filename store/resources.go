@@ -125,9 +125,6 @@ func (t Tenant) CreateTogether(ctx context.Context, all []*New) (failed int, err
 		own[n.ID] = n.Type.Name
 	}
 	err = t.store.write(ctx, func(ctx context.Context, tx tx) error {
-		if err := t.checkCatalog(ctx, tx); err != nil {
-			return err
-		}
 		for i, n := range all {
 			failed = i
 			if err := t.checkReferences(ctx, tx, n.Type, own, nil, n.Resource); err != nil {
@@ -165,6 +162,9 @@ func (t Tenant) insertAll(ctx context.Context, tx tx, all []*New) (failed int, e
 		if err := t.insertLinks(ctx, tx, n); err != nil {
 			return i, err
 		}
+	}
+	if err := t.confirmCatalog(ctx, tx); err != nil {
+		return 0, err
 	}
 	return 0, t.keepCounts(ctx, tx, all)
 }

@@ -262,11 +262,11 @@ func TestPassword_IsKeptApart(t *testing.T) {
 			}
 			return h
 		}
-		if hash() != "hash 1" || made.(*musterv1.User).GetPassword() != "" {
+		if hash() != "hash 1" || made.(*musterv1.User).GetPassword() != scim.KeptSecret {
 			t.Errorf("hash %q; the answer holds %q", hash(), made.(*musterv1.User).GetPassword())
 		}
 		r := mustPatch(t, tenant, scim.User, id, `[{"op":"replace","path":"password","value":"hash 2"}]`)
-		if hash() != "hash 2" || r.GetMeta().GetVersion() != `W/"2"` || r.(*musterv1.User).GetPassword() != "" {
+		if hash() != "hash 2" || r.GetMeta().GetVersion() != `W/"2"` || r.(*musterv1.User).GetPassword() != scim.KeptSecret {
 			t.Errorf("hash %q, %v", hash(), r)
 		}
 		mustPatch(t, tenant, scim.User, id, `[{"op":"replace","path":"title","value":"T"}]`)
@@ -274,8 +274,9 @@ func TestPassword_IsKeptApart(t *testing.T) {
 			t.Errorf("another change made it %q", hash())
 		}
 		mustPatch(t, tenant, scim.User, id, `[{"op":"remove","path":"password"}]`)
-		if hash() != "" {
-			t.Errorf("removed, it is %q", hash())
+		r = mustPatch(t, tenant, scim.User, id, `[{"op":"remove","path":"password"}]`)
+		if hash() != "" || r.GetMeta().GetVersion() != `W/"4"` || r.(*musterv1.User).GetPassword() != "" {
+			t.Errorf("removed twice, it is %q, %v", hash(), r)
 		}
 		if log := strings.Join(logged(t, tenant), "\n"); strings.Contains(log, "hash") || !strings.Contains(log, `"password"`) {
 			t.Errorf("the log says\n%s", log)

@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"time"
 )
 
 // scan copies the columns of a row into variables, as sql.Rows.Scan does.
@@ -30,10 +31,16 @@ type job func(ctx context.Context, tx tx) error
 // acknowledged write survives a crash of the process and of the machine. Once
 // begun it is not cancelled: the client may go, the write goes on.
 func (s *Store) write(ctx context.Context, j job) error {
+	return s.writeWithin(ctx, writeTimeout, j)
+}
+
+// writeWithin is write for a job that may take so long. SQLite has nobody that it
+// could wait for.
+func (s *Store) writeWithin(ctx context.Context, limit time.Duration, j job) error {
 	if s.dialect == sqlite {
 		return s.writer.do(ctx, j)
 	}
-	return s.writePostgres(ctx, j)
+	return s.writePostgres(ctx, limit, j)
 }
 
 // read runs a query outside of any transaction and calls row for each row.

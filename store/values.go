@@ -162,30 +162,12 @@ func (t Tenant) updateValues(ctx context.Context, tx tx, rt *scim.ResourceType, 
 	return t.insertValues(ctx, tx, rt, id, is)
 }
 
-// dropNoSecrets forgets the removals of secrets that are not there: they change
-// nothing.
-func (t Tenant) dropNoSecrets(ctx context.Context, tx tx, id string, secrets map[string]string) error {
-	for path, hash := range secrets {
-		if hash != scim.NoSecret {
-			continue
-		}
-		present, err := t.secretHash(ctx, tx, id, path)
-		if err != nil {
-			return err
-		}
-		if present == "" {
-			delete(secrets, path)
-		}
-	}
-	return nil
-}
-
 // writeSecrets keeps hashes in place of those that were there, and removes those
-// that are now NoSecret.
+// that are now "".
 func (t Tenant) writeSecrets(ctx context.Context, tx tx, id string, secrets map[string]string) error {
 	for _, path := range slices.Sorted(maps.Keys(secrets)) {
 		st := t.store.statement()
-		if hash := secrets[path]; hash == scim.NoSecret {
+		if hash := secrets[path]; hash == "" {
 			st.add("DELETE FROM secrets WHERE resource_id = ", arg{id}, " AND attr = ", arg{path})
 		} else {
 			st.add("INSERT INTO secrets (resource_id, attr, hash) VALUES (", arg{id}, ", ", arg{path}, ", ", arg{hash},

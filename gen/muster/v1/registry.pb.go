@@ -23,28 +23,33 @@ const (
 	_ = protoimpl.EnforceVersion(protoimpl.MaxVersion - 20)
 )
 
-type RegisterSchemaRequest struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Schema        *Schema                `protobuf:"bytes,1,opt,name=schema,proto3" json:"schema,omitempty"`
-	AllTenants    bool                   `protobuf:"varint,2,opt,name=all_tenants,json=allTenants,proto3" json:"all_tenants,omitempty"`
+type RegisterRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// A schema has effect where a resource type names it.
+	Schemas []*Schema `protobuf:"bytes,1,rep,name=schemas,proto3" json:"schemas,omitempty"`
+	// For "User" and "Group" schema_extensions lists extensions beside those of the
+	// contract, which stay whether it names them or not; nothing else of these can
+	// change.
+	ResourceTypes []*ResourceType `protobuf:"bytes,2,rep,name=resource_types,json=resourceTypes,proto3" json:"resource_types,omitempty"`
+	AllTenants    bool            `protobuf:"varint,3,opt,name=all_tenants,json=allTenants,proto3" json:"all_tenants,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
-func (x *RegisterSchemaRequest) Reset() {
-	*x = RegisterSchemaRequest{}
+func (x *RegisterRequest) Reset() {
+	*x = RegisterRequest{}
 	mi := &file_muster_v1_registry_proto_msgTypes[0]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
 
-func (x *RegisterSchemaRequest) String() string {
+func (x *RegisterRequest) String() string {
 	return protoimpl.X.MessageStringOf(x)
 }
 
-func (*RegisterSchemaRequest) ProtoMessage() {}
+func (*RegisterRequest) ProtoMessage() {}
 
-func (x *RegisterSchemaRequest) ProtoReflect() protoreflect.Message {
+func (x *RegisterRequest) ProtoReflect() protoreflect.Message {
 	mi := &file_muster_v1_registry_proto_msgTypes[0]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
@@ -56,47 +61,55 @@ func (x *RegisterSchemaRequest) ProtoReflect() protoreflect.Message {
 	return mi.MessageOf(x)
 }
 
-// Deprecated: Use RegisterSchemaRequest.ProtoReflect.Descriptor instead.
-func (*RegisterSchemaRequest) Descriptor() ([]byte, []int) {
+// Deprecated: Use RegisterRequest.ProtoReflect.Descriptor instead.
+func (*RegisterRequest) Descriptor() ([]byte, []int) {
 	return file_muster_v1_registry_proto_rawDescGZIP(), []int{0}
 }
 
-func (x *RegisterSchemaRequest) GetSchema() *Schema {
+func (x *RegisterRequest) GetSchemas() []*Schema {
 	if x != nil {
-		return x.Schema
+		return x.Schemas
 	}
 	return nil
 }
 
-func (x *RegisterSchemaRequest) GetAllTenants() bool {
+func (x *RegisterRequest) GetResourceTypes() []*ResourceType {
+	if x != nil {
+		return x.ResourceTypes
+	}
+	return nil
+}
+
+func (x *RegisterRequest) GetAllTenants() bool {
 	if x != nil {
 		return x.AllTenants
 	}
 	return false
 }
 
-type RegisterSchemaResponse struct {
+type RegisterResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// As registered: characteristics that were left out are at their defaults.
-	Schema        *Schema `protobuf:"bytes,1,opt,name=schema,proto3" json:"schema,omitempty"`
+	Schemas       []*Schema       `protobuf:"bytes,1,rep,name=schemas,proto3" json:"schemas,omitempty"`
+	ResourceTypes []*ResourceType `protobuf:"bytes,2,rep,name=resource_types,json=resourceTypes,proto3" json:"resource_types,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
-func (x *RegisterSchemaResponse) Reset() {
-	*x = RegisterSchemaResponse{}
+func (x *RegisterResponse) Reset() {
+	*x = RegisterResponse{}
 	mi := &file_muster_v1_registry_proto_msgTypes[1]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
 
-func (x *RegisterSchemaResponse) String() string {
+func (x *RegisterResponse) String() string {
 	return protoimpl.X.MessageStringOf(x)
 }
 
-func (*RegisterSchemaResponse) ProtoMessage() {}
+func (*RegisterResponse) ProtoMessage() {}
 
-func (x *RegisterSchemaResponse) ProtoReflect() protoreflect.Message {
+func (x *RegisterResponse) ProtoReflect() protoreflect.Message {
 	mi := &file_muster_v1_registry_proto_msgTypes[1]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
@@ -108,41 +121,50 @@ func (x *RegisterSchemaResponse) ProtoReflect() protoreflect.Message {
 	return mi.MessageOf(x)
 }
 
-// Deprecated: Use RegisterSchemaResponse.ProtoReflect.Descriptor instead.
-func (*RegisterSchemaResponse) Descriptor() ([]byte, []int) {
+// Deprecated: Use RegisterResponse.ProtoReflect.Descriptor instead.
+func (*RegisterResponse) Descriptor() ([]byte, []int) {
 	return file_muster_v1_registry_proto_rawDescGZIP(), []int{1}
 }
 
-func (x *RegisterSchemaResponse) GetSchema() *Schema {
+func (x *RegisterResponse) GetSchemas() []*Schema {
 	if x != nil {
-		return x.Schema
+		return x.Schemas
 	}
 	return nil
 }
 
-type UnregisterSchemaRequest struct {
+func (x *RegisterResponse) GetResourceTypes() []*ResourceType {
+	if x != nil {
+		return x.ResourceTypes
+	}
+	return nil
+}
+
+type UnregisterRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// The URN.
-	Id            string `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
-	AllTenants    bool   `protobuf:"varint,2,opt,name=all_tenants,json=allTenants,proto3" json:"all_tenants,omitempty"`
+	// The URNs of schemas.
+	Schemas []string `protobuf:"bytes,1,rep,name=schemas,proto3" json:"schemas,omitempty"`
+	// The names of resource types.
+	ResourceTypes []string `protobuf:"bytes,2,rep,name=resource_types,json=resourceTypes,proto3" json:"resource_types,omitempty"`
+	AllTenants    bool     `protobuf:"varint,3,opt,name=all_tenants,json=allTenants,proto3" json:"all_tenants,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
-func (x *UnregisterSchemaRequest) Reset() {
-	*x = UnregisterSchemaRequest{}
+func (x *UnregisterRequest) Reset() {
+	*x = UnregisterRequest{}
 	mi := &file_muster_v1_registry_proto_msgTypes[2]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
 
-func (x *UnregisterSchemaRequest) String() string {
+func (x *UnregisterRequest) String() string {
 	return protoimpl.X.MessageStringOf(x)
 }
 
-func (*UnregisterSchemaRequest) ProtoMessage() {}
+func (*UnregisterRequest) ProtoMessage() {}
 
-func (x *UnregisterSchemaRequest) ProtoReflect() protoreflect.Message {
+func (x *UnregisterRequest) ProtoReflect() protoreflect.Message {
 	mi := &file_muster_v1_registry_proto_msgTypes[2]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
@@ -154,45 +176,52 @@ func (x *UnregisterSchemaRequest) ProtoReflect() protoreflect.Message {
 	return mi.MessageOf(x)
 }
 
-// Deprecated: Use UnregisterSchemaRequest.ProtoReflect.Descriptor instead.
-func (*UnregisterSchemaRequest) Descriptor() ([]byte, []int) {
+// Deprecated: Use UnregisterRequest.ProtoReflect.Descriptor instead.
+func (*UnregisterRequest) Descriptor() ([]byte, []int) {
 	return file_muster_v1_registry_proto_rawDescGZIP(), []int{2}
 }
 
-func (x *UnregisterSchemaRequest) GetId() string {
+func (x *UnregisterRequest) GetSchemas() []string {
 	if x != nil {
-		return x.Id
+		return x.Schemas
 	}
-	return ""
+	return nil
 }
 
-func (x *UnregisterSchemaRequest) GetAllTenants() bool {
+func (x *UnregisterRequest) GetResourceTypes() []string {
+	if x != nil {
+		return x.ResourceTypes
+	}
+	return nil
+}
+
+func (x *UnregisterRequest) GetAllTenants() bool {
 	if x != nil {
 		return x.AllTenants
 	}
 	return false
 }
 
-type UnregisterSchemaResponse struct {
+type UnregisterResponse struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
-func (x *UnregisterSchemaResponse) Reset() {
-	*x = UnregisterSchemaResponse{}
+func (x *UnregisterResponse) Reset() {
+	*x = UnregisterResponse{}
 	mi := &file_muster_v1_registry_proto_msgTypes[3]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
 
-func (x *UnregisterSchemaResponse) String() string {
+func (x *UnregisterResponse) String() string {
 	return protoimpl.X.MessageStringOf(x)
 }
 
-func (*UnregisterSchemaResponse) ProtoMessage() {}
+func (*UnregisterResponse) ProtoMessage() {}
 
-func (x *UnregisterSchemaResponse) ProtoReflect() protoreflect.Message {
+func (x *UnregisterResponse) ProtoReflect() protoreflect.Message {
 	mi := &file_muster_v1_registry_proto_msgTypes[3]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
@@ -204,193 +233,9 @@ func (x *UnregisterSchemaResponse) ProtoReflect() protoreflect.Message {
 	return mi.MessageOf(x)
 }
 
-// Deprecated: Use UnregisterSchemaResponse.ProtoReflect.Descriptor instead.
-func (*UnregisterSchemaResponse) Descriptor() ([]byte, []int) {
+// Deprecated: Use UnregisterResponse.ProtoReflect.Descriptor instead.
+func (*UnregisterResponse) Descriptor() ([]byte, []int) {
 	return file_muster_v1_registry_proto_rawDescGZIP(), []int{3}
-}
-
-type RegisterResourceTypeRequest struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	ResourceType  *ResourceType          `protobuf:"bytes,1,opt,name=resource_type,json=resourceType,proto3" json:"resource_type,omitempty"`
-	AllTenants    bool                   `protobuf:"varint,2,opt,name=all_tenants,json=allTenants,proto3" json:"all_tenants,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
-}
-
-func (x *RegisterResourceTypeRequest) Reset() {
-	*x = RegisterResourceTypeRequest{}
-	mi := &file_muster_v1_registry_proto_msgTypes[4]
-	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-	ms.StoreMessageInfo(mi)
-}
-
-func (x *RegisterResourceTypeRequest) String() string {
-	return protoimpl.X.MessageStringOf(x)
-}
-
-func (*RegisterResourceTypeRequest) ProtoMessage() {}
-
-func (x *RegisterResourceTypeRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_muster_v1_registry_proto_msgTypes[4]
-	if x != nil {
-		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-		if ms.LoadMessageInfo() == nil {
-			ms.StoreMessageInfo(mi)
-		}
-		return ms
-	}
-	return mi.MessageOf(x)
-}
-
-// Deprecated: Use RegisterResourceTypeRequest.ProtoReflect.Descriptor instead.
-func (*RegisterResourceTypeRequest) Descriptor() ([]byte, []int) {
-	return file_muster_v1_registry_proto_rawDescGZIP(), []int{4}
-}
-
-func (x *RegisterResourceTypeRequest) GetResourceType() *ResourceType {
-	if x != nil {
-		return x.ResourceType
-	}
-	return nil
-}
-
-func (x *RegisterResourceTypeRequest) GetAllTenants() bool {
-	if x != nil {
-		return x.AllTenants
-	}
-	return false
-}
-
-type RegisterResourceTypeResponse struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	ResourceType  *ResourceType          `protobuf:"bytes,1,opt,name=resource_type,json=resourceType,proto3" json:"resource_type,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
-}
-
-func (x *RegisterResourceTypeResponse) Reset() {
-	*x = RegisterResourceTypeResponse{}
-	mi := &file_muster_v1_registry_proto_msgTypes[5]
-	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-	ms.StoreMessageInfo(mi)
-}
-
-func (x *RegisterResourceTypeResponse) String() string {
-	return protoimpl.X.MessageStringOf(x)
-}
-
-func (*RegisterResourceTypeResponse) ProtoMessage() {}
-
-func (x *RegisterResourceTypeResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_muster_v1_registry_proto_msgTypes[5]
-	if x != nil {
-		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-		if ms.LoadMessageInfo() == nil {
-			ms.StoreMessageInfo(mi)
-		}
-		return ms
-	}
-	return mi.MessageOf(x)
-}
-
-// Deprecated: Use RegisterResourceTypeResponse.ProtoReflect.Descriptor instead.
-func (*RegisterResourceTypeResponse) Descriptor() ([]byte, []int) {
-	return file_muster_v1_registry_proto_rawDescGZIP(), []int{5}
-}
-
-func (x *RegisterResourceTypeResponse) GetResourceType() *ResourceType {
-	if x != nil {
-		return x.ResourceType
-	}
-	return nil
-}
-
-type UnregisterResourceTypeRequest struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Name          string                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
-	AllTenants    bool                   `protobuf:"varint,2,opt,name=all_tenants,json=allTenants,proto3" json:"all_tenants,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
-}
-
-func (x *UnregisterResourceTypeRequest) Reset() {
-	*x = UnregisterResourceTypeRequest{}
-	mi := &file_muster_v1_registry_proto_msgTypes[6]
-	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-	ms.StoreMessageInfo(mi)
-}
-
-func (x *UnregisterResourceTypeRequest) String() string {
-	return protoimpl.X.MessageStringOf(x)
-}
-
-func (*UnregisterResourceTypeRequest) ProtoMessage() {}
-
-func (x *UnregisterResourceTypeRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_muster_v1_registry_proto_msgTypes[6]
-	if x != nil {
-		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-		if ms.LoadMessageInfo() == nil {
-			ms.StoreMessageInfo(mi)
-		}
-		return ms
-	}
-	return mi.MessageOf(x)
-}
-
-// Deprecated: Use UnregisterResourceTypeRequest.ProtoReflect.Descriptor instead.
-func (*UnregisterResourceTypeRequest) Descriptor() ([]byte, []int) {
-	return file_muster_v1_registry_proto_rawDescGZIP(), []int{6}
-}
-
-func (x *UnregisterResourceTypeRequest) GetName() string {
-	if x != nil {
-		return x.Name
-	}
-	return ""
-}
-
-func (x *UnregisterResourceTypeRequest) GetAllTenants() bool {
-	if x != nil {
-		return x.AllTenants
-	}
-	return false
-}
-
-type UnregisterResourceTypeResponse struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
-}
-
-func (x *UnregisterResourceTypeResponse) Reset() {
-	*x = UnregisterResourceTypeResponse{}
-	mi := &file_muster_v1_registry_proto_msgTypes[7]
-	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-	ms.StoreMessageInfo(mi)
-}
-
-func (x *UnregisterResourceTypeResponse) String() string {
-	return protoimpl.X.MessageStringOf(x)
-}
-
-func (*UnregisterResourceTypeResponse) ProtoMessage() {}
-
-func (x *UnregisterResourceTypeResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_muster_v1_registry_proto_msgTypes[7]
-	if x != nil {
-		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-		if ms.LoadMessageInfo() == nil {
-			ms.StoreMessageInfo(mi)
-		}
-		return ms
-	}
-	return mi.MessageOf(x)
-}
-
-// Deprecated: Use UnregisterResourceTypeResponse.ProtoReflect.Descriptor instead.
-func (*UnregisterResourceTypeResponse) Descriptor() ([]byte, []int) {
-	return file_muster_v1_registry_proto_rawDescGZIP(), []int{7}
 }
 
 type ListRegistrationsRequest struct {
@@ -401,7 +246,7 @@ type ListRegistrationsRequest struct {
 
 func (x *ListRegistrationsRequest) Reset() {
 	*x = ListRegistrationsRequest{}
-	mi := &file_muster_v1_registry_proto_msgTypes[8]
+	mi := &file_muster_v1_registry_proto_msgTypes[4]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -413,7 +258,7 @@ func (x *ListRegistrationsRequest) String() string {
 func (*ListRegistrationsRequest) ProtoMessage() {}
 
 func (x *ListRegistrationsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_muster_v1_registry_proto_msgTypes[8]
+	mi := &file_muster_v1_registry_proto_msgTypes[4]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -426,7 +271,7 @@ func (x *ListRegistrationsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListRegistrationsRequest.ProtoReflect.Descriptor instead.
 func (*ListRegistrationsRequest) Descriptor() ([]byte, []int) {
-	return file_muster_v1_registry_proto_rawDescGZIP(), []int{8}
+	return file_muster_v1_registry_proto_rawDescGZIP(), []int{4}
 }
 
 type ListRegistrationsResponse struct {
@@ -438,7 +283,7 @@ type ListRegistrationsResponse struct {
 
 func (x *ListRegistrationsResponse) Reset() {
 	*x = ListRegistrationsResponse{}
-	mi := &file_muster_v1_registry_proto_msgTypes[9]
+	mi := &file_muster_v1_registry_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -450,7 +295,7 @@ func (x *ListRegistrationsResponse) String() string {
 func (*ListRegistrationsResponse) ProtoMessage() {}
 
 func (x *ListRegistrationsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_muster_v1_registry_proto_msgTypes[9]
+	mi := &file_muster_v1_registry_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -463,7 +308,7 @@ func (x *ListRegistrationsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListRegistrationsResponse.ProtoReflect.Descriptor instead.
 func (*ListRegistrationsResponse) Descriptor() ([]byte, []int) {
-	return file_muster_v1_registry_proto_rawDescGZIP(), []int{9}
+	return file_muster_v1_registry_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *ListRegistrationsResponse) GetRegistrations() []*ListRegistrationsResponse_Registration {
@@ -488,7 +333,7 @@ type ListRegistrationsResponse_Registration struct {
 
 func (x *ListRegistrationsResponse_Registration) Reset() {
 	*x = ListRegistrationsResponse_Registration{}
-	mi := &file_muster_v1_registry_proto_msgTypes[10]
+	mi := &file_muster_v1_registry_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -500,7 +345,7 @@ func (x *ListRegistrationsResponse_Registration) String() string {
 func (*ListRegistrationsResponse_Registration) ProtoMessage() {}
 
 func (x *ListRegistrationsResponse_Registration) ProtoReflect() protoreflect.Message {
-	mi := &file_muster_v1_registry_proto_msgTypes[10]
+	mi := &file_muster_v1_registry_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -513,7 +358,7 @@ func (x *ListRegistrationsResponse_Registration) ProtoReflect() protoreflect.Mes
 
 // Deprecated: Use ListRegistrationsResponse_Registration.ProtoReflect.Descriptor instead.
 func (*ListRegistrationsResponse_Registration) Descriptor() ([]byte, []int) {
-	return file_muster_v1_registry_proto_rawDescGZIP(), []int{9, 0}
+	return file_muster_v1_registry_proto_rawDescGZIP(), []int{5, 0}
 }
 
 func (x *ListRegistrationsResponse_Registration) GetAllTenants() bool {
@@ -570,29 +415,21 @@ var File_muster_v1_registry_proto protoreflect.FileDescriptor
 
 const file_muster_v1_registry_proto_rawDesc = "" +
 	"\n" +
-	"\x18muster/v1/registry.proto\x12\tmuster.v1\x1a\x16muster/v1/schema.proto\"c\n" +
-	"\x15RegisterSchemaRequest\x12)\n" +
-	"\x06schema\x18\x01 \x01(\v2\x11.muster.v1.SchemaR\x06schema\x12\x1f\n" +
-	"\vall_tenants\x18\x02 \x01(\bR\n" +
-	"allTenants\"C\n" +
-	"\x16RegisterSchemaResponse\x12)\n" +
-	"\x06schema\x18\x01 \x01(\v2\x11.muster.v1.SchemaR\x06schema\"J\n" +
-	"\x17UnregisterSchemaRequest\x12\x0e\n" +
-	"\x02id\x18\x01 \x01(\tR\x02id\x12\x1f\n" +
-	"\vall_tenants\x18\x02 \x01(\bR\n" +
-	"allTenants\"\x1a\n" +
-	"\x18UnregisterSchemaResponse\"|\n" +
-	"\x1bRegisterResourceTypeRequest\x12<\n" +
-	"\rresource_type\x18\x01 \x01(\v2\x17.muster.v1.ResourceTypeR\fresourceType\x12\x1f\n" +
-	"\vall_tenants\x18\x02 \x01(\bR\n" +
-	"allTenants\"\\\n" +
-	"\x1cRegisterResourceTypeResponse\x12<\n" +
-	"\rresource_type\x18\x01 \x01(\v2\x17.muster.v1.ResourceTypeR\fresourceType\"T\n" +
-	"\x1dUnregisterResourceTypeRequest\x12\x12\n" +
-	"\x04name\x18\x01 \x01(\tR\x04name\x12\x1f\n" +
-	"\vall_tenants\x18\x02 \x01(\bR\n" +
-	"allTenants\" \n" +
-	"\x1eUnregisterResourceTypeResponse\"\x1a\n" +
+	"\x18muster/v1/registry.proto\x12\tmuster.v1\x1a\x16muster/v1/schema.proto\"\x9f\x01\n" +
+	"\x0fRegisterRequest\x12+\n" +
+	"\aschemas\x18\x01 \x03(\v2\x11.muster.v1.SchemaR\aschemas\x12>\n" +
+	"\x0eresource_types\x18\x02 \x03(\v2\x17.muster.v1.ResourceTypeR\rresourceTypes\x12\x1f\n" +
+	"\vall_tenants\x18\x03 \x01(\bR\n" +
+	"allTenants\"\x7f\n" +
+	"\x10RegisterResponse\x12+\n" +
+	"\aschemas\x18\x01 \x03(\v2\x11.muster.v1.SchemaR\aschemas\x12>\n" +
+	"\x0eresource_types\x18\x02 \x03(\v2\x17.muster.v1.ResourceTypeR\rresourceTypes\"u\n" +
+	"\x11UnregisterRequest\x12\x18\n" +
+	"\aschemas\x18\x01 \x03(\tR\aschemas\x12%\n" +
+	"\x0eresource_types\x18\x02 \x03(\tR\rresourceTypes\x12\x1f\n" +
+	"\vall_tenants\x18\x03 \x01(\bR\n" +
+	"allTenants\"\x14\n" +
+	"\x12UnregisterResponse\"\x1a\n" +
 	"\x18ListRegistrationsRequest\"\xa1\x02\n" +
 	"\x19ListRegistrationsResponse\x12W\n" +
 	"\rregistrations\x18\x01 \x03(\v21.muster.v1.ListRegistrationsResponse.RegistrationR\rregistrations\x1a\xaa\x01\n" +
@@ -602,12 +439,11 @@ const file_muster_v1_registry_proto_rawDesc = "" +
 	"\x06schema\x18\x02 \x01(\v2\x11.muster.v1.SchemaH\x00R\x06schema\x12>\n" +
 	"\rresource_type\x18\x03 \x01(\v2\x17.muster.v1.ResourceTypeH\x00R\fresourceTypeB\f\n" +
 	"\n" +
-	"registered2\xfd\x03\n" +
-	"\x0fRegistryService\x12U\n" +
-	"\x0eRegisterSchema\x12 .muster.v1.RegisterSchemaRequest\x1a!.muster.v1.RegisterSchemaResponse\x12[\n" +
-	"\x10UnregisterSchema\x12\".muster.v1.UnregisterSchemaRequest\x1a#.muster.v1.UnregisterSchemaResponse\x12g\n" +
-	"\x14RegisterResourceType\x12&.muster.v1.RegisterResourceTypeRequest\x1a'.muster.v1.RegisterResourceTypeResponse\x12m\n" +
-	"\x16UnregisterResourceType\x12(.muster.v1.UnregisterResourceTypeRequest\x1a).muster.v1.UnregisterResourceTypeResponse\x12^\n" +
+	"registered2\x81\x02\n" +
+	"\x0fRegistryService\x12C\n" +
+	"\bRegister\x12\x1a.muster.v1.RegisterRequest\x1a\x1b.muster.v1.RegisterResponse\x12I\n" +
+	"\n" +
+	"Unregister\x12\x1c.muster.v1.UnregisterRequest\x1a\x1d.muster.v1.UnregisterResponse\x12^\n" +
 	"\x11ListRegistrations\x12#.muster.v1.ListRegistrationsRequest\x1a$.muster.v1.ListRegistrationsResponseB\x99\x01\n" +
 	"\rcom.muster.v1B\rRegistryProtoP\x01Z4github.com/muster-scim/muster/gen/muster/v1;musterv1\xa2\x02\x03MXX\xaa\x02\tMuster.V1\xca\x02\tMuster\\V1\xe2\x02\x15Muster\\V1\\GPBMetadata\xea\x02\n" +
 	"Muster::V1b\x06proto3"
@@ -624,42 +460,34 @@ func file_muster_v1_registry_proto_rawDescGZIP() []byte {
 	return file_muster_v1_registry_proto_rawDescData
 }
 
-var file_muster_v1_registry_proto_msgTypes = make([]protoimpl.MessageInfo, 11)
+var file_muster_v1_registry_proto_msgTypes = make([]protoimpl.MessageInfo, 7)
 var file_muster_v1_registry_proto_goTypes = []any{
-	(*RegisterSchemaRequest)(nil),                  // 0: muster.v1.RegisterSchemaRequest
-	(*RegisterSchemaResponse)(nil),                 // 1: muster.v1.RegisterSchemaResponse
-	(*UnregisterSchemaRequest)(nil),                // 2: muster.v1.UnregisterSchemaRequest
-	(*UnregisterSchemaResponse)(nil),               // 3: muster.v1.UnregisterSchemaResponse
-	(*RegisterResourceTypeRequest)(nil),            // 4: muster.v1.RegisterResourceTypeRequest
-	(*RegisterResourceTypeResponse)(nil),           // 5: muster.v1.RegisterResourceTypeResponse
-	(*UnregisterResourceTypeRequest)(nil),          // 6: muster.v1.UnregisterResourceTypeRequest
-	(*UnregisterResourceTypeResponse)(nil),         // 7: muster.v1.UnregisterResourceTypeResponse
-	(*ListRegistrationsRequest)(nil),               // 8: muster.v1.ListRegistrationsRequest
-	(*ListRegistrationsResponse)(nil),              // 9: muster.v1.ListRegistrationsResponse
-	(*ListRegistrationsResponse_Registration)(nil), // 10: muster.v1.ListRegistrationsResponse.Registration
-	(*Schema)(nil),                                 // 11: muster.v1.Schema
-	(*ResourceType)(nil),                           // 12: muster.v1.ResourceType
+	(*RegisterRequest)(nil),                        // 0: muster.v1.RegisterRequest
+	(*RegisterResponse)(nil),                       // 1: muster.v1.RegisterResponse
+	(*UnregisterRequest)(nil),                      // 2: muster.v1.UnregisterRequest
+	(*UnregisterResponse)(nil),                     // 3: muster.v1.UnregisterResponse
+	(*ListRegistrationsRequest)(nil),               // 4: muster.v1.ListRegistrationsRequest
+	(*ListRegistrationsResponse)(nil),              // 5: muster.v1.ListRegistrationsResponse
+	(*ListRegistrationsResponse_Registration)(nil), // 6: muster.v1.ListRegistrationsResponse.Registration
+	(*Schema)(nil),                                 // 7: muster.v1.Schema
+	(*ResourceType)(nil),                           // 8: muster.v1.ResourceType
 }
 var file_muster_v1_registry_proto_depIdxs = []int32{
-	11, // 0: muster.v1.RegisterSchemaRequest.schema:type_name -> muster.v1.Schema
-	11, // 1: muster.v1.RegisterSchemaResponse.schema:type_name -> muster.v1.Schema
-	12, // 2: muster.v1.RegisterResourceTypeRequest.resource_type:type_name -> muster.v1.ResourceType
-	12, // 3: muster.v1.RegisterResourceTypeResponse.resource_type:type_name -> muster.v1.ResourceType
-	10, // 4: muster.v1.ListRegistrationsResponse.registrations:type_name -> muster.v1.ListRegistrationsResponse.Registration
-	11, // 5: muster.v1.ListRegistrationsResponse.Registration.schema:type_name -> muster.v1.Schema
-	12, // 6: muster.v1.ListRegistrationsResponse.Registration.resource_type:type_name -> muster.v1.ResourceType
-	0,  // 7: muster.v1.RegistryService.RegisterSchema:input_type -> muster.v1.RegisterSchemaRequest
-	2,  // 8: muster.v1.RegistryService.UnregisterSchema:input_type -> muster.v1.UnregisterSchemaRequest
-	4,  // 9: muster.v1.RegistryService.RegisterResourceType:input_type -> muster.v1.RegisterResourceTypeRequest
-	6,  // 10: muster.v1.RegistryService.UnregisterResourceType:input_type -> muster.v1.UnregisterResourceTypeRequest
-	8,  // 11: muster.v1.RegistryService.ListRegistrations:input_type -> muster.v1.ListRegistrationsRequest
-	1,  // 12: muster.v1.RegistryService.RegisterSchema:output_type -> muster.v1.RegisterSchemaResponse
-	3,  // 13: muster.v1.RegistryService.UnregisterSchema:output_type -> muster.v1.UnregisterSchemaResponse
-	5,  // 14: muster.v1.RegistryService.RegisterResourceType:output_type -> muster.v1.RegisterResourceTypeResponse
-	7,  // 15: muster.v1.RegistryService.UnregisterResourceType:output_type -> muster.v1.UnregisterResourceTypeResponse
-	9,  // 16: muster.v1.RegistryService.ListRegistrations:output_type -> muster.v1.ListRegistrationsResponse
-	12, // [12:17] is the sub-list for method output_type
-	7,  // [7:12] is the sub-list for method input_type
+	7,  // 0: muster.v1.RegisterRequest.schemas:type_name -> muster.v1.Schema
+	8,  // 1: muster.v1.RegisterRequest.resource_types:type_name -> muster.v1.ResourceType
+	7,  // 2: muster.v1.RegisterResponse.schemas:type_name -> muster.v1.Schema
+	8,  // 3: muster.v1.RegisterResponse.resource_types:type_name -> muster.v1.ResourceType
+	6,  // 4: muster.v1.ListRegistrationsResponse.registrations:type_name -> muster.v1.ListRegistrationsResponse.Registration
+	7,  // 5: muster.v1.ListRegistrationsResponse.Registration.schema:type_name -> muster.v1.Schema
+	8,  // 6: muster.v1.ListRegistrationsResponse.Registration.resource_type:type_name -> muster.v1.ResourceType
+	0,  // 7: muster.v1.RegistryService.Register:input_type -> muster.v1.RegisterRequest
+	2,  // 8: muster.v1.RegistryService.Unregister:input_type -> muster.v1.UnregisterRequest
+	4,  // 9: muster.v1.RegistryService.ListRegistrations:input_type -> muster.v1.ListRegistrationsRequest
+	1,  // 10: muster.v1.RegistryService.Register:output_type -> muster.v1.RegisterResponse
+	3,  // 11: muster.v1.RegistryService.Unregister:output_type -> muster.v1.UnregisterResponse
+	5,  // 12: muster.v1.RegistryService.ListRegistrations:output_type -> muster.v1.ListRegistrationsResponse
+	10, // [10:13] is the sub-list for method output_type
+	7,  // [7:10] is the sub-list for method input_type
 	7,  // [7:7] is the sub-list for extension type_name
 	7,  // [7:7] is the sub-list for extension extendee
 	0,  // [0:7] is the sub-list for field type_name
@@ -671,7 +499,7 @@ func file_muster_v1_registry_proto_init() {
 		return
 	}
 	file_muster_v1_schema_proto_init()
-	file_muster_v1_registry_proto_msgTypes[10].OneofWrappers = []any{
+	file_muster_v1_registry_proto_msgTypes[6].OneofWrappers = []any{
 		(*ListRegistrationsResponse_Registration_Schema)(nil),
 		(*ListRegistrationsResponse_Registration_ResourceType)(nil),
 	}
@@ -681,7 +509,7 @@ func file_muster_v1_registry_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_muster_v1_registry_proto_rawDesc), len(file_muster_v1_registry_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   11,
+			NumMessages:   7,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -21,11 +21,9 @@ import (
 const _ = grpc.SupportPackageIsVersion9
 
 const (
-	RegistryService_RegisterSchema_FullMethodName         = "/muster.v1.RegistryService/RegisterSchema"
-	RegistryService_UnregisterSchema_FullMethodName       = "/muster.v1.RegistryService/UnregisterSchema"
-	RegistryService_RegisterResourceType_FullMethodName   = "/muster.v1.RegistryService/RegisterResourceType"
-	RegistryService_UnregisterResourceType_FullMethodName = "/muster.v1.RegistryService/UnregisterResourceType"
-	RegistryService_ListRegistrations_FullMethodName      = "/muster.v1.RegistryService/ListRegistrations"
+	RegistryService_Register_FullMethodName          = "/muster.v1.RegistryService/Register"
+	RegistryService_Unregister_FullMethodName        = "/muster.v1.RegistryService/Unregister"
+	RegistryService_ListRegistrations_FullMethodName = "/muster.v1.RegistryService/ListRegistrations"
 )
 
 // RegistryServiceClient is the client API for RegistryService service.
@@ -37,21 +35,16 @@ const (
 // scope admin; the credential decides the tenant unless all_tenants is set, which
 // only a credential of the tenant "default" may do.
 //
-// A change that stored resources would not fit is refused with failedPrecondition
-// and the reason "conflict", which names the first such resource.
+// Each change is made as a whole or not at all. One that stored resources would not
+// fit is refused with failedPrecondition and the reason "conflict", which names the
+// first such resource.
 type RegistryServiceClient interface {
-	// Adds a schema, or replaces the one with the same id. A schema has effect where
-	// a resource type names it.
-	RegisterSchema(ctx context.Context, in *RegisterSchemaRequest, opts ...grpc.CallOption) (*RegisterSchemaResponse, error)
-	// Removes a schema that no resource type names.
-	UnregisterSchema(ctx context.Context, in *UnregisterSchemaRequest, opts ...grpc.CallOption) (*UnregisterSchemaResponse, error)
-	// Adds a resource type, or replaces the one with the same name. For "User" and
-	// "Group" schema_extensions lists the extensions beside those of the contract,
-	// which stay whether it names them or not; nothing else of these can change.
-	RegisterResourceType(ctx context.Context, in *RegisterResourceTypeRequest, opts ...grpc.CallOption) (*RegisterResourceTypeResponse, error)
-	// Removes a resource type that has no resources; for "User" and "Group", their
-	// registered extensions.
-	UnregisterResourceType(ctx context.Context, in *UnregisterResourceTypeRequest, opts ...grpc.CallOption) (*UnregisterResourceTypeResponse, error)
+	// Adds schemas and resource types, or replaces those with the same id or name.
+	// What is registered like that already changes nothing.
+	Register(ctx context.Context, in *RegisterRequest, opts ...grpc.CallOption) (*RegisterResponse, error)
+	// Removes schemas that no resource type names, and resource types that have no
+	// resources; for "User" and "Group", their registered extensions.
+	Unregister(ctx context.Context, in *UnregisterRequest, opts ...grpc.CallOption) (*UnregisterResponse, error)
 	// Lists what is registered for the tenant and for all tenants.
 	ListRegistrations(ctx context.Context, in *ListRegistrationsRequest, opts ...grpc.CallOption) (*ListRegistrationsResponse, error)
 }
@@ -64,40 +57,20 @@ func NewRegistryServiceClient(cc grpc.ClientConnInterface) RegistryServiceClient
 	return &registryServiceClient{cc}
 }
 
-func (c *registryServiceClient) RegisterSchema(ctx context.Context, in *RegisterSchemaRequest, opts ...grpc.CallOption) (*RegisterSchemaResponse, error) {
+func (c *registryServiceClient) Register(ctx context.Context, in *RegisterRequest, opts ...grpc.CallOption) (*RegisterResponse, error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
-	out := new(RegisterSchemaResponse)
-	err := c.cc.Invoke(ctx, RegistryService_RegisterSchema_FullMethodName, in, out, cOpts...)
+	out := new(RegisterResponse)
+	err := c.cc.Invoke(ctx, RegistryService_Register_FullMethodName, in, out, cOpts...)
 	if err != nil {
 		return nil, err
 	}
 	return out, nil
 }
 
-func (c *registryServiceClient) UnregisterSchema(ctx context.Context, in *UnregisterSchemaRequest, opts ...grpc.CallOption) (*UnregisterSchemaResponse, error) {
+func (c *registryServiceClient) Unregister(ctx context.Context, in *UnregisterRequest, opts ...grpc.CallOption) (*UnregisterResponse, error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
-	out := new(UnregisterSchemaResponse)
-	err := c.cc.Invoke(ctx, RegistryService_UnregisterSchema_FullMethodName, in, out, cOpts...)
-	if err != nil {
-		return nil, err
-	}
-	return out, nil
-}
-
-func (c *registryServiceClient) RegisterResourceType(ctx context.Context, in *RegisterResourceTypeRequest, opts ...grpc.CallOption) (*RegisterResourceTypeResponse, error) {
-	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
-	out := new(RegisterResourceTypeResponse)
-	err := c.cc.Invoke(ctx, RegistryService_RegisterResourceType_FullMethodName, in, out, cOpts...)
-	if err != nil {
-		return nil, err
-	}
-	return out, nil
-}
-
-func (c *registryServiceClient) UnregisterResourceType(ctx context.Context, in *UnregisterResourceTypeRequest, opts ...grpc.CallOption) (*UnregisterResourceTypeResponse, error) {
-	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
-	out := new(UnregisterResourceTypeResponse)
-	err := c.cc.Invoke(ctx, RegistryService_UnregisterResourceType_FullMethodName, in, out, cOpts...)
+	out := new(UnregisterResponse)
+	err := c.cc.Invoke(ctx, RegistryService_Unregister_FullMethodName, in, out, cOpts...)
 	if err != nil {
 		return nil, err
 	}
@@ -123,21 +96,16 @@ func (c *registryServiceClient) ListRegistrations(ctx context.Context, in *ListR
 // scope admin; the credential decides the tenant unless all_tenants is set, which
 // only a credential of the tenant "default" may do.
 //
-// A change that stored resources would not fit is refused with failedPrecondition
-// and the reason "conflict", which names the first such resource.
+// Each change is made as a whole or not at all. One that stored resources would not
+// fit is refused with failedPrecondition and the reason "conflict", which names the
+// first such resource.
 type RegistryServiceServer interface {
-	// Adds a schema, or replaces the one with the same id. A schema has effect where
-	// a resource type names it.
-	RegisterSchema(context.Context, *RegisterSchemaRequest) (*RegisterSchemaResponse, error)
-	// Removes a schema that no resource type names.
-	UnregisterSchema(context.Context, *UnregisterSchemaRequest) (*UnregisterSchemaResponse, error)
-	// Adds a resource type, or replaces the one with the same name. For "User" and
-	// "Group" schema_extensions lists the extensions beside those of the contract,
-	// which stay whether it names them or not; nothing else of these can change.
-	RegisterResourceType(context.Context, *RegisterResourceTypeRequest) (*RegisterResourceTypeResponse, error)
-	// Removes a resource type that has no resources; for "User" and "Group", their
-	// registered extensions.
-	UnregisterResourceType(context.Context, *UnregisterResourceTypeRequest) (*UnregisterResourceTypeResponse, error)
+	// Adds schemas and resource types, or replaces those with the same id or name.
+	// What is registered like that already changes nothing.
+	Register(context.Context, *RegisterRequest) (*RegisterResponse, error)
+	// Removes schemas that no resource type names, and resource types that have no
+	// resources; for "User" and "Group", their registered extensions.
+	Unregister(context.Context, *UnregisterRequest) (*UnregisterResponse, error)
 	// Lists what is registered for the tenant and for all tenants.
 	ListRegistrations(context.Context, *ListRegistrationsRequest) (*ListRegistrationsResponse, error)
 	mustEmbedUnimplementedRegistryServiceServer()
@@ -150,17 +118,11 @@ type RegistryServiceServer interface {
 // pointer dereference when methods are called.
 type UnimplementedRegistryServiceServer struct{}
 
-func (UnimplementedRegistryServiceServer) RegisterSchema(context.Context, *RegisterSchemaRequest) (*RegisterSchemaResponse, error) {
-	return nil, status.Error(codes.Unimplemented, "method RegisterSchema not implemented")
+func (UnimplementedRegistryServiceServer) Register(context.Context, *RegisterRequest) (*RegisterResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method Register not implemented")
 }
-func (UnimplementedRegistryServiceServer) UnregisterSchema(context.Context, *UnregisterSchemaRequest) (*UnregisterSchemaResponse, error) {
-	return nil, status.Error(codes.Unimplemented, "method UnregisterSchema not implemented")
-}
-func (UnimplementedRegistryServiceServer) RegisterResourceType(context.Context, *RegisterResourceTypeRequest) (*RegisterResourceTypeResponse, error) {
-	return nil, status.Error(codes.Unimplemented, "method RegisterResourceType not implemented")
-}
-func (UnimplementedRegistryServiceServer) UnregisterResourceType(context.Context, *UnregisterResourceTypeRequest) (*UnregisterResourceTypeResponse, error) {
-	return nil, status.Error(codes.Unimplemented, "method UnregisterResourceType not implemented")
+func (UnimplementedRegistryServiceServer) Unregister(context.Context, *UnregisterRequest) (*UnregisterResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method Unregister not implemented")
 }
 func (UnimplementedRegistryServiceServer) ListRegistrations(context.Context, *ListRegistrationsRequest) (*ListRegistrationsResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method ListRegistrations not implemented")
@@ -186,74 +148,38 @@ func RegisterRegistryServiceServer(s grpc.ServiceRegistrar, srv RegistryServiceS
 	s.RegisterService(&RegistryService_ServiceDesc, srv)
 }
 
-func _RegistryService_RegisterSchema_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
-	in := new(RegisterSchemaRequest)
+func _RegistryService_Register_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(RegisterRequest)
 	if err := dec(in); err != nil {
 		return nil, err
 	}
 	if interceptor == nil {
-		return srv.(RegistryServiceServer).RegisterSchema(ctx, in)
+		return srv.(RegistryServiceServer).Register(ctx, in)
 	}
 	info := &grpc.UnaryServerInfo{
 		Server:     srv,
-		FullMethod: RegistryService_RegisterSchema_FullMethodName,
+		FullMethod: RegistryService_Register_FullMethodName,
 	}
 	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
-		return srv.(RegistryServiceServer).RegisterSchema(ctx, req.(*RegisterSchemaRequest))
+		return srv.(RegistryServiceServer).Register(ctx, req.(*RegisterRequest))
 	}
 	return interceptor(ctx, in, info, handler)
 }
 
-func _RegistryService_UnregisterSchema_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
-	in := new(UnregisterSchemaRequest)
+func _RegistryService_Unregister_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(UnregisterRequest)
 	if err := dec(in); err != nil {
 		return nil, err
 	}
 	if interceptor == nil {
-		return srv.(RegistryServiceServer).UnregisterSchema(ctx, in)
+		return srv.(RegistryServiceServer).Unregister(ctx, in)
 	}
 	info := &grpc.UnaryServerInfo{
 		Server:     srv,
-		FullMethod: RegistryService_UnregisterSchema_FullMethodName,
+		FullMethod: RegistryService_Unregister_FullMethodName,
 	}
 	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
-		return srv.(RegistryServiceServer).UnregisterSchema(ctx, req.(*UnregisterSchemaRequest))
-	}
-	return interceptor(ctx, in, info, handler)
-}
-
-func _RegistryService_RegisterResourceType_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
-	in := new(RegisterResourceTypeRequest)
-	if err := dec(in); err != nil {
-		return nil, err
-	}
-	if interceptor == nil {
-		return srv.(RegistryServiceServer).RegisterResourceType(ctx, in)
-	}
-	info := &grpc.UnaryServerInfo{
-		Server:     srv,
-		FullMethod: RegistryService_RegisterResourceType_FullMethodName,
-	}
-	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
-		return srv.(RegistryServiceServer).RegisterResourceType(ctx, req.(*RegisterResourceTypeRequest))
-	}
-	return interceptor(ctx, in, info, handler)
-}
-
-func _RegistryService_UnregisterResourceType_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
-	in := new(UnregisterResourceTypeRequest)
-	if err := dec(in); err != nil {
-		return nil, err
-	}
-	if interceptor == nil {
-		return srv.(RegistryServiceServer).UnregisterResourceType(ctx, in)
-	}
-	info := &grpc.UnaryServerInfo{
-		Server:     srv,
-		FullMethod: RegistryService_UnregisterResourceType_FullMethodName,
-	}
-	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
-		return srv.(RegistryServiceServer).UnregisterResourceType(ctx, req.(*UnregisterResourceTypeRequest))
+		return srv.(RegistryServiceServer).Unregister(ctx, req.(*UnregisterRequest))
 	}
 	return interceptor(ctx, in, info, handler)
 }
@@ -284,20 +210,12 @@ var RegistryService_ServiceDesc = grpc.ServiceDesc{
 	HandlerType: (*RegistryServiceServer)(nil),
 	Methods: []grpc.MethodDesc{
 		{
-			MethodName: "RegisterSchema",
-			Handler:    _RegistryService_RegisterSchema_Handler,
+			MethodName: "Register",
+			Handler:    _RegistryService_Register_Handler,
 		},
 		{
-			MethodName: "UnregisterSchema",
-			Handler:    _RegistryService_UnregisterSchema_Handler,
-		},
-		{
-			MethodName: "RegisterResourceType",
-			Handler:    _RegistryService_RegisterResourceType_Handler,
-		},
-		{
-			MethodName: "UnregisterResourceType",
-			Handler:    _RegistryService_UnregisterResourceType_Handler,
+			MethodName: "Unregister",
+			Handler:    _RegistryService_Unregister_Handler,
 		},
 		{
 			MethodName: "ListRegistrations",
