@@ -136,7 +136,46 @@ func (b *bench) reads(ctx context.Context, c ceilings) error {
 		return err
 	}
 	row("  page of 100", rate, "net/http", c.page)
+	last, err := b.walk(ctx)
+	if err != nil {
+		return err
+	}
+	for _, p := range []struct{ name, cursor string }{{"first page by cursor", ""}, {"last page by cursor", last}} {
+		if rate, err = get(func() string { return "/Users?count=100&cursor=" + p.cursor }); err != nil {
+			return err
+		}
+		row("  "+p.name, rate, "net/http", c.page)
+	}
 	return nil
+}
+
+// walk reads all users by cursor, a hundred at a time, and returns the cursor of
+// the last page.
+func (b *bench) walk(ctx context.Context) (last string, err error) {
+	start := time.Now()
+	found := 0
+	for next := ""; ; last = next {
+		data, err := send(ctx, b.client, http.MethodGet, b.muster.base+"/Users?count=100&cursor="+next, token, nil, http.StatusOK)
+		if err != nil {
+			return "", err
+		}
+		var page struct {
+			NextCursor   string `json:"nextCursor"`
+			ItemsPerPage int    `json:"itemsPerPage"`
+		}
+		if err := json.Unmarshal(data, &page); err != nil {
+			return "", err
+		}
+		if found += page.ItemsPerPage; page.NextCursor == "" {
+			break
+		}
+		next = page.NextCursor
+	}
+	if found != int(b.users) {
+		return "", fmt.Errorf("by cursor there are %d users, not %d", found, b.users)
+	}
+	sayf("    all of them by cursor %8.0f/s   on one connection\n", float64(found)/time.Since(start).Seconds())
+	return last, nil
 }
 
 // members measures adding one member to a small and to a large group.
