@@ -39,3 +39,22 @@ func TestDecodeSearch(t *testing.T) {
 		}
 	}
 }
+
+// Whatever the body, it is a search or an error that has a reason.
+func FuzzDecodeSearch(f *testing.F) {
+	for _, body := range []string{
+		`{"filter":"title pr","sortBy":"title","sortOrder":"descending","startIndex":3,"count":5,"cursor":"abc"}`,
+		`{"attributes":["userName"],"excludedAttributes":"a,b","count":"7","cursor":null}`, `{"count":1e9}`, `[]`,
+	} {
+		f.Add([]byte(body))
+	}
+	f.Fuzz(func(t *testing.T, body []byte) {
+		s, err := DecodeSearch(body)
+		if (s == nil) == (err == nil) {
+			t.Fatalf("%q: %v, %v", body, s, err)
+		}
+		if reason := ReasonOf(err); err != nil && reason != InvalidSyntax && reason != InvalidValue && reason != InvalidCount && reason != PayloadTooLarge {
+			t.Fatalf("%q: %v", body, err)
+		}
+	})
+}

@@ -12,8 +12,10 @@ import (
 
 	"google.golang.org/grpc/metadata"
 	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/types/known/structpb"
 
 	musterv1 "github.com/muster-scim/muster/gen/muster/v1"
+	"github.com/muster-scim/muster/scim"
 	"github.com/muster-scim/muster/store"
 )
 
@@ -337,5 +339,77 @@ func TestDiscovery_Pagination(t *testing.T) {
 	}
 	if got := out.GetServiceProviderConfig(); !proto.Equal(got.GetPagination(), want) || !got.GetSort().GetSupported() {
 		t.Errorf("got %v", got)
+	}
+}
+
+// Resources of registered types stand in the list of all types, and have lists of
+// their own with the same orders and tokens.
+func TestSearch_RegisteredTypes(t *testing.T) {
+	s, ctx := newServer(t)
+	p, err := s.store.Authenticate(ctx, sha256.Sum256([]byte(token)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	const urn = "urn:example:Device"
+	for _, r := range []store.Registration{
+		{Schema: &musterv1.Schema{Id: urn, Name: "Device", Attributes: []*musterv1.Attribute{
+			{Name: "displayName", Type: scim.String}, {Name: "weight", Type: scim.Decimal},
+		}}},
+		{ResourceType: &musterv1.ResourceType{Id: "Device", Name: "Device", Endpoint: "/Devices", Schema: urn}},
+	} {
+		if err := p.Tenant.Register(ctx, r); err != nil {
+			t.Fatal(err)
+		}
+	}
+	devices := musterv1.NewResourceServiceClient(s.Conn())
+	for name, weight := range map[string]float64{"c": 9.5, "a": 10, "b": -1} {
+		attrs, err := structpb.NewStruct(map[string]any{"displayName": name, "weight": weight})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := devices.CreateResource(ctx, &musterv1.CreateResourceRequest{ResourceType: "Device", Resource: &musterv1.Resource{Attributes: attrs}}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	label := func(r *musterv1.Resource) string {
+		return r.GetAttributes().AsMap()["displayName"].(string)
+	}
+	var got []string
+	list := &musterv1.ListResourcesRequest{ResourceType: "Devices", SortBy: "weight", Count: new(int32(2)), PageToken: new("")}
+	for n := 0; n == 0 || list.GetPageToken() != ""; n++ {
+		out, err := devices.ListResources(ctx, list)
+		if err != nil || out.GetTotalResults() != 3 {
+			t.Fatal(out, err)
+		}
+		for _, r := range out.GetResources() {
+			got = append(got, label(r))
+		}
+		list.PageToken = new(out.GetNextPageToken())
+	}
+	if strings.Join(got, " ") != "b c a" {
+		t.Errorf("by weight: %v", got)
+	}
+	c := people(t, s, ctx, "b1")
+	if _, err := c.CreateGroup(ctx, &musterv1.CreateGroupRequest{Group: &musterv1.Group{DisplayName: "b2"}}); err != nil {
+		t.Fatal(err)
+	}
+	got = nil
+	search := &musterv1.SearchRequest{SortBy: "displayName", Filter: `weight ge 9 or displayName sw "b"`, Count: new(int32(2))}
+	for n := 0; n == 0 || search.GetPageToken() != ""; n++ {
+		out, err := c.Search(ctx, search)
+		if err != nil || out.GetTotalResults() != 4 {
+			t.Fatal(out, err)
+		}
+		for _, r := range out.GetResults() {
+			if r.GetRegistered() != nil {
+				got = append(got, label(r.GetRegistered()))
+			} else {
+				got = append(got, r.GetGroup().GetDisplayName())
+			}
+		}
+		search.PageToken = new(out.GetNextPageToken())
+	}
+	if strings.Join(got, " ") != "a b b2 c" {
+		t.Errorf("of all types: %v", got)
 	}
 }

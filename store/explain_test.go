@@ -100,6 +100,12 @@ func TestSort_UsesIndex(t *testing.T) {
 				if sortBy != "" && parts[0].SortBy == nil {
 					continue // groups have no userName
 				}
+				far := listing{Query: Query{Offset: farOff, Count: 100}, tenant: tenant, parts: parts}
+				st := s.statement()
+				far.add(st, all)
+				if plan := explain(t, s, st); !strings.Contains(plan, index) || strings.Contains(plan, "SCAN m") || strings.Contains(plan, "SCAN r") || strings.Contains(plan, "Seq Scan") {
+					t.Errorf("%s\nis answered without %s, or more is read than must be:\n%s", &st.text, index, plan)
+				}
 				for _, after := range []*scim.Place{nil, {ID: "user-1234", Assigned: sortBy != "", Text: "user-1234", Number: 978307200000}, {ID: "user-1234"}} {
 					for _, descending := range []bool{false, true} {
 						l := listing{Query: Query{After: after, Descending: descending, Count: 100}, tenant: tenant, parts: parts}

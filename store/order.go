@@ -65,15 +65,39 @@ func (l *listing) key() *scim.Attribute {
 	return nil
 }
 
+// farOff is the offset from which on a page is found by its keys and ids alone, and
+// read when it is found: resources that are passed over need not be read, and not
+// be kept where the database has to sort. Nearer by, looking twice costs more.
+var farOff = 1000
+
 // add appends the query of what is still missing from the page, from one section,
-// and of one resource more. Several types are a union; PostgreSQL sees that it need
-// not sort all of it only where each has an order and a limit of its own.
+// and of one resource more.
 func (l *listing) add(st *statement, s section) {
-	limit := l.Count + 1 - len(l.found)
 	offset := 0
 	if s == all && l.After == nil {
 		offset = l.Offset
 	}
+	if offset < farOff {
+		l.addUnion(st, s, offset, func(i int) string {
+			return rowColumns + ", " + askLinked(l.parts[i].Type, l.parts[i].Links) + ", " + strconv.Itoa(i)
+		})
+		return
+	}
+	st.add("SELECT ", rowColumns, ", CASE k.part")
+	for i, p := range l.parts {
+		st.add(" WHEN ", strconv.Itoa(i), " THEN ", askLinked(p.Type, p.Links))
+	}
+	st.add(" END, k.part, k.sort_key FROM (")
+	l.addUnion(st, s, offset, func(i int) string { return "r.id, " + strconv.Itoa(i) + " AS part" })
+	st.add(") AS k CROSS JOIN resources r WHERE r.id = k.id")
+	l.addOrder(st, s, "k.")
+}
+
+// addUnion appends the query of some columns, of the parts that the section has.
+// Several are a union; PostgreSQL sees that it need not sort all of it only where
+// each has an order and a limit of its own.
+func (l *listing) addUnion(st *statement, s section, offset int, columns func(part int) string) {
+	limit := l.Count + 1 - len(l.found)
 	var of []int
 	for i, p := range l.parts {
 		if s == assigned && p.SortBy == nil || s == unassigned && !mayLack(p.SortBy) {
@@ -90,17 +114,17 @@ func (l *listing) add(st *statement, s section) {
 		if each {
 			st.add("(")
 		}
-		st.add("SELECT "+rowColumns+", "+askLinked(p.Type, p.Links)+", ", strconv.Itoa(i), ", ")
+		st.add("SELECT ", columns(i), ", ")
 		l.addKey(st, p)
 		st.add(" AS sort_key")
 		l.tenant.addFrom(st, p.Type, p.Filter)
 		l.addSection(st, p, s)
 		if each {
-			l.addOrder(st, s)
+			l.addOrder(st, s, "")
 			st.add(" LIMIT ", arg{offset + limit}, ")")
 		}
 	}
-	l.addOrder(st, s)
+	l.addOrder(st, s, "")
 	st.add(" LIMIT ", arg{limit}, " OFFSET ", arg{offset})
 }
 
@@ -143,9 +167,10 @@ func (l *listing) afterKey() any {
 	return l.After.Text
 }
 
-// addOrder appends the order of a section. A descending one is the reverse of the
-// ascending one in all, so that one index serves both.
-func (l *listing) addOrder(st *statement, s section) {
+// addOrder appends the order of a section; of is what stands before the names of
+// columns. A descending order is the reverse of the ascending one in all, so that
+// one index serves both.
+func (l *listing) addOrder(st *statement, s section, of string) {
 	direction, nulls := "", ""
 	if l.Descending {
 		direction = " DESC"
@@ -161,10 +186,10 @@ func (l *listing) addOrder(st *statement, s section) {
 	// do so in its index, which PostgreSQL must be told.
 	key := l.key()
 	if key != nil && (s != unassigned || st.dialect == postgres && columns[key.Path].column && !key.Registered()) {
-		st.add("sort_key", direction, nulls, ", ")
+		st.add(of, "sort_key", direction, nulls, ", ")
 	}
-	id := "id"
-	if st.dialect == postgres && key == nil && l.fewMatch() {
+	id := of + "id"
+	if of == "" && st.dialect == postgres && key == nil && l.fewMatch() {
 		id = "r.id || ''" // which no index is in the order of
 	}
 	st.add(id, direction)

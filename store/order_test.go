@@ -22,8 +22,10 @@ func TestSort_AgreesWithCompare(t *testing.T) {
 		p := fill(t, tenant, 0)
 		fill(t, secondTenant(t, s), 1)
 		all := tenant.Catalog().ResourceTypes()
+		defer func(n int) { farOff = n }(farOff)
 		rapid.Check(t, func(t *rapid.T) {
 			for range 5 {
+				farOff = rapid.SampledFrom([]int{0, 10, 1000}).Draw(t, "far off")
 				types := all
 				if rapid.Bool().Draw(t, "one") {
 					types = []*scim.ResourceType{rapid.SampledFrom(all).Draw(t, "type")}
