@@ -351,15 +351,13 @@ func TestSearch_RegisteredTypes(t *testing.T) {
 		t.Fatal(err)
 	}
 	const urn = "urn:example:Device"
-	for _, r := range []store.Registration{
-		{Schema: &musterv1.Schema{Id: urn, Name: "Device", Attributes: []*musterv1.Attribute{
+	err = p.Tenant.Register(ctx, false,
+		[]*musterv1.Schema{{Id: urn, Name: "Device", Attributes: []*musterv1.Attribute{
 			{Name: "displayName", Type: scim.String}, {Name: "weight", Type: scim.Decimal},
 		}}},
-		{ResourceType: &musterv1.ResourceType{Id: "Device", Name: "Device", Endpoint: "/Devices", Schema: urn}},
-	} {
-		if err := p.Tenant.Register(ctx, r); err != nil {
-			t.Fatal(err)
-		}
+		[]*musterv1.ResourceType{{Id: "Device", Name: "Device", Endpoint: "/Devices", Schema: urn}})
+	if err != nil {
+		t.Fatal(err)
 	}
 	devices := musterv1.NewResourceServiceClient(s.Conn())
 	for name, weight := range map[string]float64{"c": 9.5, "a": 10, "b": -1} {
