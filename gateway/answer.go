@@ -168,7 +168,11 @@ func decorate(ctx context.Context, w http.ResponseWriter, response proto.Message
 	switch {
 	case method == http.MethodPost:
 		x.status = http.StatusCreated
-		h.Set("Location", x.base+"/"+x.endpoint+"/"+r.GetId())
+		at := "/" + x.endpoint + "/" + r.GetId()
+		if known := r.GetMeta().GetLocation(); known != "" { // of a registered type, which may be called by its name here
+			at = known
+		}
+		h.Set("Location", x.base+at)
 	case method == http.MethodPatch && (isGroup || x.strict) && !x.projected:
 		// The members are left out of this answer, and a group without its members
 		// could be taken for an empty one. Strict clients want no body anyway.

@@ -317,7 +317,7 @@ func (rt *ResourceType) adoptAttribute(o object, name string, value *structpb.Va
 
 // extension finds the pseudo-attribute of an extension by its URN, or nil.
 func (rt *ResourceType) extension(urn string) *Attribute {
-	if a := rt.byName.find(urn); a != nil && a.Schema.extension == a {
+	if a := rt.byName.find(urn); a != nil && a.isExtension() {
 		return a
 	}
 	return nil

@@ -29,7 +29,11 @@ const KeptSecret = "*"
 // read-only attributes and empty elements (but for links), lets the last primary
 // win, sets schemas, and checks that required attributes are there and values
 // within limits. The error is InvalidValue and names the attribute.
-func (rt *ResourceType) Prepare(r Resource) error {
+func (rt *ResourceType) Prepare(r Resource) error { return rt.receive(r, noneStays) }
+
+// receive is Prepare for a write after which some attributes stay as they are if r
+// does not name them.
+func (rt *ResourceType) receive(r Resource, stays func(*Attribute) bool) error {
 	if err := rt.adopt(r); err != nil {
 		return err
 	}
@@ -39,8 +43,11 @@ func (rt *ResourceType) Prepare(r Resource) error {
 			return err
 		}
 	}
-	return rt.complete(r, InvalidValue)
+	return rt.complete(r, InvalidValue, stays)
 }
+
+// noneStays: nothing stays after a create, and at the end of a change.
+func noneStays(*Attribute) bool { return false }
 
 // prepare does what Prepare promises for one attribute of o.
 func prepare(o object, a *Attribute) error {
@@ -64,7 +71,11 @@ func prepare(o object, a *Attribute) error {
 			return err
 		}
 	}
-	if a.Type == Complex && a.MultiValued {
+	switch {
+	case a.Type != Complex:
+	case !a.MultiValued && o.count(a) == 0:
+		o.clear(a)
+	case a.MultiValued:
 		if !a.Link { // a member that is not understood is an error, not one member fewer
 			o.keep(a, func(i int) bool { return o.child(a, i).hasContent(a) })
 		}
@@ -128,8 +139,9 @@ func (o object) onePrimary(a *Attribute, i int) {
 }
 
 // complete sets schemas to what is in use and checks that the required
-// attributes have values; missing is the reason of the error where one does not.
-func (rt *ResourceType) complete(r Resource, missing Reason) error {
+// attributes, but for those that stay, have values; missing is the reason of the
+// error where one does not.
+func (rt *ResourceType) complete(r Resource, missing Reason, stays func(*Attribute) bool) error {
 	o := objectOf(r)
 	o.clear(rt.schemas)
 	if err := o.setText(rt.schemas, rt.Schema.URN); err != nil {
@@ -138,7 +150,7 @@ func (rt *ResourceType) complete(r Resource, missing Reason) error {
 	for _, ext := range rt.Extensions {
 		if o.count(ext.extension) == 0 {
 			o.clear(ext.extension)
-			if slices.Contains(rt.mandatory, ext) {
+			if slices.Contains(rt.mandatory, ext) && !slices.ContainsFunc(ext.Attributes, stays) {
 				return Errorf(missing, "%s is a required extension", ext.URN).At(ext.URN)
 			}
 			continue
@@ -149,7 +161,7 @@ func (rt *ResourceType) complete(r Resource, missing Reason) error {
 	}
 	for _, a := range rt.top {
 		if a.required {
-			if err := checkRequired(o, a, missing); err != nil {
+			if err := checkRequired(o, a, missing, stays); err != nil {
 				return err
 			}
 		}
@@ -157,9 +169,9 @@ func (rt *ResourceType) complete(r Resource, missing Reason) error {
 	return nil
 }
 
-func checkRequired(o object, a *Attribute, missing Reason) error {
+func checkRequired(o object, a *Attribute, missing Reason, stays func(*Attribute) bool) error {
 	n := o.count(a)
-	if n == 0 && a.Required {
+	if n == 0 && a.Required && !stays(a) {
 		return Errorf(missing, "%s is required", a.Path).At(a.Path)
 	}
 	if a.Type != Complex {
@@ -167,7 +179,7 @@ func checkRequired(o object, a *Attribute, missing Reason) error {
 	}
 	for i := range n {
 		for _, sub := range a.Sub {
-			if err := checkRequired(o.child(a, i), sub, missing); err != nil {
+			if err := checkRequired(o.child(a, i), sub, missing, stays); err != nil {
 				return err
 			}
 		}
@@ -258,7 +270,7 @@ type replacement struct {
 // which stay: a client that does not name "active" does not mean to lock out.
 func (rt *ResourceType) CompileReplace(r Resource) (Change, error) {
 	c := &replacement{rt: rt, r: r, id: r.GetId()}
-	if err := rt.Prepare(r); err != nil {
+	if err := rt.receive(r, rt.staysUnnamed); err != nil {
 		return nil, err
 	}
 	o := objectOf(r)
@@ -293,7 +305,7 @@ func (c *replacement) Apply(r Resource) error {
 	for _, a := range c.rt.stored {
 		dropEmpty(stored, a)
 	}
-	if err := c.rt.complete(r, InvalidValue); err != nil {
+	if err := c.rt.complete(r, InvalidValue, noneStays); err != nil {
 		return err
 	}
 	return c.rt.checkImmutable(before, r)

@@ -244,7 +244,7 @@ func (d *decoder) complex(o object, a *Attribute, parent object) (wrapper bool) 
 		case a.MultiValued && strings.EqualFold(key, a.Name): // {"members":[…]} for […]
 			d.elements(parent, a)
 			wrapper = true
-		case a.Schema.extension == a && d.rt.extension(key) != nil: // RFC 9944 puts extensions into one
+		case a.isExtension() && d.rt.extension(key) != nil: // RFC 9944 puts extensions into one
 			d.attribute(parent, d.rt.extension(key))
 		default:
 			skipValue(d.in)

@@ -17,7 +17,7 @@ func (rt *ResourceType) AppendDiff(dst []byte, before, after Resource) []byte {
 	for _, a := range rt.stored {
 		switch {
 		case a == rt.schemas:
-		case a.Schema.extension == a:
+		case a.isExtension():
 			for _, sub := range a.Sub {
 				dst = appendDiff(dst, start, x.holder(sub, false), y.holder(sub, false), sub)
 			}

@@ -206,7 +206,7 @@ func both(f, g Filter) Filter {
 
 // brackets reads "[" FILTER "]" after the name of a.
 func (p *parser) brackets(a *Attribute) Filter {
-	if a.Type != Complex || a.Schema.extension == a {
+	if a.Type != Complex || a.isExtension() {
 		p.failf(p.pos, "%s has no sub-attributes to filter by", a.Path)
 	}
 	p.symbol('[')
@@ -238,7 +238,7 @@ func (p *parser) path() Path {
 	}
 	// RFC 7644 section 3.12 has invalidFilter for the filter of a path too.
 	outside := p.reason
-	if a.Type == Complex && a.Schema.extension != a {
+	if a.Type == Complex && !a.isExtension() {
 		p.reason = InvalidFilter
 	}
 	path := Path{Attr: a, Filter: p.brackets(a)}
@@ -262,7 +262,7 @@ func (p *parser) searchable() *Attribute {
 // by asking.
 func (p *parser) checkSearchable(a *Attribute, pos int) {
 	switch {
-	case a.Schema.extension == a:
+	case a.isExtension():
 		p.failf(pos, "%s is a schema; name one of its attributes", a.Path)
 	case a.Returned == musterv1.Attribute_RETURNED_NEVER:
 		p.failf(pos, "%s is never returned and cannot be searched for", a.Path)

@@ -97,12 +97,12 @@ func spreads(op musterv1.PatchOperation_Op, path Path, value *structpb.Value) bo
 	if a.Type != Complex || a.MultiValued || path.Filter != nil || readOnlyPath(path) || value.GetStructValue() == nil {
 		return false
 	}
-	return op != opRemove || a == a.Schema.extension
+	return op != opRemove || a.isExtension()
 }
 
 // memberPrefix is what stands before the name of a sub-attribute in a path.
 func memberPrefix(a *Attribute) string {
-	if a == a.Schema.extension {
+	if a.isExtension() {
 		return a.Path + ":"
 	}
 	return a.Path + "."

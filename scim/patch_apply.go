@@ -28,7 +28,7 @@ func (p *patch) Apply(r Resource) error {
 	for _, a := range p.rt.stored {
 		dropEmpty(objectOf(r), a)
 	}
-	if err := p.rt.complete(r, Mutability); err != nil {
+	if err := p.rt.complete(r, Mutability, noneStays); err != nil {
 		return err
 	}
 	return p.rt.checkImmutable(before, r)

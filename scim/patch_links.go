@@ -77,7 +77,7 @@ func (p *patch) linkValues(a *Attribute, value *structpb.Value) ([]string, error
 	if err := o.checkNamed(a, value); err != nil {
 		return nil, err
 	}
-	if err := checkRequired(o, a, InvalidValue); err != nil {
+	if err := checkRequired(o, a, InvalidValue, noneStays); err != nil {
 		return nil, err
 	}
 	return o.linkValues(a), nil

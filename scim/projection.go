@@ -1,6 +1,7 @@
 package scim
 
 import (
+	"slices"
 	"strings"
 
 	musterv1 "github.com/muster-scim/muster/gen/muster/v1"
@@ -96,10 +97,13 @@ func excluding(attrs []*Attribute, unwanted selection) (cuts []cut) {
 			gone = true
 		default:
 		}
-		if gone {
+		switch {
+		case !gone:
+			cuts = a.cut(cuts, excluding(a.Sub, unwanted))
+		case a.isExtension():
+			cuts = a.cut(cuts, including(a.Sub, nil))
+		default:
 			cuts = append(cuts, cut{attr: a})
-		} else if parts := excluding(a.Sub, unwanted); len(parts) > 0 {
-			cuts = append(cuts, cut{a, parts})
 		}
 	}
 	return cuts
@@ -109,24 +113,30 @@ func excluding(attrs []*Attribute, unwanted selection) (cuts []cut) {
 // what is always returned.
 func including(attrs []*Attribute, wanted selection) (cuts []cut) {
 	for _, a := range attrs {
-		var parts []cut
 		switch {
 		case a.Returned == musterv1.Attribute_RETURNED_NEVER:
 			cuts = append(cuts, cut{attr: a})
-			continue
 		case a.Returned == musterv1.Attribute_RETURNED_ALWAYS, wanted.has(a):
-			parts = wholeBut(a.Sub, wanted)
-		case wanted.within(a.Sub):
-			parts = including(a.Sub, wanted)
+			cuts = a.cut(cuts, wholeBut(a.Sub, wanted))
+		case wanted.within(a.Sub), a.isExtension(): // of which something may be returned always
+			cuts = a.cut(cuts, including(a.Sub, wanted))
 		default:
 			cuts = append(cuts, cut{attr: a})
-			continue
-		}
-		if len(parts) > 0 {
-			cuts = append(cuts, cut{a, parts})
 		}
 	}
 	return cuts
+}
+
+// cut adds the cuts of parts of a: none, or the whole where nothing would be left.
+func (a *Attribute) cut(cuts, parts []cut) []cut {
+	left := len(a.Sub) != len(parts) || slices.ContainsFunc(parts, func(c cut) bool { return len(c.parts) > 0 })
+	switch {
+	case len(parts) == 0:
+		return cuts
+	case left:
+		return append(cuts, cut{a, parts})
+	}
+	return append(cuts, cut{attr: a})
 }
 
 // wholeBut is the cuts of a complex attribute that is wanted as a whole: what is
@@ -137,8 +147,8 @@ func wholeBut(subs []*Attribute, wanted selection) (cuts []cut) {
 		unasked := sub.Returned == musterv1.Attribute_RETURNED_REQUEST && !wanted[sub]
 		if never || unasked {
 			cuts = append(cuts, cut{attr: sub})
-		} else if parts := wholeBut(sub.Sub, wanted); len(parts) > 0 {
-			cuts = append(cuts, cut{sub, parts})
+		} else {
+			cuts = sub.cut(cuts, wholeBut(sub.Sub, wanted))
 		}
 	}
 	return cuts

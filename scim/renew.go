@@ -95,7 +95,7 @@ func (rt *ResourceType) fits(r Resource) error {
 			return err
 		}
 	}
-	return rt.complete(r, InvalidValue)
+	return rt.complete(r, InvalidValue, noneStays)
 }
 
 // firstLoss is the name of a registered attribute whose value is is not what it was.

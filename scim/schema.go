@@ -102,6 +102,9 @@ func (a *Attribute) Unique() bool {
 	return a.Uniqueness == musterv1.Attribute_UNIQUENESS_SERVER || a.Uniqueness == musterv1.Attribute_UNIQUENESS_GLOBAL
 }
 
+// isExtension tells whether the attribute stands for all of an extension.
+func (a *Attribute) isExtension() bool { return a.Schema.extension == a }
+
 // SubAttribute finds a sub-attribute by name in any letter case, or nil.
 func (a *Attribute) SubAttribute(name string) *Attribute { return a.subByName.find(name) }
 
@@ -270,7 +273,7 @@ func (rt *ResourceType) index() {
 // classify puts an attribute, and those below it, into the lists that it belongs
 // to; many tells that it stands inside of a multi-valued one.
 func (rt *ResourceType) classify(a *Attribute, many bool) {
-	box := a.Schema.extension == a
+	box := a.isExtension()
 	switch {
 	case a.Type == Complex:
 		for _, sub := range a.Sub {

@@ -32,7 +32,7 @@ func (rt *ResourceType) ParseSort(sortBy string) (*Attribute, error) {
 	}
 	if a.Type == Complex {
 		value := a.SubAttribute("value")
-		if value == nil || a.Schema.extension == a {
+		if value == nil || a.isExtension() {
 			return nil, Errorf(InvalidValue, "sortBy: %s has sub-attributes; name one of them", a.Path)
 		}
 		a = value

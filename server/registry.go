@@ -45,18 +45,5 @@ func (*registry) Unregister(ctx context.Context, req *musterv1.UnregisterRequest
 
 func (*registry) ListRegistrations(ctx context.Context, _ *musterv1.ListRegistrationsRequest) (*musterv1.ListRegistrationsResponse, error) {
 	all, err := tenantOf(ctx).Registrations(ctx)
-	if err != nil {
-		return nil, err
-	}
-	out := &musterv1.ListRegistrationsResponse{}
-	for _, r := range all {
-		listed := &musterv1.ListRegistrationsResponse_Registration{AllTenants: r.ForAll}
-		if r.Schema != nil {
-			listed.Registered = &musterv1.ListRegistrationsResponse_Registration_Schema{Schema: r.Schema}
-		} else {
-			listed.Registered = &musterv1.ListRegistrationsResponse_Registration_ResourceType{ResourceType: r.ResourceType}
-		}
-		out.Registrations = append(out.Registrations, listed)
-	}
-	return out, nil
+	return &musterv1.ListRegistrationsResponse{Registrations: all}, err
 }

@@ -8,6 +8,7 @@ import (
 	"sync/atomic"
 	"testing"
 
+	musterv1 "github.com/muster-scim/muster/gen/muster/v1"
 	"github.com/muster-scim/muster/scim"
 	testpostgres "github.com/muster-scim/muster/test/postgres"
 )
@@ -30,6 +31,7 @@ func richUser(b *testing.B, n int64) scim.Resource {
 		b.Fatal(err)
 	}
 	r := decode(b, scim.User, "%s", doc)
+	r.(*musterv1.User).GetEnterpriseUser().Manager = nil // who must exist
 	return named(r, fmt.Sprint("user ", n))
 }
 

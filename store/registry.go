@@ -35,48 +35,31 @@ var kindWords = map[string]string{schemaKind: "schema", resourceTypeKind: "resou
 // maxRegistrations is the most that is registered for one tenant, and for all.
 const maxRegistrations = 500
 
-// Registration is a schema or a resource type that an operator added.
-type Registration struct {
-	// ForAll tells that it is registered for all tenants.
-	ForAll bool
-	// One of the two is set.
-	Schema       *musterv1.Schema
-	ResourceType *musterv1.ResourceType
+// registrations are those of one owner, of which no two have the same key; or those
+// for all and then those of a tenant.
+type registrations []*musterv1.Registration
+
+// keyOf is what a registration is found by, and its content.
+func keyOf(r *musterv1.Registration) (kind, name string, content proto.Message) {
+	if s := r.GetSchema(); s != nil {
+		return schemaKind, s.GetId(), s
+	}
+	return resourceTypeKind, r.GetResourceType().GetName(), r.GetResourceType()
 }
 
-// key is what a registration is found by.
-func (r *Registration) key() (kind, name string) {
-	if r.Schema != nil {
-		return schemaKind, r.Schema.GetId()
-	}
-	return resourceTypeKind, r.ResourceType.GetName()
+func ofSchema(forAll bool, s *musterv1.Schema) *musterv1.Registration {
+	return &musterv1.Registration{AllTenants: forAll, Registered: &musterv1.Registration_Schema{Schema: s}}
 }
 
-func (r *Registration) message() proto.Message {
-	if r.Schema != nil {
-		return r.Schema
-	}
-	return r.ResourceType
+func ofResourceType(forAll bool, t *musterv1.ResourceType) *musterv1.Registration {
+	return &musterv1.Registration{AllTenants: forAll, Registered: &musterv1.Registration_ResourceType{ResourceType: t}}
 }
 
-// registrations are those of one owner, of which no two have the same key.
-type registrations []Registration
-
-func registrationsOf(schemas []*musterv1.Schema, types []*musterv1.ResourceType) (all registrations) {
-	for _, s := range schemas {
-		all = append(all, Registration{Schema: s})
-	}
-	for _, t := range types {
-		all = append(all, Registration{ResourceType: t})
-	}
-	return all
-}
-
-// find is the one with that key, or nil.
-func (all registrations) find(kind, name string) *Registration {
-	for i := range all {
-		if k, n := all[i].key(); k == kind && n == name {
-			return &all[i]
+// find is the content of the one with that key, or nil.
+func (all registrations) find(kind, name string) proto.Message {
+	for _, r := range all {
+		if k, n, content := keyOf(r); k == kind && n == name {
+			return content
 		}
 	}
 	return nil
@@ -132,13 +115,13 @@ func compileCatalog(all registrations) (*scim.Catalog, error) {
 	var schemas []*musterv1.Schema
 	var types []*musterv1.ResourceType
 	for _, r := range slices.Backward(all) { // a tenant's own schema is found before one for all
-		if s := r.Schema; s != nil {
+		if s := r.GetSchema(); s != nil {
 			schemas = append(schemas, s)
 		}
 	}
 	for _, r := range all {
-		if r.ResourceType != nil {
-			types = append(types, r.ResourceType)
+		if t := r.GetResourceType(); t != nil {
+			types = append(types, t)
 		}
 	}
 	return scim.NewCatalog(schemas, types)
@@ -156,23 +139,20 @@ func readRegistrations(ctx context.Context, s *Store, from reader, tenant int64)
 		if err := scan(&owner, &kind, &document); err != nil {
 			return err
 		}
-		r := Registration{ForAll: owner == allTenants}
-		var m proto.Message
 		if kind == schemaKind {
-			r.Schema = &musterv1.Schema{}
-			m = r.Schema
-		} else {
-			r.ResourceType = &musterv1.ResourceType{}
-			m = r.ResourceType
+			m := &musterv1.Schema{}
+			all = append(all, ofSchema(owner == allTenants, m))
+			return protojson.Unmarshal(document, m)
 		}
-		all = append(all, r)
+		m := &musterv1.ResourceType{}
+		all = append(all, ofResourceType(owner == allTenants, m))
 		return protojson.Unmarshal(document, m)
 	})
 	return all, err
 }
 
 // Registrations lists what is registered for all and for the tenant.
-func (t Tenant) Registrations(ctx context.Context) ([]Registration, error) {
+func (t Tenant) Registrations(ctx context.Context) ([]*musterv1.Registration, error) {
 	return readRegistrations(ctx, t.store, t.store, t.id)
 }
 
@@ -210,17 +190,25 @@ func (t Tenant) Register(ctx context.Context, forAll bool, schemas []*musterv1.S
 		return err
 	}
 	return t.changeCatalog(ctx, forAll, func(ctx context.Context, tx tx, present registrations) (changed bool, err error) {
+		var all registrations
+		for _, s := range schemas {
+			all = append(all, ofSchema(forAll, s))
+		}
+		for _, t := range types {
+			all = append(all, ofResourceType(forAll, t))
+		}
 		total := len(present)
-		for _, r := range registrationsOf(schemas, types) {
-			known := present.find(r.key())
+		for _, r := range all {
+			kind, name, content := keyOf(r)
+			known := present.find(kind, name)
 			if known == nil {
 				total++
 			}
-			if known != nil && proto.Equal(known.message(), r.message()) {
+			if known != nil && proto.Equal(known, content) {
 				continue
 			}
 			changed = true
-			if err := t.putRegistration(ctx, tx, t.owner(forAll), &r); err != nil {
+			if err := t.putRegistration(ctx, tx, t.owner(forAll), r); err != nil {
 				return false, err
 			}
 		}
@@ -231,12 +219,12 @@ func (t Tenant) Register(ctx context.Context, forAll bool, schemas []*musterv1.S
 	})
 }
 
-func (t Tenant) putRegistration(ctx context.Context, tx tx, owner int64, r *Registration) error {
-	document, err := protojson.Marshal(r.message())
+func (t Tenant) putRegistration(ctx context.Context, tx tx, owner int64, r *musterv1.Registration) error {
+	kind, name, content := keyOf(r)
+	document, err := protojson.Marshal(content)
 	if err != nil {
 		return err
 	}
-	kind, name := r.key()
 	st := t.store.statement()
 	st.add("INSERT INTO registrations (tenant_id, kind, name, document, updated_at) VALUES (", arg{owner}, ", ", arg{kind}, ", ", arg{name}, ", ",
 		arg{string(document)}, ", ", arg{now()}, ") ON CONFLICT (tenant_id, kind, name) DO UPDATE SET document = excluded.document, updated_at = excluded.updated_at")
@@ -302,7 +290,7 @@ func (t Tenant) changeCatalog(ctx context.Context, forAll bool, change catalogCh
 				return err
 			}
 			if other.id == t.id {
-				present = slices.DeleteFunc(all, func(r Registration) bool { return r.ForAll != forAll })
+				present = slices.DeleteFunc(all, func(r *musterv1.Registration) bool { return r.GetAllTenants() != forAll })
 			}
 		}
 		if changed, err := change(ctx, tx, present); err != nil || !changed {

@@ -109,7 +109,7 @@ func TestRegister_TheSameChangesNothing(t *testing.T) {
 			t.Errorf("the version is %d, and was %d", v, first)
 		}
 		all, err := tenant.Registrations(context.Background())
-		if err != nil || len(all) != 2 || !all[0].ForAll {
+		if err != nil || len(all) != 2 || !all[0].GetAllTenants() {
 			t.Errorf("registered are %v, %v", all, err)
 		}
 	})

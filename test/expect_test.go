@@ -55,6 +55,23 @@ func newScope(t *testing.T, prefix string) *scope {
 		"core":       "urn:ietf:params:scim:schemas:core:2.0:User",
 		"coreGroup":  "urn:ietf:params:scim:schemas:core:2.0:Group",
 		"enterprise": "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User",
+		// of test/registered/schemas
+		"badge": "urn:example:params:scim:schemas:extension:badge:2.0:User",
+		"cost":  "urn:example:params:scim:schemas:extension:cost:2.0:Group",
+		"test":  "urn:example:params:scim:schemas:core:2.0:TestResource",
+		"place": "urn:example:params:scim:schemas:extension:place:2.0:TestResource",
+		"asset": "urn:example:params:scim:schemas:extension:asset:2.0",
+		// of docs/examples/devices
+		"device":    "urn:ietf:params:scim:schemas:core:2.0:Device",
+		"ble":       "urn:ietf:params:scim:schemas:extension:ble:2.0:Device",
+		"passKey":   "urn:ietf:params:scim:schemas:extension:pairingPassKey:2.0:Device",
+		"oob":       "urn:ietf:params:scim:schemas:extension:pairingOOB:2.0:Device",
+		"justWorks": "urn:ietf:params:scim:schemas:extension:pairingJustWorks:2.0:Device",
+		"dpp":       "urn:ietf:params:scim:schemas:extension:dpp:2.0:Device",
+		"mab":       "urn:ietf:params:scim:schemas:extension:ethernet-mab:2.0:Device",
+		"fdo":       "urn:ietf:params:scim:schemas:extension:fido-device-onboard:2.0:Device",
+		"zigbee":    "urn:ietf:params:scim:schemas:extension:zigbee:2.0:Device",
+		"apps":      "urn:ietf:params:scim:schemas:extension:endpointAppsExt:2.0:Device",
 	}}
 }
 

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"maps"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 
@@ -24,6 +25,7 @@ import (
 // sends and gets.
 type grpcDoor struct {
 	provisioning musterv1.ProvisioningServiceClient
+	resources    musterv1.ResourceServiceClient
 	discovery    musterv1.DiscoveryServiceClient
 	reasons      map[string]reasonRow
 }
@@ -31,7 +33,7 @@ type grpcDoor struct {
 func newGRPCDoor(t *testing.T, p *program, reasons map[string]reasonRow) grpcDoor {
 	t.Helper()
 	conn := p.dial(t)
-	return grpcDoor{musterv1.NewProvisioningServiceClient(conn), musterv1.NewDiscoveryServiceClient(conn), reasons}
+	return grpcDoor{musterv1.NewProvisioningServiceClient(conn), musterv1.NewResourceServiceClient(conn), musterv1.NewDiscoveryServiceClient(conn), reasons}
 }
 
 func (d grpcDoor) ask(t *testing.T, s step) answer {
@@ -41,8 +43,12 @@ func (d grpcDoor) ask(t *testing.T, s step) answer {
 		value, err := d.discover(bearing(cmp.Or(s.Token, token)), rt, id)
 		return d.answer(t, value, err)
 	}
-	method := strings.ToUpper(verb[:1]) + verb[1:] + rt
+	var service any = d.provisioning
 	request := map[string]any{}
+	if rt != "" && rt != "User" && rt != "Group" { // one that is registered
+		service, request["resourceType"], rt = d.resources, rt, "Resource"
+	}
+	method := strings.ToUpper(verb[:1]) + verb[1:] + rt
 	set := func(name string, value any) {
 		if v := reflect.ValueOf(value); v.IsValid() && !v.IsZero() {
 			request[name] = value
@@ -58,7 +64,7 @@ func (d grpcDoor) ask(t *testing.T, s step) answer {
 	if s.SortOrder != "" {
 		request["sortOrder"] = "SORT_ORDER_" + strings.ToUpper(s.SortOrder)
 	}
-	set(strings.ToLower(rt), s.Body)
+	set(strings.ToLower(rt), inParts(s.Body, rt == "Resource"))
 	if s.Attributes != "" {
 		request["attributes"] = []string{s.Attributes}
 	}
@@ -75,15 +81,67 @@ func (d grpcDoor) ask(t *testing.T, s step) answer {
 	case "patch":
 		request["operations"] = operations(s)
 	}
-	value, err := call(bearing(cmp.Or(s.Token, token)), t, d.provisioning, method, request)
+	value, err := call(bearing(cmp.Or(s.Token, token)), t, service, method, request)
 	if err != nil {
 		return d.answer(t, nil, err)
 	}
+	value, _ = whole(value).(map[string]any)
 	if verb == "list" || verb == "search" {
 		return d.answer(t, listResponse(value, rt, s.Cursor != nil), nil)
 	}
 	resource, _ := value[strings.ToLower(rt)].(map[string]any)
 	return d.answer(t, resource, nil)
+}
+
+// inParts is a body as the messages of the contract have it: what was registered at
+// run time stands apart.
+func inParts(body any, registered bool) any {
+	sent, ok := body.(map[string]any)
+	if !ok {
+		return body
+	}
+	out, attributes, extensions := map[string]any{}, map[string]any{}, map[string]any{}
+	for key, v := range sent {
+		switch {
+		case strings.HasPrefix(key, "urn:") && key != scim.User.Extensions[0].URN:
+			extensions[key] = v
+		case registered && !slices.Contains([]string{"schemas", "id", "externalId", "meta"}, key):
+			attributes[key] = v
+		default:
+			out[key] = v
+		}
+	}
+	if registered {
+		out["attributes"] = attributes
+	}
+	if len(extensions) > 0 {
+		out["extensions"] = extensions
+	}
+	return out
+}
+
+// whole is the inverse of inParts, for whatever an answer holds.
+func whole(v any) any {
+	switch v := v.(type) {
+	case []any:
+		out := make([]any, len(v))
+		for i := range v {
+			out[i] = whole(v[i])
+		}
+		return out
+	case map[string]any:
+		out := make(map[string]any, len(v))
+		for key, value := range v {
+			parts, isObject := value.(map[string]any)
+			if isObject && (key == "attributes" || key == "extensions") {
+				maps.Copy(out, parts)
+				continue
+			}
+			out[key] = whole(value)
+		}
+		return out
+	}
+	return v
 }
 
 // operations are those of a patch, in the words of the contract.
@@ -227,6 +285,13 @@ func (d grpcDoor) answer(t *testing.T, value map[string]any, err error) answer {
 	return a
 }
 
+// isRelative tells whether it is the location of a resource of a registered type,
+// to which the REST face adds its own address.
+func isRelative(location any) bool {
+	text, _ := location.(string)
+	return strings.HasPrefix(text, "/")
+}
+
 // assigned is a copy without messages that hold nothing, and without empty
 // addresses, which tell the REST face to leave one out: to a reader they are what
 // an absent one is.
@@ -242,7 +307,7 @@ func assigned(v any) any {
 		out := make(map[string]any, len(v))
 		for key, value := range v {
 			m, isMessage := assigned(value).(map[string]any)
-			if isMessage && len(m) == 0 || value == "" && (key == "$ref" || key == "location") {
+			if isMessage && len(m) == 0 || value == "" && (key == "$ref" || key == "location") || key == "location" && isRelative(value) {
 				continue
 			}
 			out[key] = assigned(value)

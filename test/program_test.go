@@ -58,8 +58,14 @@ func buildAndRun(m *testing.M) int {
 // onBoth runs a test against a server on each database.
 func onBoth(t *testing.T, test func(t *testing.T, p *program)) {
 	t.Helper()
-	t.Run("SQLite", func(t *testing.T) { test(t, start(t, sqliteURL(t))) })
-	t.Run("PostgreSQL", func(t *testing.T) { test(t, start(t, postgres.URL(t))) })
+	onBothDatabases(t, func(t *testing.T, database string) { test(t, start(t, database)) })
+}
+
+// onBothDatabases runs a test on an empty database of each kind.
+func onBothDatabases(t *testing.T, test func(t *testing.T, database string)) {
+	t.Helper()
+	t.Run("SQLite", func(t *testing.T) { test(t, sqliteURL(t)) })
+	t.Run("PostgreSQL", func(t *testing.T) { test(t, postgres.URL(t)) })
 }
 
 func sqliteURL(t *testing.T) string {

@@ -20,6 +20,7 @@ import (
 type config struct {
 	Data      string
 	Database  string
+	Schemas   string
 	HTTP      string
 	GRPC      string
 	BaseURL   string
@@ -37,6 +38,7 @@ type setting struct {
 var settings = []setting{
 	{"data", "./data", "folder of the embedded database; made if missing", func(c *config) *string { return &c.Data }},
 	{"database", "", "database, instead of --data: postgres://USER:PASSWORD@HOST/NAME or sqlite://PATH", func(c *config) *string { return &c.Database }},
+	{"schemas", "", "folder of *.json files with SCIM schemas and resource types, which are registered for all tenants", func(c *config) *string { return &c.Schemas }},
 	{"http", "127.0.0.1:8080", "address of the SCIM REST face; port 0 takes a free one", func(c *config) *string { return &c.HTTP }},
 	{"grpc", "127.0.0.1:9090", "address of the gRPC server; port 0 takes a free one", func(c *config) *string { return &c.GRPC }},
 	{"base-url", "", "public address of the SCIM base, such as https://scim.example.com/scim/v2; without it, the host the client asked for", func(c *config) *string { return &c.BaseURL }},
@@ -44,12 +46,15 @@ var settings = []setting{
 	{"log-format", "auto", "text, json, or auto: text on a terminal, JSON otherwise", func(c *config) *string { return &c.LogFormat }},
 }
 
-// addSettings gives a command the flags of the settings, and --config.
-func addSettings(cmd *cobra.Command) {
+// addSettings gives a command the flags of the settings, or of only some, and
+// --config.
+func addSettings(cmd *cobra.Command, only ...string) {
 	flags := cmd.Flags()
 	flags.SortFlags = false
 	for _, s := range settings {
-		flags.String(s.name, s.value, s.help)
+		if len(only) == 0 || slices.Contains(only, s.name) {
+			flags.String(s.name, s.value, s.help)
+		}
 	}
 	flags.String("config", "", "YAML file with these settings, named as the flags are")
 }
@@ -86,6 +91,7 @@ func loadConfig(flags *pflag.FlagSet) (config, error) {
 		}
 	}
 	for _, s := range settings {
+		v.SetDefault(s.name, s.value) // of those that are no flag of the command
 		*s.field(&c) = strings.TrimSpace(v.GetString(s.name))
 	}
 	return c, c.check()

@@ -55,6 +55,6 @@ run it before the first start and before each new version; take a backup first.`
 			return err
 		},
 	}
-	addSettings(cmd)
+	addSettings(cmd, "data", "database")
 	return cmd
 }

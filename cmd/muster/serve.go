@@ -44,6 +44,11 @@ Without --database it keeps everything in one file in the --data folder, and
 brings that file's schema up to date by itself. With PostgreSQL, run
 ` + "`muster migrate`" + ` first.
 
+With --schemas it registers, for all tenants, the SCIM schemas and resource types
+of every *.json file in a folder before it listens. Files that have not changed
+change nothing; files that do not fit the stored data stop the start. What a file
+had stays registered when the file is gone: ` + "`muster schema remove`" + ` removes it.
+
 It serves plain text. Listen on loopback behind a proxy that speaks TLS, and
 tell it the public address with --base-url.`
 
@@ -107,6 +112,9 @@ func openProgram(ctx context.Context, c config, log *slog.Logger, out io.Writer)
 	if err != nil {
 		return nil, err
 	}
+	if err = p.registerSchemas(ctx, c.Schemas); err != nil {
+		return nil, err
+	}
 	if err = p.listen(ctx, c); err != nil {
 		return nil, err
 	}
@@ -156,7 +164,7 @@ func (p *program) bootstrap(ctx context.Context) (token string, err error) {
 	} else if len(token) < 20 {
 		p.log.Warn(variable + " is short: use a random text of at least 20 characters where others can reach the server")
 	}
-	created, err := p.store.Bootstrap(ctx, "default", "bootstrap", tokenHash(token))
+	created, err := p.store.Bootstrap(ctx, server.DefaultTenant, "bootstrap", tokenHash(token))
 	if err != nil {
 		return "", fmt.Errorf("making the first tenant: %w", err)
 	}
@@ -164,6 +172,27 @@ func (p *program) bootstrap(ctx context.Context) (token string, err error) {
 		return "", nil
 	}
 	return show, nil
+}
+
+// registerSchemas registers for all tenants what the files of the folder have. Of
+// several servers that start at once one does, and the others find it done.
+func (p *program) registerSchemas(ctx context.Context, folder string) error {
+	if folder == "" {
+		return nil
+	}
+	schemas, types, err := readSchemaFolder(folder)
+	if err != nil {
+		return fmt.Errorf("reading the schemas of %s: %w", folder, err)
+	}
+	tenant, err := p.store.Tenant(ctx, server.DefaultTenant)
+	if err != nil {
+		return err
+	}
+	if err := tenant.Register(ctx, true, schemas, types); err != nil {
+		return fmt.Errorf("registering the schemas of %s: %w; nothing of them is registered: correct the files, or start without --schemas", folder, err)
+	}
+	p.log.Info("registered", "folder", folder, "schemas", len(schemas), "resource types", len(types))
+	return nil
 }
 
 // listen binds both addresses.

@@ -51,7 +51,7 @@ func tenantListCommand() *cobra.Command {
 		Args:  cobra.NoArgs,
 	}
 	asJSON := cmd.Flags().Bool("json", false, "print JSON")
-	addSettings(cmd)
+	addSettings(cmd, "data", "database")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		return withStore(cmd.Context(), cmd.Flags(), func(ctx context.Context, s *store.Store) error {
 			tenants, err := s.Tenants(ctx)
@@ -97,7 +97,7 @@ Both pass suites that follow the RFC. Every tenant begins as tolerant.`,
 		Args:    cobra.ExactArgs(1),
 	}
 	profile := cmd.Flags().String("profile", "", "tolerant or strict")
-	addSettings(cmd)
+	addSettings(cmd, "data", "database")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		return withStore(cmd.Context(), cmd.Flags(), func(ctx context.Context, s *store.Store) error {
 			if err := s.SetProfile(ctx, args[0], store.Profile(*profile)); err != nil {

@@ -275,8 +275,8 @@ func (*ListRegistrationsRequest) Descriptor() ([]byte, []int) {
 }
 
 type ListRegistrationsResponse struct {
-	state         protoimpl.MessageState                    `protogen:"open.v1"`
-	Registrations []*ListRegistrationsResponse_Registration `protobuf:"bytes,1,rep,name=registrations,proto3" json:"registrations,omitempty"`
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Registrations []*Registration        `protobuf:"bytes,1,rep,name=registrations,proto3" json:"registrations,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -311,40 +311,41 @@ func (*ListRegistrationsResponse) Descriptor() ([]byte, []int) {
 	return file_muster_v1_registry_proto_rawDescGZIP(), []int{5}
 }
 
-func (x *ListRegistrationsResponse) GetRegistrations() []*ListRegistrationsResponse_Registration {
+func (x *ListRegistrationsResponse) GetRegistrations() []*Registration {
 	if x != nil {
 		return x.Registrations
 	}
 	return nil
 }
 
-// One thing that was registered.
-type ListRegistrationsResponse_Registration struct {
-	state      protoimpl.MessageState `protogen:"open.v1"`
-	AllTenants bool                   `protobuf:"varint,1,opt,name=all_tenants,json=allTenants,proto3" json:"all_tenants,omitempty"`
+// Registration is one thing that was registered.
+type Registration struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Whether it is registered for all tenants.
+	AllTenants bool `protobuf:"varint,1,opt,name=all_tenants,json=allTenants,proto3" json:"all_tenants,omitempty"`
 	// Types that are valid to be assigned to Registered:
 	//
-	//	*ListRegistrationsResponse_Registration_Schema
-	//	*ListRegistrationsResponse_Registration_ResourceType
-	Registered    isListRegistrationsResponse_Registration_Registered `protobuf_oneof:"registered"`
+	//	*Registration_Schema
+	//	*Registration_ResourceType
+	Registered    isRegistration_Registered `protobuf_oneof:"registered"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
-func (x *ListRegistrationsResponse_Registration) Reset() {
-	*x = ListRegistrationsResponse_Registration{}
+func (x *Registration) Reset() {
+	*x = Registration{}
 	mi := &file_muster_v1_registry_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
 
-func (x *ListRegistrationsResponse_Registration) String() string {
+func (x *Registration) String() string {
 	return protoimpl.X.MessageStringOf(x)
 }
 
-func (*ListRegistrationsResponse_Registration) ProtoMessage() {}
+func (*Registration) ProtoMessage() {}
 
-func (x *ListRegistrationsResponse_Registration) ProtoReflect() protoreflect.Message {
+func (x *Registration) ProtoReflect() protoreflect.Message {
 	mi := &file_muster_v1_registry_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
@@ -356,60 +357,58 @@ func (x *ListRegistrationsResponse_Registration) ProtoReflect() protoreflect.Mes
 	return mi.MessageOf(x)
 }
 
-// Deprecated: Use ListRegistrationsResponse_Registration.ProtoReflect.Descriptor instead.
-func (*ListRegistrationsResponse_Registration) Descriptor() ([]byte, []int) {
-	return file_muster_v1_registry_proto_rawDescGZIP(), []int{5, 0}
+// Deprecated: Use Registration.ProtoReflect.Descriptor instead.
+func (*Registration) Descriptor() ([]byte, []int) {
+	return file_muster_v1_registry_proto_rawDescGZIP(), []int{6}
 }
 
-func (x *ListRegistrationsResponse_Registration) GetAllTenants() bool {
+func (x *Registration) GetAllTenants() bool {
 	if x != nil {
 		return x.AllTenants
 	}
 	return false
 }
 
-func (x *ListRegistrationsResponse_Registration) GetRegistered() isListRegistrationsResponse_Registration_Registered {
+func (x *Registration) GetRegistered() isRegistration_Registered {
 	if x != nil {
 		return x.Registered
 	}
 	return nil
 }
 
-func (x *ListRegistrationsResponse_Registration) GetSchema() *Schema {
+func (x *Registration) GetSchema() *Schema {
 	if x != nil {
-		if x, ok := x.Registered.(*ListRegistrationsResponse_Registration_Schema); ok {
+		if x, ok := x.Registered.(*Registration_Schema); ok {
 			return x.Schema
 		}
 	}
 	return nil
 }
 
-func (x *ListRegistrationsResponse_Registration) GetResourceType() *ResourceType {
+func (x *Registration) GetResourceType() *ResourceType {
 	if x != nil {
-		if x, ok := x.Registered.(*ListRegistrationsResponse_Registration_ResourceType); ok {
+		if x, ok := x.Registered.(*Registration_ResourceType); ok {
 			return x.ResourceType
 		}
 	}
 	return nil
 }
 
-type isListRegistrationsResponse_Registration_Registered interface {
-	isListRegistrationsResponse_Registration_Registered()
+type isRegistration_Registered interface {
+	isRegistration_Registered()
 }
 
-type ListRegistrationsResponse_Registration_Schema struct {
+type Registration_Schema struct {
 	Schema *Schema `protobuf:"bytes,2,opt,name=schema,proto3,oneof"`
 }
 
-type ListRegistrationsResponse_Registration_ResourceType struct {
+type Registration_ResourceType struct {
 	ResourceType *ResourceType `protobuf:"bytes,3,opt,name=resource_type,json=resourceType,proto3,oneof"`
 }
 
-func (*ListRegistrationsResponse_Registration_Schema) isListRegistrationsResponse_Registration_Registered() {
-}
+func (*Registration_Schema) isRegistration_Registered() {}
 
-func (*ListRegistrationsResponse_Registration_ResourceType) isListRegistrationsResponse_Registration_Registered() {
-}
+func (*Registration_ResourceType) isRegistration_Registered() {}
 
 var File_muster_v1_registry_proto protoreflect.FileDescriptor
 
@@ -430,9 +429,9 @@ const file_muster_v1_registry_proto_rawDesc = "" +
 	"\vall_tenants\x18\x03 \x01(\bR\n" +
 	"allTenants\"\x14\n" +
 	"\x12UnregisterResponse\"\x1a\n" +
-	"\x18ListRegistrationsRequest\"\xa1\x02\n" +
-	"\x19ListRegistrationsResponse\x12W\n" +
-	"\rregistrations\x18\x01 \x03(\v21.muster.v1.ListRegistrationsResponse.RegistrationR\rregistrations\x1a\xaa\x01\n" +
+	"\x18ListRegistrationsRequest\"Z\n" +
+	"\x19ListRegistrationsResponse\x12=\n" +
+	"\rregistrations\x18\x01 \x03(\v2\x17.muster.v1.RegistrationR\rregistrations\"\xaa\x01\n" +
 	"\fRegistration\x12\x1f\n" +
 	"\vall_tenants\x18\x01 \x01(\bR\n" +
 	"allTenants\x12+\n" +
@@ -462,24 +461,24 @@ func file_muster_v1_registry_proto_rawDescGZIP() []byte {
 
 var file_muster_v1_registry_proto_msgTypes = make([]protoimpl.MessageInfo, 7)
 var file_muster_v1_registry_proto_goTypes = []any{
-	(*RegisterRequest)(nil),                        // 0: muster.v1.RegisterRequest
-	(*RegisterResponse)(nil),                       // 1: muster.v1.RegisterResponse
-	(*UnregisterRequest)(nil),                      // 2: muster.v1.UnregisterRequest
-	(*UnregisterResponse)(nil),                     // 3: muster.v1.UnregisterResponse
-	(*ListRegistrationsRequest)(nil),               // 4: muster.v1.ListRegistrationsRequest
-	(*ListRegistrationsResponse)(nil),              // 5: muster.v1.ListRegistrationsResponse
-	(*ListRegistrationsResponse_Registration)(nil), // 6: muster.v1.ListRegistrationsResponse.Registration
-	(*Schema)(nil),                                 // 7: muster.v1.Schema
-	(*ResourceType)(nil),                           // 8: muster.v1.ResourceType
+	(*RegisterRequest)(nil),           // 0: muster.v1.RegisterRequest
+	(*RegisterResponse)(nil),          // 1: muster.v1.RegisterResponse
+	(*UnregisterRequest)(nil),         // 2: muster.v1.UnregisterRequest
+	(*UnregisterResponse)(nil),        // 3: muster.v1.UnregisterResponse
+	(*ListRegistrationsRequest)(nil),  // 4: muster.v1.ListRegistrationsRequest
+	(*ListRegistrationsResponse)(nil), // 5: muster.v1.ListRegistrationsResponse
+	(*Registration)(nil),              // 6: muster.v1.Registration
+	(*Schema)(nil),                    // 7: muster.v1.Schema
+	(*ResourceType)(nil),              // 8: muster.v1.ResourceType
 }
 var file_muster_v1_registry_proto_depIdxs = []int32{
 	7,  // 0: muster.v1.RegisterRequest.schemas:type_name -> muster.v1.Schema
 	8,  // 1: muster.v1.RegisterRequest.resource_types:type_name -> muster.v1.ResourceType
 	7,  // 2: muster.v1.RegisterResponse.schemas:type_name -> muster.v1.Schema
 	8,  // 3: muster.v1.RegisterResponse.resource_types:type_name -> muster.v1.ResourceType
-	6,  // 4: muster.v1.ListRegistrationsResponse.registrations:type_name -> muster.v1.ListRegistrationsResponse.Registration
-	7,  // 5: muster.v1.ListRegistrationsResponse.Registration.schema:type_name -> muster.v1.Schema
-	8,  // 6: muster.v1.ListRegistrationsResponse.Registration.resource_type:type_name -> muster.v1.ResourceType
+	6,  // 4: muster.v1.ListRegistrationsResponse.registrations:type_name -> muster.v1.Registration
+	7,  // 5: muster.v1.Registration.schema:type_name -> muster.v1.Schema
+	8,  // 6: muster.v1.Registration.resource_type:type_name -> muster.v1.ResourceType
 	0,  // 7: muster.v1.RegistryService.Register:input_type -> muster.v1.RegisterRequest
 	2,  // 8: muster.v1.RegistryService.Unregister:input_type -> muster.v1.UnregisterRequest
 	4,  // 9: muster.v1.RegistryService.ListRegistrations:input_type -> muster.v1.ListRegistrationsRequest
@@ -500,8 +499,8 @@ func file_muster_v1_registry_proto_init() {
 	}
 	file_muster_v1_schema_proto_init()
 	file_muster_v1_registry_proto_msgTypes[6].OneofWrappers = []any{
-		(*ListRegistrationsResponse_Registration_Schema)(nil),
-		(*ListRegistrationsResponse_Registration_ResourceType)(nil),
+		(*Registration_Schema)(nil),
+		(*Registration_ResourceType)(nil),
 	}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
