@@ -165,6 +165,7 @@ func newRegisteredType(t *musterv1.ResourceType, core *musterv1.Schema) *Resourc
 			rt.Schema.Attributes, rt.top = append(rt.Schema.Attributes, a), append(rt.top, a)
 		}
 	}
+	rt.Schema.byName = newNameTable(rt.Schema.Attributes)
 	return rt
 }
 
@@ -187,7 +188,7 @@ func (rt *ResourceType) extend(p *musterv1.Schema, required bool) {
 	}
 }
 
-// registeredAttribute is compileAttribute for what CheckSchema let pass.
+// registeredAttribute is compileAttribute for what CheckRegistrations let pass.
 func registeredAttribute(p *musterv1.Attribute, schema *Schema, parent, box *Attribute) *Attribute {
 	a := &Attribute{
 		Name: p.GetName(), Path: p.GetName(), Parent: parent, Schema: schema, container: box, held: asKey,

@@ -248,13 +248,14 @@ func compileResourceType(m Resource) *ResourceType {
 		rt.Extensions = append(rt.Extensions, ext)
 		rt.top = append(rt.top, box)
 	}
+	rt.Schema.byName = newNameTable(rt.Schema.Attributes)
 	rt.index()
 	return rt
 }
 
-// index fills what follows from the attributes.
+// index fills what follows from the attributes. Schemas may belong to other types
+// too, and are only read.
 func (rt *ResourceType) index() {
-	rt.Schema.byName = newNameTable(rt.Schema.Attributes)
 	rt.byName = newNameTable(rt.top)
 	rt.schemas, rt.id, rt.meta = rt.Attribute("schemas"), rt.Attribute("id"), rt.Attribute("meta")
 	rt.stored, rt.links, rt.switches, rt.unique, rt.immutable, rt.references = nil, nil, nil, nil, nil, nil

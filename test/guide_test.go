@@ -26,7 +26,8 @@ func TestSchemasGuide(t *testing.T) {
 		script += strings.ReplaceAll(m[1], "http://127.0.0.1:8080/scim/v2", p.base) + "\necho \" [$?]\"\n"
 	}
 	cmd := exec.Command("bash", "-c", script)
-	cmd.Dir, cmd.Env = "..", append(command(p.database).Env, "TOKEN="+token)
+	cmd.Dir, cmd.Env = "..", command(p.database).Env
+	cmd.Env = append(cmd.Env, "TOKEN="+token)
 	out, err := cmd.CombinedOutput()
 	if err != nil {
 		t.Fatalf("%v\n%s", err, out)
