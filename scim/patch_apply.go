@@ -154,13 +154,15 @@ func (o object) contains(a *Attribute, from object, j int) bool {
 	return false
 }
 
-// findElement is the index of the element that e names, or -1.
+// findElement is the index of the element that e names, or -1. One without a value
+// names only its equal.
 func (o object) findElement(a *Attribute, e object) int {
 	value, kind := a.SubAttribute("value"), a.SubAttribute("type")
+	named := value != nil && e.count(value) > 0
 	for j := range o.count(a) {
 		there := o.child(a, j)
-		if value == nil && equalObjects(there, e, a) ||
-			value != nil && equalValues(there, e, value) && (kind == nil || equalValues(there, e, kind)) {
+		if !named && equalObjects(there, e, a) ||
+			named && equalValues(there, e, value) && (kind == nil || equalValues(there, e, kind)) {
 			return j
 		}
 	}
