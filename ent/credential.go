@@ -21,14 +21,28 @@ type Credential struct {
 	TenantID int64 `json:"tenant_id,omitempty"`
 	// what logs call it
 	Name string `json:"name,omitempty"`
-	// bearer
+	// bearer, basic, direct, oauth, certificate or issuer
 	Kind string `json:"kind,omitempty"`
-	// what the credential may do, separated by blanks: scim, admin
+	// what the credential may do, separated by blanks
 	Scopes string `json:"scopes,omitempty"`
-	// SHA-256 of a random secret; the secret itself is nowhere
-	SecretHash []byte `json:"secret_hash,omitempty"`
 	// CreatedAt holds the value of the "created_at" field.
 	CreatedAt int64 `json:"created_at,omitempty"`
+	// NULL: live; preview
+	Mode *string `json:"mode,omitempty"`
+	// where it may be used from, as prefixes separated by blanks; NULL: anywhere
+	Networks *string `json:"networks,omitempty"`
+	// ExpiresAt holds the value of the "expires_at" field.
+	ExpiresAt *int64 `json:"expires_at,omitempty"`
+	// what it is found by where that is no secret: the fingerprint of a certificate, the client_id of OAuth, an issuer and its audience
+	Lookup *string `json:"lookup,omitempty"`
+	// store.CredentialSettings: what only some kinds have
+	Settings *string `json:"settings,omitempty"`
+	// to about a minute
+	LastUsedAt *int64 `json:"last_used_at,omitempty"`
+	// an address
+	LastUsedFrom *string `json:"last_used_from,omitempty"`
+	// the user agent
+	LastUsedBy *string `json:"last_used_by,omitempty"`
 	// Edges holds the relations/edges for other nodes in the graph.
 	// The values are being populated by the CredentialQuery when eager-loading is set.
 	Edges        CredentialEdges `json:"edges"`
@@ -39,9 +53,11 @@ type Credential struct {
 type CredentialEdges struct {
 	// Tenant holds the value of the tenant edge.
 	Tenant *Tenant `json:"tenant,omitempty"`
+	// Tokens holds the value of the tokens edge.
+	Tokens []*Token `json:"tokens,omitempty"`
 	// loadedTypes holds the information for reporting if a
 	// type was loaded (or requested) in eager-loading or not.
-	loadedTypes [1]bool
+	loadedTypes [2]bool
 }
 
 // TenantOrErr returns the Tenant value or an error if the edge
@@ -55,16 +71,23 @@ func (e CredentialEdges) TenantOrErr() (*Tenant, error) {
 	return nil, &NotLoadedError{edge: "tenant"}
 }
 
+// TokensOrErr returns the Tokens value or an error if the edge
+// was not loaded in eager-loading.
+func (e CredentialEdges) TokensOrErr() ([]*Token, error) {
+	if e.loadedTypes[1] {
+		return e.Tokens, nil
+	}
+	return nil, &NotLoadedError{edge: "tokens"}
+}
+
 // scanValues returns the types for scanning values from sql.Rows.
 func (*Credential) scanValues(columns []string) ([]any, error) {
 	values := make([]any, len(columns))
 	for i := range columns {
 		switch columns[i] {
-		case credential.FieldSecretHash:
-			values[i] = new([]byte)
-		case credential.FieldID, credential.FieldTenantID, credential.FieldCreatedAt:
+		case credential.FieldID, credential.FieldTenantID, credential.FieldCreatedAt, credential.FieldExpiresAt, credential.FieldLastUsedAt:
 			values[i] = new(sql.NullInt64)
-		case credential.FieldName, credential.FieldKind, credential.FieldScopes:
+		case credential.FieldName, credential.FieldKind, credential.FieldScopes, credential.FieldMode, credential.FieldNetworks, credential.FieldLookup, credential.FieldSettings, credential.FieldLastUsedFrom, credential.FieldLastUsedBy:
 			values[i] = new(sql.NullString)
 		default:
 			values[i] = new(sql.UnknownType)
@@ -111,17 +134,67 @@ func (_m *Credential) assignValues(columns []string, values []any) error {
 			} else if value.Valid {
 				_m.Scopes = value.String
 			}
-		case credential.FieldSecretHash:
-			if value, ok := values[i].(*[]byte); !ok {
-				return fmt.Errorf("unexpected type %T for field secret_hash", values[i])
-			} else if value != nil {
-				_m.SecretHash = *value
-			}
 		case credential.FieldCreatedAt:
 			if value, ok := values[i].(*sql.NullInt64); !ok {
 				return fmt.Errorf("unexpected type %T for field created_at", values[i])
 			} else if value.Valid {
 				_m.CreatedAt = value.Int64
+			}
+		case credential.FieldMode:
+			if value, ok := values[i].(*sql.NullString); !ok {
+				return fmt.Errorf("unexpected type %T for field mode", values[i])
+			} else if value.Valid {
+				_m.Mode = new(string)
+				*_m.Mode = value.String
+			}
+		case credential.FieldNetworks:
+			if value, ok := values[i].(*sql.NullString); !ok {
+				return fmt.Errorf("unexpected type %T for field networks", values[i])
+			} else if value.Valid {
+				_m.Networks = new(string)
+				*_m.Networks = value.String
+			}
+		case credential.FieldExpiresAt:
+			if value, ok := values[i].(*sql.NullInt64); !ok {
+				return fmt.Errorf("unexpected type %T for field expires_at", values[i])
+			} else if value.Valid {
+				_m.ExpiresAt = new(int64)
+				*_m.ExpiresAt = value.Int64
+			}
+		case credential.FieldLookup:
+			if value, ok := values[i].(*sql.NullString); !ok {
+				return fmt.Errorf("unexpected type %T for field lookup", values[i])
+			} else if value.Valid {
+				_m.Lookup = new(string)
+				*_m.Lookup = value.String
+			}
+		case credential.FieldSettings:
+			if value, ok := values[i].(*sql.NullString); !ok {
+				return fmt.Errorf("unexpected type %T for field settings", values[i])
+			} else if value.Valid {
+				_m.Settings = new(string)
+				*_m.Settings = value.String
+			}
+		case credential.FieldLastUsedAt:
+			if value, ok := values[i].(*sql.NullInt64); !ok {
+				return fmt.Errorf("unexpected type %T for field last_used_at", values[i])
+			} else if value.Valid {
+				_m.LastUsedAt = new(int64)
+				*_m.LastUsedAt = value.Int64
+			}
+		case credential.FieldLastUsedFrom:
+			if value, ok := values[i].(*sql.NullString); !ok {
+				return fmt.Errorf("unexpected type %T for field last_used_from", values[i])
+			} else if value.Valid {
+				_m.LastUsedFrom = new(string)
+				*_m.LastUsedFrom = value.String
+			}
+		case credential.FieldLastUsedBy:
+			if value, ok := values[i].(*sql.NullString); !ok {
+				return fmt.Errorf("unexpected type %T for field last_used_by", values[i])
+			} else if value.Valid {
+				_m.LastUsedBy = new(string)
+				*_m.LastUsedBy = value.String
 			}
 		default:
 			_m.selectValues.Set(columns[i], values[i])
@@ -139,6 +212,11 @@ func (_m *Credential) Value(name string) (ent.Value, error) {
 // QueryTenant queries the "tenant" edge of the Credential entity.
 func (_m *Credential) QueryTenant() *TenantQuery {
 	return NewCredentialClient(_m.config).QueryTenant(_m)
+}
+
+// QueryTokens queries the "tokens" edge of the Credential entity.
+func (_m *Credential) QueryTokens() *TokenQuery {
+	return NewCredentialClient(_m.config).QueryTokens(_m)
 }
 
 // Update returns a builder for updating this Credential.
@@ -176,11 +254,48 @@ func (_m *Credential) String() string {
 	builder.WriteString("scopes=")
 	builder.WriteString(_m.Scopes)
 	builder.WriteString(", ")
-	builder.WriteString("secret_hash=")
-	builder.WriteString(fmt.Sprintf("%v", _m.SecretHash))
-	builder.WriteString(", ")
 	builder.WriteString("created_at=")
 	builder.WriteString(fmt.Sprintf("%v", _m.CreatedAt))
+	builder.WriteString(", ")
+	if v := _m.Mode; v != nil {
+		builder.WriteString("mode=")
+		builder.WriteString(*v)
+	}
+	builder.WriteString(", ")
+	if v := _m.Networks; v != nil {
+		builder.WriteString("networks=")
+		builder.WriteString(*v)
+	}
+	builder.WriteString(", ")
+	if v := _m.ExpiresAt; v != nil {
+		builder.WriteString("expires_at=")
+		builder.WriteString(fmt.Sprintf("%v", *v))
+	}
+	builder.WriteString(", ")
+	if v := _m.Lookup; v != nil {
+		builder.WriteString("lookup=")
+		builder.WriteString(*v)
+	}
+	builder.WriteString(", ")
+	if v := _m.Settings; v != nil {
+		builder.WriteString("settings=")
+		builder.WriteString(*v)
+	}
+	builder.WriteString(", ")
+	if v := _m.LastUsedAt; v != nil {
+		builder.WriteString("last_used_at=")
+		builder.WriteString(fmt.Sprintf("%v", *v))
+	}
+	builder.WriteString(", ")
+	if v := _m.LastUsedFrom; v != nil {
+		builder.WriteString("last_used_from=")
+		builder.WriteString(*v)
+	}
+	builder.WriteString(", ")
+	if v := _m.LastUsedBy; v != nil {
+		builder.WriteString("last_used_by=")
+		builder.WriteString(*v)
+	}
 	builder.WriteByte(')')
 	return builder.String()
 }

@@ -11,6 +11,7 @@ import (
 	"entgo.io/ent/schema/field"
 	"github.com/muster-scim/muster/ent/credential"
 	"github.com/muster-scim/muster/ent/tenant"
+	"github.com/muster-scim/muster/ent/token"
 )
 
 // CredentialCreate is the builder for creating a Credential entity.
@@ -44,15 +45,121 @@ func (_c *CredentialCreate) SetScopes(v string) *CredentialCreate {
 	return _c
 }
 
-// SetSecretHash sets the "secret_hash" field.
-func (_c *CredentialCreate) SetSecretHash(v []byte) *CredentialCreate {
-	_c.mutation.SetSecretHash(v)
-	return _c
-}
-
 // SetCreatedAt sets the "created_at" field.
 func (_c *CredentialCreate) SetCreatedAt(v int64) *CredentialCreate {
 	_c.mutation.SetCreatedAt(v)
+	return _c
+}
+
+// SetMode sets the "mode" field.
+func (_c *CredentialCreate) SetMode(v string) *CredentialCreate {
+	_c.mutation.SetMode(v)
+	return _c
+}
+
+// SetNillableMode sets the "mode" field if the given value is not nil.
+func (_c *CredentialCreate) SetNillableMode(v *string) *CredentialCreate {
+	if v != nil {
+		_c.SetMode(*v)
+	}
+	return _c
+}
+
+// SetNetworks sets the "networks" field.
+func (_c *CredentialCreate) SetNetworks(v string) *CredentialCreate {
+	_c.mutation.SetNetworks(v)
+	return _c
+}
+
+// SetNillableNetworks sets the "networks" field if the given value is not nil.
+func (_c *CredentialCreate) SetNillableNetworks(v *string) *CredentialCreate {
+	if v != nil {
+		_c.SetNetworks(*v)
+	}
+	return _c
+}
+
+// SetExpiresAt sets the "expires_at" field.
+func (_c *CredentialCreate) SetExpiresAt(v int64) *CredentialCreate {
+	_c.mutation.SetExpiresAt(v)
+	return _c
+}
+
+// SetNillableExpiresAt sets the "expires_at" field if the given value is not nil.
+func (_c *CredentialCreate) SetNillableExpiresAt(v *int64) *CredentialCreate {
+	if v != nil {
+		_c.SetExpiresAt(*v)
+	}
+	return _c
+}
+
+// SetLookup sets the "lookup" field.
+func (_c *CredentialCreate) SetLookup(v string) *CredentialCreate {
+	_c.mutation.SetLookup(v)
+	return _c
+}
+
+// SetNillableLookup sets the "lookup" field if the given value is not nil.
+func (_c *CredentialCreate) SetNillableLookup(v *string) *CredentialCreate {
+	if v != nil {
+		_c.SetLookup(*v)
+	}
+	return _c
+}
+
+// SetSettings sets the "settings" field.
+func (_c *CredentialCreate) SetSettings(v string) *CredentialCreate {
+	_c.mutation.SetSettings(v)
+	return _c
+}
+
+// SetNillableSettings sets the "settings" field if the given value is not nil.
+func (_c *CredentialCreate) SetNillableSettings(v *string) *CredentialCreate {
+	if v != nil {
+		_c.SetSettings(*v)
+	}
+	return _c
+}
+
+// SetLastUsedAt sets the "last_used_at" field.
+func (_c *CredentialCreate) SetLastUsedAt(v int64) *CredentialCreate {
+	_c.mutation.SetLastUsedAt(v)
+	return _c
+}
+
+// SetNillableLastUsedAt sets the "last_used_at" field if the given value is not nil.
+func (_c *CredentialCreate) SetNillableLastUsedAt(v *int64) *CredentialCreate {
+	if v != nil {
+		_c.SetLastUsedAt(*v)
+	}
+	return _c
+}
+
+// SetLastUsedFrom sets the "last_used_from" field.
+func (_c *CredentialCreate) SetLastUsedFrom(v string) *CredentialCreate {
+	_c.mutation.SetLastUsedFrom(v)
+	return _c
+}
+
+// SetNillableLastUsedFrom sets the "last_used_from" field if the given value is not nil.
+func (_c *CredentialCreate) SetNillableLastUsedFrom(v *string) *CredentialCreate {
+	if v != nil {
+		_c.SetLastUsedFrom(*v)
+	}
+	return _c
+}
+
+// SetLastUsedBy sets the "last_used_by" field.
+func (_c *CredentialCreate) SetLastUsedBy(v string) *CredentialCreate {
+	_c.mutation.SetLastUsedBy(v)
+	return _c
+}
+
+// SetNillableLastUsedBy sets the "last_used_by" field if the given value is not nil.
+func (_c *CredentialCreate) SetNillableLastUsedBy(v *string) *CredentialCreate {
+	if v != nil {
+		_c.SetLastUsedBy(*v)
+	}
 	return _c
 }
 
@@ -65,6 +172,21 @@ func (_c *CredentialCreate) SetID(v int64) *CredentialCreate {
 // SetTenant sets the "tenant" edge to the Tenant entity.
 func (_c *CredentialCreate) SetTenant(v *Tenant) *CredentialCreate {
 	return _c.SetTenantID(v.ID)
+}
+
+// AddTokenIDs adds the "tokens" edge to the Token entity by IDs.
+func (_c *CredentialCreate) AddTokenIDs(ids ...int64) *CredentialCreate {
+	_c.mutation.AddTokenIDs(ids...)
+	return _c
+}
+
+// AddTokens adds the "tokens" edges to the Token entity.
+func (_c *CredentialCreate) AddTokens(v ...*Token) *CredentialCreate {
+	ids := make([]int64, len(v))
+	for i := range v {
+		ids[i] = v[i].ID
+	}
+	return _c.AddTokenIDs(ids...)
 }
 
 // Mutation returns the CredentialMutation object of the builder.
@@ -112,9 +234,6 @@ func (_c *CredentialCreate) check() error {
 	}
 	if _, ok := _c.mutation.Scopes(); !ok {
 		return &ValidationError{Name: "scopes", err: errors.New(`ent: missing required field "Credential.scopes"`)}
-	}
-	if _, ok := _c.mutation.SecretHash(); !ok {
-		return &ValidationError{Name: "secret_hash", err: errors.New(`ent: missing required field "Credential.secret_hash"`)}
 	}
 	if _, ok := _c.mutation.CreatedAt(); !ok {
 		return &ValidationError{Name: "created_at", err: errors.New(`ent: missing required field "Credential.created_at"`)}
@@ -166,13 +285,41 @@ func (_c *CredentialCreate) createSpec() (*Credential, *sqlgraph.CreateSpec) {
 		_spec.SetField(credential.FieldScopes, field.TypeString, value)
 		_node.Scopes = value
 	}
-	if value, ok := _c.mutation.SecretHash(); ok {
-		_spec.SetField(credential.FieldSecretHash, field.TypeBytes, value)
-		_node.SecretHash = value
-	}
 	if value, ok := _c.mutation.CreatedAt(); ok {
 		_spec.SetField(credential.FieldCreatedAt, field.TypeInt64, value)
 		_node.CreatedAt = value
+	}
+	if value, ok := _c.mutation.Mode(); ok {
+		_spec.SetField(credential.FieldMode, field.TypeString, value)
+		_node.Mode = &value
+	}
+	if value, ok := _c.mutation.Networks(); ok {
+		_spec.SetField(credential.FieldNetworks, field.TypeString, value)
+		_node.Networks = &value
+	}
+	if value, ok := _c.mutation.ExpiresAt(); ok {
+		_spec.SetField(credential.FieldExpiresAt, field.TypeInt64, value)
+		_node.ExpiresAt = &value
+	}
+	if value, ok := _c.mutation.Lookup(); ok {
+		_spec.SetField(credential.FieldLookup, field.TypeString, value)
+		_node.Lookup = &value
+	}
+	if value, ok := _c.mutation.Settings(); ok {
+		_spec.SetField(credential.FieldSettings, field.TypeString, value)
+		_node.Settings = &value
+	}
+	if value, ok := _c.mutation.LastUsedAt(); ok {
+		_spec.SetField(credential.FieldLastUsedAt, field.TypeInt64, value)
+		_node.LastUsedAt = &value
+	}
+	if value, ok := _c.mutation.LastUsedFrom(); ok {
+		_spec.SetField(credential.FieldLastUsedFrom, field.TypeString, value)
+		_node.LastUsedFrom = &value
+	}
+	if value, ok := _c.mutation.LastUsedBy(); ok {
+		_spec.SetField(credential.FieldLastUsedBy, field.TypeString, value)
+		_node.LastUsedBy = &value
 	}
 	if nodes := _c.mutation.TenantIDs(); len(nodes) > 0 {
 		edge := &sqlgraph.EdgeSpec{
@@ -189,6 +336,22 @@ func (_c *CredentialCreate) createSpec() (*Credential, *sqlgraph.CreateSpec) {
 			edge.Target.Nodes = append(edge.Target.Nodes, k)
 		}
 		_node.TenantID = nodes[0]
+		_spec.Edges = append(_spec.Edges, edge)
+	}
+	if nodes := _c.mutation.TokensIDs(); len(nodes) > 0 {
+		edge := &sqlgraph.EdgeSpec{
+			Rel:     sqlgraph.O2M,
+			Inverse: false,
+			Table:   credential.TokensTable,
+			Columns: []string{credential.TokensColumn},
+			Bidi:    false,
+			Target: &sqlgraph.EdgeTarget{
+				IDSpec: sqlgraph.NewFieldSpec(token.FieldID, field.TypeInt64),
+			},
+		}
+		for _, k := range nodes {
+			edge.Target.Nodes = append(edge.Target.Nodes, k)
+		}
 		_spec.Edges = append(_spec.Edges, edge)
 	}
 	return _node, _spec

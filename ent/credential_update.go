@@ -13,6 +13,7 @@ import (
 	"github.com/muster-scim/muster/ent/credential"
 	"github.com/muster-scim/muster/ent/predicate"
 	"github.com/muster-scim/muster/ent/tenant"
+	"github.com/muster-scim/muster/ent/token"
 )
 
 // CredentialUpdate is the builder for updating Credential entities.
@@ -84,12 +85,6 @@ func (_u *CredentialUpdate) SetNillableScopes(v *string) *CredentialUpdate {
 	return _u
 }
 
-// SetSecretHash sets the "secret_hash" field.
-func (_u *CredentialUpdate) SetSecretHash(v []byte) *CredentialUpdate {
-	_u.mutation.SetSecretHash(v)
-	return _u
-}
-
 // SetCreatedAt sets the "created_at" field.
 func (_u *CredentialUpdate) SetCreatedAt(v int64) *CredentialUpdate {
 	_u.mutation.ResetCreatedAt()
@@ -111,9 +106,198 @@ func (_u *CredentialUpdate) AddCreatedAt(v int64) *CredentialUpdate {
 	return _u
 }
 
+// SetMode sets the "mode" field.
+func (_u *CredentialUpdate) SetMode(v string) *CredentialUpdate {
+	_u.mutation.SetMode(v)
+	return _u
+}
+
+// SetNillableMode sets the "mode" field if the given value is not nil.
+func (_u *CredentialUpdate) SetNillableMode(v *string) *CredentialUpdate {
+	if v != nil {
+		_u.SetMode(*v)
+	}
+	return _u
+}
+
+// ClearMode clears the value of the "mode" field.
+func (_u *CredentialUpdate) ClearMode() *CredentialUpdate {
+	_u.mutation.ClearMode()
+	return _u
+}
+
+// SetNetworks sets the "networks" field.
+func (_u *CredentialUpdate) SetNetworks(v string) *CredentialUpdate {
+	_u.mutation.SetNetworks(v)
+	return _u
+}
+
+// SetNillableNetworks sets the "networks" field if the given value is not nil.
+func (_u *CredentialUpdate) SetNillableNetworks(v *string) *CredentialUpdate {
+	if v != nil {
+		_u.SetNetworks(*v)
+	}
+	return _u
+}
+
+// ClearNetworks clears the value of the "networks" field.
+func (_u *CredentialUpdate) ClearNetworks() *CredentialUpdate {
+	_u.mutation.ClearNetworks()
+	return _u
+}
+
+// SetExpiresAt sets the "expires_at" field.
+func (_u *CredentialUpdate) SetExpiresAt(v int64) *CredentialUpdate {
+	_u.mutation.ResetExpiresAt()
+	_u.mutation.SetExpiresAt(v)
+	return _u
+}
+
+// SetNillableExpiresAt sets the "expires_at" field if the given value is not nil.
+func (_u *CredentialUpdate) SetNillableExpiresAt(v *int64) *CredentialUpdate {
+	if v != nil {
+		_u.SetExpiresAt(*v)
+	}
+	return _u
+}
+
+// AddExpiresAt adds value to the "expires_at" field.
+func (_u *CredentialUpdate) AddExpiresAt(v int64) *CredentialUpdate {
+	_u.mutation.AddExpiresAt(v)
+	return _u
+}
+
+// ClearExpiresAt clears the value of the "expires_at" field.
+func (_u *CredentialUpdate) ClearExpiresAt() *CredentialUpdate {
+	_u.mutation.ClearExpiresAt()
+	return _u
+}
+
+// SetLookup sets the "lookup" field.
+func (_u *CredentialUpdate) SetLookup(v string) *CredentialUpdate {
+	_u.mutation.SetLookup(v)
+	return _u
+}
+
+// SetNillableLookup sets the "lookup" field if the given value is not nil.
+func (_u *CredentialUpdate) SetNillableLookup(v *string) *CredentialUpdate {
+	if v != nil {
+		_u.SetLookup(*v)
+	}
+	return _u
+}
+
+// ClearLookup clears the value of the "lookup" field.
+func (_u *CredentialUpdate) ClearLookup() *CredentialUpdate {
+	_u.mutation.ClearLookup()
+	return _u
+}
+
+// SetSettings sets the "settings" field.
+func (_u *CredentialUpdate) SetSettings(v string) *CredentialUpdate {
+	_u.mutation.SetSettings(v)
+	return _u
+}
+
+// SetNillableSettings sets the "settings" field if the given value is not nil.
+func (_u *CredentialUpdate) SetNillableSettings(v *string) *CredentialUpdate {
+	if v != nil {
+		_u.SetSettings(*v)
+	}
+	return _u
+}
+
+// ClearSettings clears the value of the "settings" field.
+func (_u *CredentialUpdate) ClearSettings() *CredentialUpdate {
+	_u.mutation.ClearSettings()
+	return _u
+}
+
+// SetLastUsedAt sets the "last_used_at" field.
+func (_u *CredentialUpdate) SetLastUsedAt(v int64) *CredentialUpdate {
+	_u.mutation.ResetLastUsedAt()
+	_u.mutation.SetLastUsedAt(v)
+	return _u
+}
+
+// SetNillableLastUsedAt sets the "last_used_at" field if the given value is not nil.
+func (_u *CredentialUpdate) SetNillableLastUsedAt(v *int64) *CredentialUpdate {
+	if v != nil {
+		_u.SetLastUsedAt(*v)
+	}
+	return _u
+}
+
+// AddLastUsedAt adds value to the "last_used_at" field.
+func (_u *CredentialUpdate) AddLastUsedAt(v int64) *CredentialUpdate {
+	_u.mutation.AddLastUsedAt(v)
+	return _u
+}
+
+// ClearLastUsedAt clears the value of the "last_used_at" field.
+func (_u *CredentialUpdate) ClearLastUsedAt() *CredentialUpdate {
+	_u.mutation.ClearLastUsedAt()
+	return _u
+}
+
+// SetLastUsedFrom sets the "last_used_from" field.
+func (_u *CredentialUpdate) SetLastUsedFrom(v string) *CredentialUpdate {
+	_u.mutation.SetLastUsedFrom(v)
+	return _u
+}
+
+// SetNillableLastUsedFrom sets the "last_used_from" field if the given value is not nil.
+func (_u *CredentialUpdate) SetNillableLastUsedFrom(v *string) *CredentialUpdate {
+	if v != nil {
+		_u.SetLastUsedFrom(*v)
+	}
+	return _u
+}
+
+// ClearLastUsedFrom clears the value of the "last_used_from" field.
+func (_u *CredentialUpdate) ClearLastUsedFrom() *CredentialUpdate {
+	_u.mutation.ClearLastUsedFrom()
+	return _u
+}
+
+// SetLastUsedBy sets the "last_used_by" field.
+func (_u *CredentialUpdate) SetLastUsedBy(v string) *CredentialUpdate {
+	_u.mutation.SetLastUsedBy(v)
+	return _u
+}
+
+// SetNillableLastUsedBy sets the "last_used_by" field if the given value is not nil.
+func (_u *CredentialUpdate) SetNillableLastUsedBy(v *string) *CredentialUpdate {
+	if v != nil {
+		_u.SetLastUsedBy(*v)
+	}
+	return _u
+}
+
+// ClearLastUsedBy clears the value of the "last_used_by" field.
+func (_u *CredentialUpdate) ClearLastUsedBy() *CredentialUpdate {
+	_u.mutation.ClearLastUsedBy()
+	return _u
+}
+
 // SetTenant sets the "tenant" edge to the Tenant entity.
 func (_u *CredentialUpdate) SetTenant(v *Tenant) *CredentialUpdate {
 	return _u.SetTenantID(v.ID)
+}
+
+// AddTokenIDs adds the "tokens" edge to the Token entity by IDs.
+func (_u *CredentialUpdate) AddTokenIDs(ids ...int64) *CredentialUpdate {
+	_u.mutation.AddTokenIDs(ids...)
+	return _u
+}
+
+// AddTokens adds the "tokens" edges to the Token entity.
+func (_u *CredentialUpdate) AddTokens(v ...*Token) *CredentialUpdate {
+	ids := make([]int64, len(v))
+	for i := range v {
+		ids[i] = v[i].ID
+	}
+	return _u.AddTokenIDs(ids...)
 }
 
 // Mutation returns the CredentialMutation object of the builder.
@@ -125,6 +309,27 @@ func (_u *CredentialUpdate) Mutation() *CredentialMutation {
 func (_u *CredentialUpdate) ClearTenant() *CredentialUpdate {
 	_u.mutation.ClearTenant()
 	return _u
+}
+
+// ClearTokens clears all "tokens" edges to the Token entity.
+func (_u *CredentialUpdate) ClearTokens() *CredentialUpdate {
+	_u.mutation.ClearTokens()
+	return _u
+}
+
+// RemoveTokenIDs removes the "tokens" edge to Token entities by IDs.
+func (_u *CredentialUpdate) RemoveTokenIDs(ids ...int64) *CredentialUpdate {
+	_u.mutation.RemoveTokenIDs(ids...)
+	return _u
+}
+
+// RemoveTokens removes "tokens" edges to Token entities.
+func (_u *CredentialUpdate) RemoveTokens(v ...*Token) *CredentialUpdate {
+	ids := make([]int64, len(v))
+	for i := range v {
+		ids[i] = v[i].ID
+	}
+	return _u.RemoveTokenIDs(ids...)
 }
 
 // Save executes the query and returns the number of nodes affected by the update operation.
@@ -183,14 +388,65 @@ func (_u *CredentialUpdate) sqlSave(ctx context.Context) (_node int, err error) 
 	if value, ok := _u.mutation.Scopes(); ok {
 		_spec.SetField(credential.FieldScopes, field.TypeString, value)
 	}
-	if value, ok := _u.mutation.SecretHash(); ok {
-		_spec.SetField(credential.FieldSecretHash, field.TypeBytes, value)
-	}
 	if value, ok := _u.mutation.CreatedAt(); ok {
 		_spec.SetField(credential.FieldCreatedAt, field.TypeInt64, value)
 	}
 	if value, ok := _u.mutation.AddedCreatedAt(); ok {
 		_spec.AddField(credential.FieldCreatedAt, field.TypeInt64, value)
+	}
+	if value, ok := _u.mutation.Mode(); ok {
+		_spec.SetField(credential.FieldMode, field.TypeString, value)
+	}
+	if _u.mutation.ModeCleared() {
+		_spec.ClearField(credential.FieldMode, field.TypeString)
+	}
+	if value, ok := _u.mutation.Networks(); ok {
+		_spec.SetField(credential.FieldNetworks, field.TypeString, value)
+	}
+	if _u.mutation.NetworksCleared() {
+		_spec.ClearField(credential.FieldNetworks, field.TypeString)
+	}
+	if value, ok := _u.mutation.ExpiresAt(); ok {
+		_spec.SetField(credential.FieldExpiresAt, field.TypeInt64, value)
+	}
+	if value, ok := _u.mutation.AddedExpiresAt(); ok {
+		_spec.AddField(credential.FieldExpiresAt, field.TypeInt64, value)
+	}
+	if _u.mutation.ExpiresAtCleared() {
+		_spec.ClearField(credential.FieldExpiresAt, field.TypeInt64)
+	}
+	if value, ok := _u.mutation.Lookup(); ok {
+		_spec.SetField(credential.FieldLookup, field.TypeString, value)
+	}
+	if _u.mutation.LookupCleared() {
+		_spec.ClearField(credential.FieldLookup, field.TypeString)
+	}
+	if value, ok := _u.mutation.Settings(); ok {
+		_spec.SetField(credential.FieldSettings, field.TypeString, value)
+	}
+	if _u.mutation.SettingsCleared() {
+		_spec.ClearField(credential.FieldSettings, field.TypeString)
+	}
+	if value, ok := _u.mutation.LastUsedAt(); ok {
+		_spec.SetField(credential.FieldLastUsedAt, field.TypeInt64, value)
+	}
+	if value, ok := _u.mutation.AddedLastUsedAt(); ok {
+		_spec.AddField(credential.FieldLastUsedAt, field.TypeInt64, value)
+	}
+	if _u.mutation.LastUsedAtCleared() {
+		_spec.ClearField(credential.FieldLastUsedAt, field.TypeInt64)
+	}
+	if value, ok := _u.mutation.LastUsedFrom(); ok {
+		_spec.SetField(credential.FieldLastUsedFrom, field.TypeString, value)
+	}
+	if _u.mutation.LastUsedFromCleared() {
+		_spec.ClearField(credential.FieldLastUsedFrom, field.TypeString)
+	}
+	if value, ok := _u.mutation.LastUsedBy(); ok {
+		_spec.SetField(credential.FieldLastUsedBy, field.TypeString, value)
+	}
+	if _u.mutation.LastUsedByCleared() {
+		_spec.ClearField(credential.FieldLastUsedBy, field.TypeString)
 	}
 	if _u.mutation.TenantCleared() {
 		edge := &sqlgraph.EdgeSpec{
@@ -214,6 +470,51 @@ func (_u *CredentialUpdate) sqlSave(ctx context.Context) (_node int, err error) 
 			Bidi:    false,
 			Target: &sqlgraph.EdgeTarget{
 				IDSpec: sqlgraph.NewFieldSpec(tenant.FieldID, field.TypeInt64),
+			},
+		}
+		for _, k := range nodes {
+			edge.Target.Nodes = append(edge.Target.Nodes, k)
+		}
+		_spec.Edges.Add = append(_spec.Edges.Add, edge)
+	}
+	if _u.mutation.TokensCleared() {
+		edge := &sqlgraph.EdgeSpec{
+			Rel:     sqlgraph.O2M,
+			Inverse: false,
+			Table:   credential.TokensTable,
+			Columns: []string{credential.TokensColumn},
+			Bidi:    false,
+			Target: &sqlgraph.EdgeTarget{
+				IDSpec: sqlgraph.NewFieldSpec(token.FieldID, field.TypeInt64),
+			},
+		}
+		_spec.Edges.Clear = append(_spec.Edges.Clear, edge)
+	}
+	if nodes := _u.mutation.RemovedTokensIDs(); len(nodes) > 0 && !_u.mutation.TokensCleared() {
+		edge := &sqlgraph.EdgeSpec{
+			Rel:     sqlgraph.O2M,
+			Inverse: false,
+			Table:   credential.TokensTable,
+			Columns: []string{credential.TokensColumn},
+			Bidi:    false,
+			Target: &sqlgraph.EdgeTarget{
+				IDSpec: sqlgraph.NewFieldSpec(token.FieldID, field.TypeInt64),
+			},
+		}
+		for _, k := range nodes {
+			edge.Target.Nodes = append(edge.Target.Nodes, k)
+		}
+		_spec.Edges.Clear = append(_spec.Edges.Clear, edge)
+	}
+	if nodes := _u.mutation.TokensIDs(); len(nodes) > 0 {
+		edge := &sqlgraph.EdgeSpec{
+			Rel:     sqlgraph.O2M,
+			Inverse: false,
+			Table:   credential.TokensTable,
+			Columns: []string{credential.TokensColumn},
+			Bidi:    false,
+			Target: &sqlgraph.EdgeTarget{
+				IDSpec: sqlgraph.NewFieldSpec(token.FieldID, field.TypeInt64),
 			},
 		}
 		for _, k := range nodes {
@@ -297,12 +598,6 @@ func (_u *CredentialUpdateOne) SetNillableScopes(v *string) *CredentialUpdateOne
 	return _u
 }
 
-// SetSecretHash sets the "secret_hash" field.
-func (_u *CredentialUpdateOne) SetSecretHash(v []byte) *CredentialUpdateOne {
-	_u.mutation.SetSecretHash(v)
-	return _u
-}
-
 // SetCreatedAt sets the "created_at" field.
 func (_u *CredentialUpdateOne) SetCreatedAt(v int64) *CredentialUpdateOne {
 	_u.mutation.ResetCreatedAt()
@@ -324,9 +619,198 @@ func (_u *CredentialUpdateOne) AddCreatedAt(v int64) *CredentialUpdateOne {
 	return _u
 }
 
+// SetMode sets the "mode" field.
+func (_u *CredentialUpdateOne) SetMode(v string) *CredentialUpdateOne {
+	_u.mutation.SetMode(v)
+	return _u
+}
+
+// SetNillableMode sets the "mode" field if the given value is not nil.
+func (_u *CredentialUpdateOne) SetNillableMode(v *string) *CredentialUpdateOne {
+	if v != nil {
+		_u.SetMode(*v)
+	}
+	return _u
+}
+
+// ClearMode clears the value of the "mode" field.
+func (_u *CredentialUpdateOne) ClearMode() *CredentialUpdateOne {
+	_u.mutation.ClearMode()
+	return _u
+}
+
+// SetNetworks sets the "networks" field.
+func (_u *CredentialUpdateOne) SetNetworks(v string) *CredentialUpdateOne {
+	_u.mutation.SetNetworks(v)
+	return _u
+}
+
+// SetNillableNetworks sets the "networks" field if the given value is not nil.
+func (_u *CredentialUpdateOne) SetNillableNetworks(v *string) *CredentialUpdateOne {
+	if v != nil {
+		_u.SetNetworks(*v)
+	}
+	return _u
+}
+
+// ClearNetworks clears the value of the "networks" field.
+func (_u *CredentialUpdateOne) ClearNetworks() *CredentialUpdateOne {
+	_u.mutation.ClearNetworks()
+	return _u
+}
+
+// SetExpiresAt sets the "expires_at" field.
+func (_u *CredentialUpdateOne) SetExpiresAt(v int64) *CredentialUpdateOne {
+	_u.mutation.ResetExpiresAt()
+	_u.mutation.SetExpiresAt(v)
+	return _u
+}
+
+// SetNillableExpiresAt sets the "expires_at" field if the given value is not nil.
+func (_u *CredentialUpdateOne) SetNillableExpiresAt(v *int64) *CredentialUpdateOne {
+	if v != nil {
+		_u.SetExpiresAt(*v)
+	}
+	return _u
+}
+
+// AddExpiresAt adds value to the "expires_at" field.
+func (_u *CredentialUpdateOne) AddExpiresAt(v int64) *CredentialUpdateOne {
+	_u.mutation.AddExpiresAt(v)
+	return _u
+}
+
+// ClearExpiresAt clears the value of the "expires_at" field.
+func (_u *CredentialUpdateOne) ClearExpiresAt() *CredentialUpdateOne {
+	_u.mutation.ClearExpiresAt()
+	return _u
+}
+
+// SetLookup sets the "lookup" field.
+func (_u *CredentialUpdateOne) SetLookup(v string) *CredentialUpdateOne {
+	_u.mutation.SetLookup(v)
+	return _u
+}
+
+// SetNillableLookup sets the "lookup" field if the given value is not nil.
+func (_u *CredentialUpdateOne) SetNillableLookup(v *string) *CredentialUpdateOne {
+	if v != nil {
+		_u.SetLookup(*v)
+	}
+	return _u
+}
+
+// ClearLookup clears the value of the "lookup" field.
+func (_u *CredentialUpdateOne) ClearLookup() *CredentialUpdateOne {
+	_u.mutation.ClearLookup()
+	return _u
+}
+
+// SetSettings sets the "settings" field.
+func (_u *CredentialUpdateOne) SetSettings(v string) *CredentialUpdateOne {
+	_u.mutation.SetSettings(v)
+	return _u
+}
+
+// SetNillableSettings sets the "settings" field if the given value is not nil.
+func (_u *CredentialUpdateOne) SetNillableSettings(v *string) *CredentialUpdateOne {
+	if v != nil {
+		_u.SetSettings(*v)
+	}
+	return _u
+}
+
+// ClearSettings clears the value of the "settings" field.
+func (_u *CredentialUpdateOne) ClearSettings() *CredentialUpdateOne {
+	_u.mutation.ClearSettings()
+	return _u
+}
+
+// SetLastUsedAt sets the "last_used_at" field.
+func (_u *CredentialUpdateOne) SetLastUsedAt(v int64) *CredentialUpdateOne {
+	_u.mutation.ResetLastUsedAt()
+	_u.mutation.SetLastUsedAt(v)
+	return _u
+}
+
+// SetNillableLastUsedAt sets the "last_used_at" field if the given value is not nil.
+func (_u *CredentialUpdateOne) SetNillableLastUsedAt(v *int64) *CredentialUpdateOne {
+	if v != nil {
+		_u.SetLastUsedAt(*v)
+	}
+	return _u
+}
+
+// AddLastUsedAt adds value to the "last_used_at" field.
+func (_u *CredentialUpdateOne) AddLastUsedAt(v int64) *CredentialUpdateOne {
+	_u.mutation.AddLastUsedAt(v)
+	return _u
+}
+
+// ClearLastUsedAt clears the value of the "last_used_at" field.
+func (_u *CredentialUpdateOne) ClearLastUsedAt() *CredentialUpdateOne {
+	_u.mutation.ClearLastUsedAt()
+	return _u
+}
+
+// SetLastUsedFrom sets the "last_used_from" field.
+func (_u *CredentialUpdateOne) SetLastUsedFrom(v string) *CredentialUpdateOne {
+	_u.mutation.SetLastUsedFrom(v)
+	return _u
+}
+
+// SetNillableLastUsedFrom sets the "last_used_from" field if the given value is not nil.
+func (_u *CredentialUpdateOne) SetNillableLastUsedFrom(v *string) *CredentialUpdateOne {
+	if v != nil {
+		_u.SetLastUsedFrom(*v)
+	}
+	return _u
+}
+
+// ClearLastUsedFrom clears the value of the "last_used_from" field.
+func (_u *CredentialUpdateOne) ClearLastUsedFrom() *CredentialUpdateOne {
+	_u.mutation.ClearLastUsedFrom()
+	return _u
+}
+
+// SetLastUsedBy sets the "last_used_by" field.
+func (_u *CredentialUpdateOne) SetLastUsedBy(v string) *CredentialUpdateOne {
+	_u.mutation.SetLastUsedBy(v)
+	return _u
+}
+
+// SetNillableLastUsedBy sets the "last_used_by" field if the given value is not nil.
+func (_u *CredentialUpdateOne) SetNillableLastUsedBy(v *string) *CredentialUpdateOne {
+	if v != nil {
+		_u.SetLastUsedBy(*v)
+	}
+	return _u
+}
+
+// ClearLastUsedBy clears the value of the "last_used_by" field.
+func (_u *CredentialUpdateOne) ClearLastUsedBy() *CredentialUpdateOne {
+	_u.mutation.ClearLastUsedBy()
+	return _u
+}
+
 // SetTenant sets the "tenant" edge to the Tenant entity.
 func (_u *CredentialUpdateOne) SetTenant(v *Tenant) *CredentialUpdateOne {
 	return _u.SetTenantID(v.ID)
+}
+
+// AddTokenIDs adds the "tokens" edge to the Token entity by IDs.
+func (_u *CredentialUpdateOne) AddTokenIDs(ids ...int64) *CredentialUpdateOne {
+	_u.mutation.AddTokenIDs(ids...)
+	return _u
+}
+
+// AddTokens adds the "tokens" edges to the Token entity.
+func (_u *CredentialUpdateOne) AddTokens(v ...*Token) *CredentialUpdateOne {
+	ids := make([]int64, len(v))
+	for i := range v {
+		ids[i] = v[i].ID
+	}
+	return _u.AddTokenIDs(ids...)
 }
 
 // Mutation returns the CredentialMutation object of the builder.
@@ -338,6 +822,27 @@ func (_u *CredentialUpdateOne) Mutation() *CredentialMutation {
 func (_u *CredentialUpdateOne) ClearTenant() *CredentialUpdateOne {
 	_u.mutation.ClearTenant()
 	return _u
+}
+
+// ClearTokens clears all "tokens" edges to the Token entity.
+func (_u *CredentialUpdateOne) ClearTokens() *CredentialUpdateOne {
+	_u.mutation.ClearTokens()
+	return _u
+}
+
+// RemoveTokenIDs removes the "tokens" edge to Token entities by IDs.
+func (_u *CredentialUpdateOne) RemoveTokenIDs(ids ...int64) *CredentialUpdateOne {
+	_u.mutation.RemoveTokenIDs(ids...)
+	return _u
+}
+
+// RemoveTokens removes "tokens" edges to Token entities.
+func (_u *CredentialUpdateOne) RemoveTokens(v ...*Token) *CredentialUpdateOne {
+	ids := make([]int64, len(v))
+	for i := range v {
+		ids[i] = v[i].ID
+	}
+	return _u.RemoveTokenIDs(ids...)
 }
 
 // Where appends a list predicates to the CredentialUpdate builder.
@@ -426,14 +931,65 @@ func (_u *CredentialUpdateOne) sqlSave(ctx context.Context) (_node *Credential, 
 	if value, ok := _u.mutation.Scopes(); ok {
 		_spec.SetField(credential.FieldScopes, field.TypeString, value)
 	}
-	if value, ok := _u.mutation.SecretHash(); ok {
-		_spec.SetField(credential.FieldSecretHash, field.TypeBytes, value)
-	}
 	if value, ok := _u.mutation.CreatedAt(); ok {
 		_spec.SetField(credential.FieldCreatedAt, field.TypeInt64, value)
 	}
 	if value, ok := _u.mutation.AddedCreatedAt(); ok {
 		_spec.AddField(credential.FieldCreatedAt, field.TypeInt64, value)
+	}
+	if value, ok := _u.mutation.Mode(); ok {
+		_spec.SetField(credential.FieldMode, field.TypeString, value)
+	}
+	if _u.mutation.ModeCleared() {
+		_spec.ClearField(credential.FieldMode, field.TypeString)
+	}
+	if value, ok := _u.mutation.Networks(); ok {
+		_spec.SetField(credential.FieldNetworks, field.TypeString, value)
+	}
+	if _u.mutation.NetworksCleared() {
+		_spec.ClearField(credential.FieldNetworks, field.TypeString)
+	}
+	if value, ok := _u.mutation.ExpiresAt(); ok {
+		_spec.SetField(credential.FieldExpiresAt, field.TypeInt64, value)
+	}
+	if value, ok := _u.mutation.AddedExpiresAt(); ok {
+		_spec.AddField(credential.FieldExpiresAt, field.TypeInt64, value)
+	}
+	if _u.mutation.ExpiresAtCleared() {
+		_spec.ClearField(credential.FieldExpiresAt, field.TypeInt64)
+	}
+	if value, ok := _u.mutation.Lookup(); ok {
+		_spec.SetField(credential.FieldLookup, field.TypeString, value)
+	}
+	if _u.mutation.LookupCleared() {
+		_spec.ClearField(credential.FieldLookup, field.TypeString)
+	}
+	if value, ok := _u.mutation.Settings(); ok {
+		_spec.SetField(credential.FieldSettings, field.TypeString, value)
+	}
+	if _u.mutation.SettingsCleared() {
+		_spec.ClearField(credential.FieldSettings, field.TypeString)
+	}
+	if value, ok := _u.mutation.LastUsedAt(); ok {
+		_spec.SetField(credential.FieldLastUsedAt, field.TypeInt64, value)
+	}
+	if value, ok := _u.mutation.AddedLastUsedAt(); ok {
+		_spec.AddField(credential.FieldLastUsedAt, field.TypeInt64, value)
+	}
+	if _u.mutation.LastUsedAtCleared() {
+		_spec.ClearField(credential.FieldLastUsedAt, field.TypeInt64)
+	}
+	if value, ok := _u.mutation.LastUsedFrom(); ok {
+		_spec.SetField(credential.FieldLastUsedFrom, field.TypeString, value)
+	}
+	if _u.mutation.LastUsedFromCleared() {
+		_spec.ClearField(credential.FieldLastUsedFrom, field.TypeString)
+	}
+	if value, ok := _u.mutation.LastUsedBy(); ok {
+		_spec.SetField(credential.FieldLastUsedBy, field.TypeString, value)
+	}
+	if _u.mutation.LastUsedByCleared() {
+		_spec.ClearField(credential.FieldLastUsedBy, field.TypeString)
 	}
 	if _u.mutation.TenantCleared() {
 		edge := &sqlgraph.EdgeSpec{
@@ -457,6 +1013,51 @@ func (_u *CredentialUpdateOne) sqlSave(ctx context.Context) (_node *Credential, 
 			Bidi:    false,
 			Target: &sqlgraph.EdgeTarget{
 				IDSpec: sqlgraph.NewFieldSpec(tenant.FieldID, field.TypeInt64),
+			},
+		}
+		for _, k := range nodes {
+			edge.Target.Nodes = append(edge.Target.Nodes, k)
+		}
+		_spec.Edges.Add = append(_spec.Edges.Add, edge)
+	}
+	if _u.mutation.TokensCleared() {
+		edge := &sqlgraph.EdgeSpec{
+			Rel:     sqlgraph.O2M,
+			Inverse: false,
+			Table:   credential.TokensTable,
+			Columns: []string{credential.TokensColumn},
+			Bidi:    false,
+			Target: &sqlgraph.EdgeTarget{
+				IDSpec: sqlgraph.NewFieldSpec(token.FieldID, field.TypeInt64),
+			},
+		}
+		_spec.Edges.Clear = append(_spec.Edges.Clear, edge)
+	}
+	if nodes := _u.mutation.RemovedTokensIDs(); len(nodes) > 0 && !_u.mutation.TokensCleared() {
+		edge := &sqlgraph.EdgeSpec{
+			Rel:     sqlgraph.O2M,
+			Inverse: false,
+			Table:   credential.TokensTable,
+			Columns: []string{credential.TokensColumn},
+			Bidi:    false,
+			Target: &sqlgraph.EdgeTarget{
+				IDSpec: sqlgraph.NewFieldSpec(token.FieldID, field.TypeInt64),
+			},
+		}
+		for _, k := range nodes {
+			edge.Target.Nodes = append(edge.Target.Nodes, k)
+		}
+		_spec.Edges.Clear = append(_spec.Edges.Clear, edge)
+	}
+	if nodes := _u.mutation.TokensIDs(); len(nodes) > 0 {
+		edge := &sqlgraph.EdgeSpec{
+			Rel:     sqlgraph.O2M,
+			Inverse: false,
+			Table:   credential.TokensTable,
+			Columns: []string{credential.TokensColumn},
+			Bidi:    false,
+			Target: &sqlgraph.EdgeTarget{
+				IDSpec: sqlgraph.NewFieldSpec(token.FieldID, field.TypeInt64),
 			},
 		}
 		for _, k := range nodes {

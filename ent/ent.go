@@ -13,15 +13,20 @@ import (
 	"entgo.io/ent/dialect/sql"
 	"entgo.io/ent/dialect/sql/sqlgraph"
 	"github.com/muster-scim/muster/ent/attributevalue"
+	"github.com/muster-scim/muster/ent/auditchain"
+	"github.com/muster-scim/muster/ent/auditevent"
 	"github.com/muster-scim/muster/ent/change"
 	"github.com/muster-scim/muster/ent/credential"
 	"github.com/muster-scim/muster/ent/membership"
+	"github.com/muster-scim/muster/ent/recordedexchange"
+	"github.com/muster-scim/muster/ent/recording"
 	"github.com/muster-scim/muster/ent/registration"
 	"github.com/muster-scim/muster/ent/resource"
 	"github.com/muster-scim/muster/ent/resourcecount"
 	"github.com/muster-scim/muster/ent/secret"
 	"github.com/muster-scim/muster/ent/serverkey"
 	"github.com/muster-scim/muster/ent/tenant"
+	"github.com/muster-scim/muster/ent/token"
 )
 
 // ent aliases to avoid import conflicts in user's code.
@@ -82,16 +87,21 @@ var (
 func checkColumn(t, c string) error {
 	initCheck.Do(func() {
 		columnCheck = sql.NewColumnCheck(map[string]func(string) bool{
-			attributevalue.Table: attributevalue.ValidColumn,
-			change.Table:         change.ValidColumn,
-			credential.Table:     credential.ValidColumn,
-			membership.Table:     membership.ValidColumn,
-			registration.Table:   registration.ValidColumn,
-			resource.Table:       resource.ValidColumn,
-			resourcecount.Table:  resourcecount.ValidColumn,
-			secret.Table:         secret.ValidColumn,
-			serverkey.Table:      serverkey.ValidColumn,
-			tenant.Table:         tenant.ValidColumn,
+			attributevalue.Table:   attributevalue.ValidColumn,
+			auditchain.Table:       auditchain.ValidColumn,
+			auditevent.Table:       auditevent.ValidColumn,
+			change.Table:           change.ValidColumn,
+			credential.Table:       credential.ValidColumn,
+			membership.Table:       membership.ValidColumn,
+			recordedexchange.Table: recordedexchange.ValidColumn,
+			recording.Table:        recording.ValidColumn,
+			registration.Table:     registration.ValidColumn,
+			resource.Table:         resource.ValidColumn,
+			resourcecount.Table:    resourcecount.ValidColumn,
+			secret.Table:           secret.ValidColumn,
+			serverkey.Table:        serverkey.ValidColumn,
+			tenant.Table:           tenant.ValidColumn,
+			token.Table:            token.ValidColumn,
 		})
 	})
 	return columnCheck(t, c)

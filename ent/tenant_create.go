@@ -45,6 +45,34 @@ func (_c *TenantCreate) SetCreatedAt(v int64) *TenantCreate {
 	return _c
 }
 
+// SetState sets the "state" field.
+func (_c *TenantCreate) SetState(v string) *TenantCreate {
+	_c.mutation.SetState(v)
+	return _c
+}
+
+// SetNillableState sets the "state" field if the given value is not nil.
+func (_c *TenantCreate) SetNillableState(v *string) *TenantCreate {
+	if v != nil {
+		_c.SetState(*v)
+	}
+	return _c
+}
+
+// SetSettings sets the "settings" field.
+func (_c *TenantCreate) SetSettings(v string) *TenantCreate {
+	_c.mutation.SetSettings(v)
+	return _c
+}
+
+// SetNillableSettings sets the "settings" field if the given value is not nil.
+func (_c *TenantCreate) SetNillableSettings(v *string) *TenantCreate {
+	if v != nil {
+		_c.SetSettings(*v)
+	}
+	return _c
+}
+
 // SetID sets the "id" field.
 func (_c *TenantCreate) SetID(v int64) *TenantCreate {
 	_c.mutation.SetID(v)
@@ -174,6 +202,14 @@ func (_c *TenantCreate) createSpec() (*Tenant, *sqlgraph.CreateSpec) {
 	if value, ok := _c.mutation.CreatedAt(); ok {
 		_spec.SetField(tenant.FieldCreatedAt, field.TypeInt64, value)
 		_node.CreatedAt = value
+	}
+	if value, ok := _c.mutation.State(); ok {
+		_spec.SetField(tenant.FieldState, field.TypeString, value)
+		_node.State = &value
+	}
+	if value, ok := _c.mutation.Settings(); ok {
+		_spec.SetField(tenant.FieldSettings, field.TypeString, value)
+		_node.Settings = &value
 	}
 	if nodes := _c.mutation.CredentialsIDs(); len(nodes) > 0 {
 		edge := &sqlgraph.EdgeSpec{

@@ -99,6 +99,46 @@ func (_u *TenantUpdate) AddCreatedAt(v int64) *TenantUpdate {
 	return _u
 }
 
+// SetState sets the "state" field.
+func (_u *TenantUpdate) SetState(v string) *TenantUpdate {
+	_u.mutation.SetState(v)
+	return _u
+}
+
+// SetNillableState sets the "state" field if the given value is not nil.
+func (_u *TenantUpdate) SetNillableState(v *string) *TenantUpdate {
+	if v != nil {
+		_u.SetState(*v)
+	}
+	return _u
+}
+
+// ClearState clears the value of the "state" field.
+func (_u *TenantUpdate) ClearState() *TenantUpdate {
+	_u.mutation.ClearState()
+	return _u
+}
+
+// SetSettings sets the "settings" field.
+func (_u *TenantUpdate) SetSettings(v string) *TenantUpdate {
+	_u.mutation.SetSettings(v)
+	return _u
+}
+
+// SetNillableSettings sets the "settings" field if the given value is not nil.
+func (_u *TenantUpdate) SetNillableSettings(v *string) *TenantUpdate {
+	if v != nil {
+		_u.SetSettings(*v)
+	}
+	return _u
+}
+
+// ClearSettings clears the value of the "settings" field.
+func (_u *TenantUpdate) ClearSettings() *TenantUpdate {
+	_u.mutation.ClearSettings()
+	return _u
+}
+
 // AddCredentialIDs adds the "credentials" edge to the Credential entity by IDs.
 func (_u *TenantUpdate) AddCredentialIDs(ids ...int64) *TenantUpdate {
 	_u.mutation.AddCredentialIDs(ids...)
@@ -229,6 +269,18 @@ func (_u *TenantUpdate) sqlSave(ctx context.Context) (_node int, err error) {
 	}
 	if value, ok := _u.mutation.AddedCreatedAt(); ok {
 		_spec.AddField(tenant.FieldCreatedAt, field.TypeInt64, value)
+	}
+	if value, ok := _u.mutation.State(); ok {
+		_spec.SetField(tenant.FieldState, field.TypeString, value)
+	}
+	if _u.mutation.StateCleared() {
+		_spec.ClearField(tenant.FieldState, field.TypeString)
+	}
+	if value, ok := _u.mutation.Settings(); ok {
+		_spec.SetField(tenant.FieldSettings, field.TypeString, value)
+	}
+	if _u.mutation.SettingsCleared() {
+		_spec.ClearField(tenant.FieldSettings, field.TypeString)
 	}
 	if _u.mutation.CredentialsCleared() {
 		edge := &sqlgraph.EdgeSpec{
@@ -410,6 +462,46 @@ func (_u *TenantUpdateOne) AddCreatedAt(v int64) *TenantUpdateOne {
 	return _u
 }
 
+// SetState sets the "state" field.
+func (_u *TenantUpdateOne) SetState(v string) *TenantUpdateOne {
+	_u.mutation.SetState(v)
+	return _u
+}
+
+// SetNillableState sets the "state" field if the given value is not nil.
+func (_u *TenantUpdateOne) SetNillableState(v *string) *TenantUpdateOne {
+	if v != nil {
+		_u.SetState(*v)
+	}
+	return _u
+}
+
+// ClearState clears the value of the "state" field.
+func (_u *TenantUpdateOne) ClearState() *TenantUpdateOne {
+	_u.mutation.ClearState()
+	return _u
+}
+
+// SetSettings sets the "settings" field.
+func (_u *TenantUpdateOne) SetSettings(v string) *TenantUpdateOne {
+	_u.mutation.SetSettings(v)
+	return _u
+}
+
+// SetNillableSettings sets the "settings" field if the given value is not nil.
+func (_u *TenantUpdateOne) SetNillableSettings(v *string) *TenantUpdateOne {
+	if v != nil {
+		_u.SetSettings(*v)
+	}
+	return _u
+}
+
+// ClearSettings clears the value of the "settings" field.
+func (_u *TenantUpdateOne) ClearSettings() *TenantUpdateOne {
+	_u.mutation.ClearSettings()
+	return _u
+}
+
 // AddCredentialIDs adds the "credentials" edge to the Credential entity by IDs.
 func (_u *TenantUpdateOne) AddCredentialIDs(ids ...int64) *TenantUpdateOne {
 	_u.mutation.AddCredentialIDs(ids...)
@@ -570,6 +662,18 @@ func (_u *TenantUpdateOne) sqlSave(ctx context.Context) (_node *Tenant, err erro
 	}
 	if value, ok := _u.mutation.AddedCreatedAt(); ok {
 		_spec.AddField(tenant.FieldCreatedAt, field.TypeInt64, value)
+	}
+	if value, ok := _u.mutation.State(); ok {
+		_spec.SetField(tenant.FieldState, field.TypeString, value)
+	}
+	if _u.mutation.StateCleared() {
+		_spec.ClearField(tenant.FieldState, field.TypeString)
+	}
+	if value, ok := _u.mutation.Settings(); ok {
+		_spec.SetField(tenant.FieldSettings, field.TypeString, value)
+	}
+	if _u.mutation.SettingsCleared() {
+		_spec.ClearField(tenant.FieldSettings, field.TypeString)
 	}
 	if _u.mutation.CredentialsCleared() {
 		edge := &sqlgraph.EdgeSpec{

@@ -14,12 +14,20 @@ type Tx struct {
 	config
 	// AttributeValue is the client for interacting with the AttributeValue builders.
 	AttributeValue *AttributeValueClient
+	// AuditChain is the client for interacting with the AuditChain builders.
+	AuditChain *AuditChainClient
+	// AuditEvent is the client for interacting with the AuditEvent builders.
+	AuditEvent *AuditEventClient
 	// Change is the client for interacting with the Change builders.
 	Change *ChangeClient
 	// Credential is the client for interacting with the Credential builders.
 	Credential *CredentialClient
 	// Membership is the client for interacting with the Membership builders.
 	Membership *MembershipClient
+	// RecordedExchange is the client for interacting with the RecordedExchange builders.
+	RecordedExchange *RecordedExchangeClient
+	// Recording is the client for interacting with the Recording builders.
+	Recording *RecordingClient
 	// Registration is the client for interacting with the Registration builders.
 	Registration *RegistrationClient
 	// Resource is the client for interacting with the Resource builders.
@@ -32,6 +40,8 @@ type Tx struct {
 	ServerKey *ServerKeyClient
 	// Tenant is the client for interacting with the Tenant builders.
 	Tenant *TenantClient
+	// Token is the client for interacting with the Token builders.
+	Token *TokenClient
 
 	// lazily loaded.
 	client     *Client
@@ -164,15 +174,20 @@ func (tx *Tx) Client() *Client {
 
 func (tx *Tx) init() {
 	tx.AttributeValue = NewAttributeValueClient(tx.config)
+	tx.AuditChain = NewAuditChainClient(tx.config)
+	tx.AuditEvent = NewAuditEventClient(tx.config)
 	tx.Change = NewChangeClient(tx.config)
 	tx.Credential = NewCredentialClient(tx.config)
 	tx.Membership = NewMembershipClient(tx.config)
+	tx.RecordedExchange = NewRecordedExchangeClient(tx.config)
+	tx.Recording = NewRecordingClient(tx.config)
 	tx.Registration = NewRegistrationClient(tx.config)
 	tx.Resource = NewResourceClient(tx.config)
 	tx.ResourceCount = NewResourceCountClient(tx.config)
 	tx.Secret = NewSecretClient(tx.config)
 	tx.ServerKey = NewServerKeyClient(tx.config)
 	tx.Tenant = NewTenantClient(tx.config)
+	tx.Token = NewTokenClient(tx.config)
 }
 
 // txDriver wraps the given dialect.Tx with a nop dialect.Driver implementation.

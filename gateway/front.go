@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"mime"
 	"net/http"
+	"net/netip"
 	"net/url"
 	"runtime/debug"
 	"strings"
@@ -19,6 +20,13 @@ import (
 
 // requestIDHeader is in the form that net/http keeps, so that it converts nothing.
 const requestIDHeader = "X-Request-Id"
+
+// What the core is told of the client, for its log and its rules. Only the front
+// sets these.
+const (
+	addressHeader = "Muster-Address"
+	agentHeader   = "Muster-Agent"
+)
 
 // The front is the first to see a request. What it hands inward is a request
 // of its own making: a clean path, known query parameters, a body of known
@@ -60,6 +68,15 @@ func (f *front) begin(w http.ResponseWriter, r *http.Request) *exchange {
 	// Answers hold what is known of people: no cache keeps them.
 	w.Header().Set("Cache-Control", "no-store")
 	return x
+}
+
+// clientAddress is the address that the request came from, without the port.
+func clientAddress(r *http.Request) string {
+	at, err := netip.ParseAddrPort(r.RemoteAddr)
+	if err != nil {
+		return ""
+	}
+	return at.Addr().Unmap().String()
 }
 
 // ownURL is the base URL as the client wrote it.
@@ -150,7 +167,7 @@ func (x *exchange) admit(ctx context.Context) (*http.Request, *problem) {
 	}
 	inner := &http.Request{
 		Method: method, URL: &url.URL{Path: place.path},
-		Header: http.Header{requestIDHeader: {x.id}},
+		Header: http.Header{requestIDHeader: {x.id}, addressHeader: {clientAddress(r)}, agentHeader: {r.UserAgent()}},
 		Body:   &x.body,
 		Form:   form, PostForm: form, // set, so that no one parses them again
 	}

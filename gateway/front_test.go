@@ -96,19 +96,21 @@ func TestFace_Metadata(t *testing.T) {
 	c := &canned{}
 	h := newFace(t, c, Options{})
 	r := ask(t, h, http.MethodGet, "/scim/v2/Users", "", "Authorization", "Bearer t", "X-Request-Id", "abc-1", "Cookie", "c=1",
-		"Grpc-Metadata-Muster-Tenant", "other", "Muster-Tenant", "other", "Grpc-Timeout", "nonsense", "Te", "trailers", "X-Http-Method-Override", "DELETE")
+		"Grpc-Metadata-Muster-Tenant", "other", "Muster-Address", "10.0.0.1", "User-Agent", "a client", "Muster-Tenant", "other", "Grpc-Timeout", "nonsense", "Te", "trailers", "X-Http-Method-Override", "DELETE")
 	if r.StatusCode != http.StatusOK || r.Header.Get("X-Request-ID") != "abc-1" || len(r.Trailer) > 0 {
 		t.Errorf("got %d with %v", r.StatusCode, r.Header)
 	}
 	for key, values := range c.sent {
 		switch key {
-		case "authorization", "x-request-id", "x-forwarded-host", "x-forwarded-for":
+		case "authorization", "x-request-id", "x-forwarded-host", "x-forwarded-for", "muster-address", "muster-agent":
 		default:
 			t.Errorf("%s: %v went to the core", key, values)
 		}
 	}
-	if got := c.sent.Get("authorization"); !slices.Equal(got, []string{"Bearer t"}) {
-		t.Errorf("authorization is %v", got)
+	for key, want := range map[string]string{"authorization": "Bearer t", "muster-address": "192.0.2.1", "muster-agent": "a client"} {
+		if got := c.sent.Get(key); !slices.Equal(got, []string{want}) {
+			t.Errorf("%s is %v", key, got)
+		}
 	}
 	if got := c.sent.Get("x-request-id"); !slices.Equal(got, []string{"abc-1"}) {
 		t.Errorf("x-request-id is %v", got)

@@ -80,7 +80,15 @@ func New(conn grpc.ClientConnInterface, opts Options) (http.Handler, error) {
 // forwarded tells under which name a header goes to the core. Authorization does
 // so anyway; the front lets no others in.
 func forwarded(header string) (name string, ok bool) {
-	return "x-request-id", strings.EqualFold(header, requestIDHeader)
+	switch header {
+	case requestIDHeader:
+		return "x-request-id", true
+	case addressHeader:
+		return "muster-address", true
+	case agentHeader:
+		return "muster-agent", true
+	}
+	return "", false
 }
 
 // Server makes an HTTP server for the face, with limits that a slow or greedy

@@ -153,7 +153,7 @@ func (st *step) read(ctx context.Context) error {
 	if st.rt, st.id = tenantOf(ctx).Catalog().ResourceTypeAt(endpoint), id; st.rt == nil {
 		return scim.Errorf(scim.NotFound, "there is no resource type at %.80q", endpoint)
 	}
-	if err := callOf(ctx).permit(bulkRPC(verb.rpc, st.rt)); err != nil {
+	if err := callOf(ctx).permit(bulkRPC(verb.rpc, st.rt), st.rt.Name); err != nil {
 		return err
 	}
 	post := st.op.GetMethod() == musterv1.BulkOperation_METHOD_POST

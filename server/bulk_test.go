@@ -57,7 +57,7 @@ func TestBulk_PolicyOfEachOperation(t *testing.T) {
 		}
 	}
 	delete(policy, musterv1.ProvisioningService_Bulk_FullMethodName)
-	defer func() { policy[musterv1.ProvisioningService_Bulk_FullMethodName] = write }()
+	defer func() { policy[musterv1.ProvisioningService_Bulk_FullMethodName] = access{write, ""} }()
 	if _, err := doBulk(ctx, s, user); status.Code(err) != codes.PermissionDenied {
 		t.Errorf("without a row of its own: %v", err)
 	}

@@ -3,17 +3,14 @@ package server
 import (
 	"context"
 	"crypto/rand"
-	"crypto/sha256"
 	"fmt"
 	"log/slog"
+	"net/netip"
 	"runtime/debug"
-	"slices"
-	"strings"
 	"time"
 
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/metadata"
-	"google.golang.org/grpc/peer"
 	"google.golang.org/grpc/status"
 
 	"github.com/muster-scim/muster/scim"
@@ -32,6 +29,9 @@ type call struct {
 	method    string // "/muster.v1.ProvisioningService/GetUser"
 	requestID string
 	inProcess bool
+	address   netip.Addr      // of the client, where it is known
+	agent     string          // its User-Agent
+	request   any             // the message; nil for a stream
 	principal store.Principal // who is calling, once authenticated
 
 	ahead  []interceptor // the steps that are still to take
@@ -54,6 +54,9 @@ const (
 	tenantKey     = "muster-tenant"
 	credentialKey = "muster-credential" //nolint:gosec // a name
 	profileKey    = "muster-profile"
+	// What the REST face tells of its client; believed in process only.
+	addressKey = "muster-address"
+	agentKey   = "muster-agent"
 )
 
 type callKey struct{}
@@ -70,8 +73,9 @@ func principalOf(ctx context.Context) store.Principal { return callOf(ctx).princ
 func tenantOf(ctx context.Context) store.Tenant { return principalOf(ctx).Tenant }
 
 // run takes a call through the interceptors to its handler.
-func (s *Server) run(ctx context.Context, method string, handle handler) error {
-	c := &call{method: method, requestID: first(ctx, requestIDKey), inProcess: isInProcess(ctx), ahead: s.interceptors, handle: handle}
+func (s *Server) run(ctx context.Context, method string, request any, handle handler) error {
+	c := &call{method: method, requestID: first(ctx, requestIDKey), inProcess: isInProcess(ctx), request: request, ahead: s.interceptors, handle: handle}
+	c.address, c.agent = callerOf(ctx, c.inProcess)
 	if c.requestID == "" || len(c.requestID) > 128 {
 		c.requestID = rand.Text()
 	}
@@ -79,7 +83,7 @@ func (s *Server) run(ctx context.Context, method string, handle handler) error {
 }
 
 func (s *Server) unary(ctx context.Context, req any, info *grpc.UnaryServerInfo, h grpc.UnaryHandler) (answer any, err error) {
-	err = s.run(ctx, info.FullMethod, func(ctx context.Context) (err error) {
+	err = s.run(ctx, info.FullMethod, req, func(ctx context.Context) (err error) {
 		answer, err = h(ctx, req)
 		return err
 	})
@@ -90,7 +94,7 @@ func (s *Server) unary(ctx context.Context, req any, info *grpc.UnaryServerInfo,
 }
 
 func (s *Server) stream(srv any, ss grpc.ServerStream, info *grpc.StreamServerInfo, h grpc.StreamHandler) error {
-	return s.run(ss.Context(), info.FullMethod, func(ctx context.Context) error {
+	return s.run(ss.Context(), info.FullMethod, nil, func(ctx context.Context) error {
 		return h(srv, &streamIn{ss, ctx})
 	})
 }
@@ -112,18 +116,14 @@ func (s *Server) logCall(ctx context.Context, c *call) error {
 	if c.inProcess {
 		return err
 	}
-	from := ""
-	if p, ok := peer.FromContext(ctx); ok {
-		from = p.Addr.String()
-	}
 	s.log.LogAttrs(ctx, slog.LevelInfo, "call",
 		slog.String("rpc", c.method),
 		slog.String("status", status.Code(err).String()),
 		slog.Float64("duration_ms", float64(time.Since(start).Microseconds())/1000),
 		slog.String("tenant", c.principal.TenantName),
-		slog.String("credential", c.principal.Credential),
+		slog.String("credential", c.principal.Credential.Name),
 		slog.String("request_id", c.requestID),
-		slog.String("peer", from),
+		slog.String("address", c.address.String()),
 	)
 	return err
 }
@@ -157,66 +157,27 @@ func recoverPanics(ctx context.Context, c *call) (err error) {
 	return c.proceed(ctx)
 }
 
-// authenticate finds out who is calling, and tells the caller's side for its log.
-func (s *Server) authenticate(ctx context.Context, c *call) error {
-	err := s.identify(ctx, c)
-	told := metadata.MD{requestIDKey: {c.requestID}}
-	if p := c.principal; p.Credential != "" {
-		told[tenantKey], told[credentialKey] = []string{p.TenantName}, []string{p.Credential}
-		told[profileKey] = []string{string(p.Tenant.Profile())}
-	}
-	_ = grpc.SetHeader(ctx, told) // it fails only after the header was sent
-	if err != nil {
-		return err
-	}
-	return c.proceed(ctx)
-}
-
-// identify finds the principal of a call that is not public.
-func (s *Server) identify(ctx context.Context, c *call) error {
-	if access, known := policy[c.method]; known && access == public {
-		return nil
-	}
-	token, err := bearerToken(first(ctx, "authorization"))
-	if err != nil {
-		return err
-	}
-	c.principal, err = s.store.Authenticate(ctx, sha256.Sum256([]byte(token)))
-	return err
-}
-
-// bearerToken takes the token out of an authorization header. Clients are known
-// to put the word Bearer there twice, and blanks at the end.
-func bearerToken(header string) (string, error) {
-	fields := strings.Fields(header)
-	for len(fields) > 1 && strings.EqualFold(fields[0], "Bearer") {
-		if fields = fields[1:]; len(fields) == 1 {
-			return fields[0], nil
-		}
-	}
-	if header == "" {
-		return "", scim.Errorf(scim.Unauthenticated, "send a token, as in Authorization: Bearer TOKEN")
-	}
-	return "", scim.Errorf(scim.Unauthenticated, "the Authorization header is not of the form Bearer TOKEN")
-}
-
 // authorize refuses what the policy does not allow.
 func authorize(ctx context.Context, c *call) error {
-	if err := c.permit(c.method); err != nil {
+	if err := c.permit(c.method, ""); err != nil {
 		return err
 	}
 	return c.proceed(ctx)
 }
 
 // permit tells whether the policy lets the caller call a method: the one of this
-// call, or one that this call does the work of.
-func (c *call) permit(method string) error {
+// call, or one that this call does the work of. Where the method is one for many
+// resource types, resourceType says which it is about; empty: that is decided later.
+func (c *call) permit(method, resourceType string) error {
 	access, known := policy[method]
 	if !known {
 		return scim.Errorf(scim.Forbidden, "%s is not open to anybody", method)
 	}
-	if scope := access.scope(); scope != "" && !slices.Contains(c.principal.Scopes, scope) {
-		return scim.Errorf(scim.Forbidden, "%s needs a credential with the scope %s", method, scope)
+	if access.resourceType != "" {
+		resourceType = access.resourceType
+	}
+	if access.action != public && !permits(c.principal.Credential.Scopes, access.action, resourceType) {
+		return scim.Errorf(scim.Forbidden, "%s needs a credential with the scope %s", method, access.action.scope(resourceType))
 	}
 	return nil
 }

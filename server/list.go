@@ -3,6 +3,7 @@ package server
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	musterv1 "github.com/muster-scim/muster/gen/muster/v1"
 	"github.com/muster-scim/muster/scim"
@@ -37,7 +38,15 @@ func list[R scim.Resource](ctx context.Context, s *cursors, rt *scim.ResourceTyp
 }
 
 func (s *provisioning) Search(ctx context.Context, req *musterv1.SearchRequest) (*musterv1.SearchResponse, error) {
-	p, err := search(ctx, s.cursors, "", tenantOf(ctx).Catalog().ResourceTypes(), req, req.Count, req.PageToken, searchResult)
+	scopes := principalOf(ctx).Credential.Scopes
+	types := slices.DeleteFunc(slices.Clone(tenantOf(ctx).Catalog().ResourceTypes()), func(rt *scim.ResourceType) bool {
+		return !permits(scopes, read, rt.Name)
+	})
+	name := "/" // a cursor is good for the same types
+	for _, rt := range types {
+		name += " " + rt.Name
+	}
+	p, err := search(ctx, s.cursors, name, types, req, req.Count, req.PageToken, searchResult)
 	return &musterv1.SearchResponse{Results: p.resources, TotalResults: p.total, StartIndex: p.start, ItemsPerPage: p.length, NextPageToken: p.next}, err
 }
 

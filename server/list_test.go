@@ -205,11 +205,15 @@ func TestList_TokenOfAnotherTenant(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer db.Close()
-	hash := sha256.Sum256([]byte("another-token"))
 	if _, err := db.Exec("INSERT INTO tenants (id, name, profile, catalog_version, created_at) VALUES (7, 'other', 'tolerant', 0, 0)"); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := db.Exec("INSERT INTO credentials (tenant_id, name, kind, scopes, secret_hash, created_at) VALUES (7, 'x', 'bearer', 'scim', ?, 0)", hash[:]); err != nil {
+	other, err := st.Tenant(ctx, "other")
+	if err != nil {
+		t.Fatal(err)
+	}
+	hash := HashToken("another-token")
+	if err := other.AddCredential(ctx, store.Credential{Name: "x", Kind: store.Bearer, Scopes: []string{ScopeSCIM}}, hash[:]); err != nil {
 		t.Fatal(err)
 	}
 	s := New(st, Options{})

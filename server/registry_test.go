@@ -10,6 +10,7 @@ import (
 
 	musterv1 "github.com/muster-scim/muster/gen/muster/v1"
 	"github.com/muster-scim/muster/scim"
+	"github.com/muster-scim/muster/store"
 )
 
 // A program registers over gRPC what the answers of discovery then have, defaults
@@ -20,7 +21,8 @@ func TestRegistry(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := p.Tenant.AddCredential(ctx, "ops", []string{ScopeAdmin}, sha256.Sum256([]byte("admin"))); err != nil {
+	hash := HashToken("admin")
+	if err := p.Tenant.AddCredential(ctx, store.Credential{Name: "ops", Kind: store.Bearer, Scopes: []string{ScopeAdmin}}, hash[:]); err != nil {
 		t.Fatal(err)
 	}
 	admin := metadata.NewOutgoingContext(context.Background(), metadata.Pairs("authorization", "Bearer admin"))

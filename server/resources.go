@@ -16,14 +16,16 @@ type resources struct {
 	cursors   *cursors
 }
 
-// registeredType finds a registered type of the caller's tenant. The types of the
-// contract have methods of their own.
+// registeredType finds a registered type of the caller's tenant, and whether the
+// caller may do there what the method does. The types of the contract have methods of
+// their own.
 func registeredType(ctx context.Context, name string) (*scim.ResourceType, error) {
 	rt := tenantOf(ctx).Catalog().ResourceType(name)
 	if rt == nil || !rt.Registered() {
 		return nil, scim.Errorf(scim.NotFound, "there is no registered resource type %.80q", name)
 	}
-	return rt, nil
+	c := callOf(ctx)
+	return rt, c.permit(c.method, rt.Name)
 }
 
 func (s *resources) CreateResource(ctx context.Context, req *musterv1.CreateResourceRequest) (*musterv1.CreateResourceResponse, error) {

@@ -2,232 +2,310 @@ package store
 
 import (
 	"context"
-	"errors"
-	"regexp"
+	"encoding/json"
+	"net/netip"
 	"strings"
 	"time"
 
 	"github.com/muster-scim/muster/ent"
 	"github.com/muster-scim/muster/ent/credential"
-	"github.com/muster-scim/muster/ent/registration"
-	"github.com/muster-scim/muster/ent/tenant"
 	"github.com/muster-scim/muster/scim"
 )
 
-// Tenant is a handle on the data of one tenant. Every method on resources hangs
-// on it, so that code which forgets whose data it means does not compile.
-type Tenant struct {
-	store *Store
-	id    int64
-	// catalog is what its resources can be, as of version.
-	catalog *scim.Catalog
-	version int64
-	profile Profile
-}
+// Kind is how a credential is shown on the wire.
+type Kind string
 
-// ID is the number of the tenant in its database.
-func (t Tenant) ID() int64 { return t.id }
-
-// Catalog is what the resources of the tenant can be.
-func (t Tenant) Catalog() *scim.Catalog { return t.catalog }
-
-// Profile is how the tenant's clients are understood where they contradict each
-// other.
-func (t Tenant) Profile() Profile { return t.profile }
-
-// Profile is the client profile of a tenant.
-type Profile string
-
-// The client profiles.
+// The kinds of credentials. All but the last two are proved by a random secret, of
+// which a hash is kept.
 const (
-	// Tolerant understands what clients are known to mean: a patch of an element
-	// that is not there makes it where the filter says how it looks, and the answer
-	// to a patch is the resource. It is the default.
-	Tolerant Profile = "tolerant"
-	// Strict takes RFC 7644 by its word: such a patch fails with noTarget, and the
-	// answer to a patch is empty unless the request names attributes.
-	Strict Profile = "strict"
+	Bearer      Kind = "bearer"
+	Basic       Kind = "basic"
+	Direct      Kind = "direct"
+	OAuth       Kind = "oauth" // a client of our own OAuth 2.0 server
+	Certificate Kind = "certificate"
+	Issuer      Kind = "issuer" // JWTs of an outside issuer
 )
 
-// TenantInfo is what an operator sees of a tenant.
-type TenantInfo struct {
-	Name    string
-	Profile Profile
-	Created time.Time
+// Credential is how a client, a service or an operator proves who it is: all of it
+// but its secrets, which are nowhere.
+type Credential struct {
+	Name   string
+	Kind   Kind
+	Scopes []string
+	// Preview: its writes are validated and answered, and not kept.
+	Preview bool
+	// Networks are where it may be used from; none: anywhere.
+	Networks []netip.Prefix
+	Expires  time.Time // zero: never
+	// Lookup is what it is found by where that is no secret; unique among all
+	// credentials of the database. Empty: it is found by its secret.
+	Lookup   string
+	Settings CredentialSettings
+
+	// Created and what follows is the store's.
+	Created  time.Time
+	LastUsed LastUse
 }
 
-// Tenants lists the tenants by name.
-func (s *Store) Tenants(ctx context.Context) ([]TenantInfo, error) {
-	all, err := s.client.Tenant.Query().Order(tenant.ByName()).All(ctx)
-	if err != nil {
-		return nil, err
-	}
-	var infos []TenantInfo
-	for _, t := range all {
-		infos = append(infos, TenantInfo{Name: t.Name, Profile: Profile(t.Profile), Created: time.UnixMilli(t.CreatedAt)})
-	}
-	return infos, nil
+// CredentialSettings are what only some kinds of credentials have.
+type CredentialSettings struct {
+	Login         string   `json:"login,omitempty"`         // basic
+	RedirectURIs  []string `json:"redirectUris,omitempty"`  // oauth
+	JWKS          string   `json:"jwks,omitempty"`          // oauth
+	Issuer        string   `json:"issuer,omitempty"`        // issuer
+	Audience      string   `json:"audience,omitempty"`      // issuer
+	Algorithms    []string `json:"algorithms,omitempty"`    // issuer
+	RequiredScope string   `json:"requiredScope,omitempty"` // issuer
 }
 
-// SetProfile sets the client profile of a tenant. It has effect with the next
-// request, on every server. It fails with NotFound, and with InvalidValue for a
-// profile that is none of ours.
-func (s *Store) SetProfile(ctx context.Context, name string, profile Profile) error {
-	if profile != Tolerant && profile != Strict {
-		return scim.Errorf(scim.InvalidValue, "the profile is %s or %s", Tolerant, Strict)
-	}
-	// What a resource type is depends on the profile, so this is another catalog.
-	n, err := s.client.Tenant.Update().Where(tenant.Name(name), tenant.ProfileNEQ(string(profile))).
-		SetProfile(string(profile)).AddCatalogVersion(1).Save(ctx)
-	if err != nil || n > 0 {
-		return err
-	}
-	if found, err := s.client.Tenant.Query().Where(tenant.Name(name)).Exist(ctx); err != nil || found {
-		return err
-	}
-	return scim.Errorf(scim.NotFound, "there is no tenant %.80q", name)
+// LastUse is when and how a credential was last used; the zero LastUse: never.
+type LastUse struct {
+	Time    time.Time
+	Address string
+	Client  string // the user agent
 }
 
-// Principal is who is calling.
+// Principal is who is calling: a credential, and the tenant that it belongs to.
 type Principal struct {
 	Tenant     Tenant
 	TenantName string
-	// Credential is the name of the credential, for logs.
-	Credential string
-	// Scopes are what the credential may do.
-	Scopes []string
+	// ID is the number of the credential in its database.
+	ID int64
+	// Credential is all that is needed to decide what it may do: neither Created nor
+	// LastUsed.
+	Credential Credential
 }
 
-// Bootstrap makes the first tenant, with one bearer credential of the scope "scim"
-// whose secret has the SHA-256 secretHash. Where the database has a tenant already it does
-// nothing, and created is false; of several programs that start at once one
-// creates.
-func (s *Store) Bootstrap(ctx context.Context, tenantName, credentialName string, secretHash [32]byte) (created bool, err error) {
-	tx, err := s.client.Tx(ctx)
-	if err != nil {
-		return false, err
-	}
-	created, err = bootstrap(ctx, tx, tenantName, credentialName, secretHash)
-	if err != nil {
-		err = errors.Join(err, tx.Rollback())
-		if ent.IsConstraintError(err) { // another was faster
-			return false, nil
-		}
-		return false, err
-	}
-	return created, tx.Commit()
-}
+// The purposes of tokens.
+const (
+	purposeSecret  = "secret"
+	purposeAccess  = "access"
+	purposeRefresh = "refresh"
+	purposeCode    = "code"
+)
 
-func bootstrap(ctx context.Context, tx *ent.Tx, tenantName, credentialName string, secretHash [32]byte) (bool, error) {
-	if found, err := tx.Tenant.Query().Exist(ctx); found || err != nil {
-		return false, err
-	}
-	t, err := makeTenant(ctx, tx, tenantName)
-	if err != nil {
-		return false, err
-	}
-	return true, tx.Credential.Create().SetTenant(t).SetName(credentialName).SetKind("bearer").SetScopes("scim").
-		SetSecretHash(secretHash[:]).SetCreatedAt(now()).Exec(ctx)
-}
+// principalColumns are what scanPrincipal reads, of t and c.
+const principalColumns = "t.id, t.name, t.profile, t.catalog_version, t.state, t.settings," +
+	" c.id, c.name, c.kind, c.scopes, c.mode, c.networks, c.expires_at, c.lookup, c.settings"
 
-// makeTenant makes a tenant. Where something is registered for all tenants, that is
-// its first catalog. It is looked for after the tenant is there: from then on a
-// registration waits for this transaction, and reaches the tenant.
-func makeTenant(ctx context.Context, tx *ent.Tx, name string) (*ent.Tenant, error) {
-	t, err := tx.Tenant.Create().SetName(name).SetProfile(string(Tolerant)).SetCatalogVersion(0).SetCreatedAt(now()).Save(ctx)
-	if err != nil {
-		return nil, err
-	}
-	if found, err := tx.Registration.Query().Where(registration.TenantID(allTenants)).Exist(ctx); err != nil || !found {
-		return t, err
-	}
-	return t.Update().SetCatalogVersion(1).Save(ctx)
-}
-
-// Authenticate finds the credential whose secret has the SHA-256 secretHash. It
-// fails with Unauthenticated where there is none. The secret is random, so
-// comparing its hash in an index tells nothing about it.
-func (s *Store) Authenticate(ctx context.Context, secretHash [32]byte) (Principal, error) {
+// Authenticate finds the credential that a secret or an access token with the
+// SHA-256 hash stands for. It fails with Unauthenticated where there is none or it
+// has expired, and with Forbidden where its tenant is suspended. The secret is
+// random, so comparing its hash in an index tells nothing about it.
+func (s *Store) Authenticate(ctx context.Context, hash [32]byte) (Principal, error) {
 	st := s.statement()
-	st.add("SELECT t.id, t.name, t.profile, t.catalog_version, c.name, c.scopes FROM credentials c JOIN tenants t ON t.id = c.tenant_id WHERE c.secret_hash = ", arg{secretHash[:]})
+	st.add("SELECT "+principalColumns+", k.scopes, k.expires_at FROM tokens k JOIN credentials c ON c.id = k.credential_id JOIN tenants t ON t.id = c.tenant_id"+
+		" WHERE k.hash = ", arg{hash[:]}, " AND k.purpose IN ('"+purposeSecret+"', '"+purposeAccess+"')")
+	return s.principal(ctx, st)
+}
+
+// AuthenticateLookup finds the credential of a kind that is found by what is no
+// secret, once the caller has proved it. It fails as Authenticate does.
+func (s *Store) AuthenticateLookup(ctx context.Context, kind Kind, lookup string) (Principal, error) {
+	st := s.statement()
+	st.add("SELECT "+principalColumns+", NULL, NULL FROM credentials c JOIN tenants t ON t.id = c.tenant_id"+
+		" WHERE c.lookup = ", arg{lookup}, " AND c.kind = ", arg{string(kind)})
+	return s.principal(ctx, st)
+}
+
+// principal runs a query for one.
+func (s *Store) principal(ctx context.Context, st *statement) (Principal, error) {
 	var p Principal
-	var profile, scopes string
+	var row principalRow
 	err := s.read(context.WithoutCancel(ctx), st, func(scan scan) error {
 		p.Tenant.store = s
-		return scan(&p.Tenant.id, &p.TenantName, &profile, &p.Tenant.version, &p.Credential, &scopes)
+		return row.scan(&p, scan)
 	})
 	if err != nil {
-		return p, err
+		return Principal{}, err
 	}
 	if p.Tenant.store == nil {
-		return p, scim.Errorf(scim.Unauthenticated, "the token is not valid")
+		return Principal{}, errNoCredential
 	}
-	p.Scopes, p.Tenant.profile = strings.Fields(scopes), Profile(profile)
+	if err := row.finish(&p); err != nil {
+		return Principal{}, err
+	}
 	p.Tenant.catalog, err = s.catalogs.of(ctx, s, p.Tenant.id, p.Tenant.version, p.Tenant.profile)
 	return p, err
 }
 
-// Tenant finds a tenant by its name, for an operator who works on the database. It
-// fails with NotFound.
-func (s *Store) Tenant(ctx context.Context, name string) (Tenant, error) {
-	found, err := s.client.Tenant.Query().Where(tenant.Name(name)).Only(ctx)
-	if ent.IsNotFound(err) {
-		err = scim.Errorf(scim.NotFound, "there is no tenant %.80q", name)
-	}
-	if err != nil {
-		return Tenant{}, err
-	}
-	t := Tenant{store: s, id: found.ID, version: found.CatalogVersion, profile: Profile(found.Profile)}
-	t.catalog, err = s.catalogs.of(ctx, s, t.id, t.version, t.profile)
-	return t, err
+// What is said of a credential that is not let in. Whether it is unknown or revoked
+// nobody can tell.
+var (
+	errNoCredential = scim.Errorf(scim.Unauthenticated, "the credential is not valid")
+	errExpired      = scim.Errorf(scim.Unauthenticated, "the credential has expired")
+	errSuspended    = scim.Errorf(scim.Forbidden, "the tenant is suspended")
+)
+
+// A principalRow is what has to be understood of a principal's row.
+type principalRow struct {
+	profile, scopes, kind            string
+	state, tenantSettings            *string
+	mode, networks, lookup, settings *string
+	expires, tokenExpires            *int64
+	tokenScopes                      *string
 }
 
-// CredentialInfo is what an operator sees of a credential: all but the secret,
-// which is nowhere.
-type CredentialInfo struct {
-	Name    string
-	Kind    string // bearer
-	Scopes  []string
-	Created time.Time
+func (row *principalRow) scan(p *Principal, scan scan) error {
+	c := &p.Credential
+	return scan(&p.Tenant.id, &p.TenantName, &row.profile, &p.Tenant.version, &row.state, &row.tenantSettings,
+		&p.ID, &c.Name, &row.kind, &row.scopes, &row.mode, &row.networks, &row.expires, &row.lookup, &row.settings,
+		&row.tokenScopes, &row.tokenExpires)
 }
 
-// validName is what logs can show.
-var validName = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._@-]{0,63}$`)
+// finish makes the principal of the row, or tells why it is not let in.
+func (row *principalRow) finish(p *Principal) error {
+	at := now()
+	switch {
+	case row.expires != nil && *row.expires <= at, row.tokenExpires != nil && *row.tokenExpires <= at:
+		return errExpired
+	case row.state != nil:
+		return errSuspended
+	}
+	p.Tenant.profile = Profile(row.profile)
+	c := &p.Credential
+	c.Kind, c.Scopes = Kind(row.kind), strings.Fields(row.scopes)
+	if row.tokenScopes != nil {
+		c.Scopes = strings.Fields(*row.tokenScopes)
+	}
+	c.understand(row.mode, row.networks, row.lookup, row.expires)
+	if row.tenantSettings != nil {
+		if err := json.Unmarshal([]byte(*row.tenantSettings), &p.Tenant.settings); err != nil {
+			return err
+		}
+	}
+	if row.settings != nil {
+		return json.Unmarshal([]byte(*row.settings), &c.Settings)
+	}
+	return nil
+}
 
-// AddCredential makes a bearer credential, whose secret has the SHA-256 secretHash.
-// It fails with InvalidValue for a name that is none, and with Uniqueness where the
-// tenant has a credential of that name.
-func (t Tenant) AddCredential(ctx context.Context, name string, scopes []string, secretHash [32]byte) error {
-	if !validName.MatchString(name) {
+// understand takes over columns that may be NULL.
+func (c *Credential) understand(mode, networks, lookup *string, expires *int64) {
+	c.Preview = mode != nil
+	if networks != nil {
+		for text := range strings.FieldsSeq(*networks) {
+			if prefix, err := netip.ParsePrefix(text); err == nil { // as it was written
+				c.Networks = append(c.Networks, prefix)
+			}
+		}
+	}
+	if lookup != nil {
+		c.Lookup = *lookup
+	}
+	if expires != nil {
+		c.Expires = time.UnixMilli(*expires)
+	}
+}
+
+// AddCredential makes a credential, whose secret has the SHA-256 hash; nil: it has
+// none. It fails with InvalidValue for a name that is none, and with Uniqueness where
+// the tenant has a credential of that name, or another credential the lookup.
+func (t Tenant) AddCredential(ctx context.Context, c Credential, hash []byte) error {
+	if !validName.MatchString(c.Name) {
 		return scim.Errorf(scim.InvalidValue, "the name of a credential is of at most 64 letters, digits and . _ @ -")
 	}
-	err := t.store.client.Credential.Create().SetTenantID(t.id).SetName(name).SetKind("bearer").
-		SetScopes(strings.Join(scopes, " ")).SetSecretHash(secretHash[:]).SetCreatedAt(now()).Exec(ctx)
-	if ent.IsConstraintError(err) {
-		return scim.Errorf(scim.Uniqueness, "there is a credential %s already; revoke it, or choose another name", name)
+	tx, err := t.store.client.Tx(ctx)
+	if err != nil {
+		return err
 	}
-	return err
+	if err := addCredential(ctx, tx, t.id, c, hash); err != nil {
+		_ = tx.Rollback()
+		if !ent.IsConstraintError(err) {
+			return err
+		}
+		found, err := t.store.client.Credential.Query().Where(credential.TenantID(t.id), credential.Name(c.Name)).Exist(ctx)
+		switch {
+		case err != nil:
+			return err
+		case found:
+			return scim.Errorf(scim.Uniqueness, "there is a credential %s already; revoke it, or choose another name", c.Name)
+		}
+		return scim.Errorf(scim.Uniqueness, "another credential is proved by the same")
+	}
+	return tx.Commit()
+}
+
+func addCredential(ctx context.Context, tx *ent.Tx, tenant int64, c Credential, hash []byte) error {
+	create := tx.Credential.Create().SetTenantID(tenant).SetName(c.Name).SetKind(string(c.Kind)).
+		SetScopes(strings.Join(c.Scopes, " ")).SetCreatedAt(now()).SetNillableLookup(nilIfEmpty(c.Lookup))
+	if c.Preview {
+		create.SetMode("preview")
+	}
+	if len(c.Networks) > 0 {
+		create.SetNetworks(joinPrefixes(c.Networks))
+	}
+	if !c.Expires.IsZero() {
+		create.SetExpiresAt(c.Expires.UnixMilli())
+	}
+	settings, err := json.Marshal(c.Settings)
+	if err != nil {
+		return err
+	}
+	if string(settings) != "{}" {
+		create.SetSettings(string(settings))
+	}
+	made, err := create.Save(ctx)
+	if err != nil || hash == nil {
+		return err
+	}
+	return tx.Token.Create().SetCredentialID(made.ID).SetPurpose(purposeSecret).SetHash(hash).SetCreatedAt(now()).Exec(ctx)
+}
+
+func joinPrefixes(all []netip.Prefix) string {
+	texts := make([]string, len(all))
+	for i, prefix := range all {
+		texts[i] = prefix.String()
+	}
+	return strings.Join(texts, " ")
 }
 
 // Credentials lists the tenant's credentials by name.
-func (t Tenant) Credentials(ctx context.Context) ([]CredentialInfo, error) {
-	all, err := t.store.client.Credential.Query().Where(credential.TenantID(t.id)).Order(credential.ByName()).All(ctx)
+func (t Tenant) Credentials(ctx context.Context) ([]Credential, error) {
+	rows, err := t.store.client.Credential.Query().Where(credential.TenantID(t.id)).Order(credential.ByName()).All(ctx)
 	if err != nil {
 		return nil, err
 	}
-	var infos []CredentialInfo
-	for _, c := range all {
-		infos = append(infos, CredentialInfo{Name: c.Name, Kind: c.Kind, Scopes: strings.Fields(c.Scopes), Created: time.UnixMilli(c.CreatedAt)})
+	all := make([]Credential, len(rows))
+	for i, row := range rows {
+		if all[i], err = credentialOf(row); err != nil {
+			return nil, err
+		}
 	}
-	return infos, nil
+	return all, nil
 }
 
-// RevokeCredential removes a credential. No request that comes after it is let in.
-// It fails with NotFound.
+func credentialOf(row *ent.Credential) (Credential, error) {
+	c := Credential{Name: row.Name, Kind: Kind(row.Kind), Scopes: strings.Fields(row.Scopes), Created: time.UnixMilli(row.CreatedAt)}
+	c.understand(row.Mode, row.Networks, row.Lookup, row.ExpiresAt)
+	if row.LastUsedAt != nil {
+		c.LastUsed.Time = time.UnixMilli(*row.LastUsedAt)
+	}
+	if row.LastUsedFrom != nil {
+		c.LastUsed.Address = *row.LastUsedFrom
+	}
+	if row.LastUsedBy != nil {
+		c.LastUsed.Client = *row.LastUsedBy
+	}
+	if row.Settings == nil {
+		return c, nil
+	}
+	return c, json.Unmarshal([]byte(*row.Settings), &c.Settings)
+}
+
+// RevokeCredential removes a credential and its tokens. No request that comes after
+// it is let in. It fails with NotFound.
 func (t Tenant) RevokeCredential(ctx context.Context, name string) error {
 	n, err := t.store.client.Credential.Delete().Where(credential.TenantID(t.id), credential.Name(name)).Exec(ctx)
 	if err == nil && n == 0 {
 		err = scim.Errorf(scim.NotFound, "there is no credential %.80q", name)
 	}
 	return err
+}
+
+func nilIfEmpty(s string) *string {
+	if s == "" {
+		return nil
+	}
+	return &s
 }

@@ -478,17 +478,17 @@ func TestCredentials(t *testing.T) {
 		ctx := context.Background()
 		tenant, second := newTenant(t, s), secondTenant(t, s)
 		secret, other := sha256.Sum256([]byte("secret")), sha256.Sum256([]byte("other"))
-		if err := errors.Join(tenant.AddCredential(ctx, "ops", []string{"admin"}, secret), second.AddCredential(ctx, "ops", []string{"scim"}, other)); err != nil {
+		if err := errors.Join(tenant.AddCredential(ctx, Credential{Name: "ops", Kind: Bearer, Scopes: []string{"admin"}}, secret[:]), second.AddCredential(ctx, Credential{Name: "ops", Kind: Bearer, Scopes: []string{"scim"}}, other[:])); err != nil {
 			t.Fatal(err)
 		}
-		if err := tenant.AddCredential(ctx, "ops", []string{"scim"}, sha256.Sum256(nil)); scim.ReasonOf(err) != scim.Uniqueness {
+		if err := tenant.AddCredential(ctx, Credential{Name: "ops", Kind: Bearer, Scopes: []string{"scim"}}, []byte{0}); scim.ReasonOf(err) != scim.Uniqueness {
 			t.Errorf("a name twice: %v", err)
 		}
-		if err := tenant.AddCredential(ctx, "a b", nil, sha256.Sum256(nil)); scim.ReasonOf(err) != scim.InvalidValue {
+		if err := tenant.AddCredential(ctx, Credential{Name: "a b", Kind: Bearer, Scopes: nil}, []byte{0}); scim.ReasonOf(err) != scim.InvalidValue {
 			t.Errorf("a name that is none: %v", err)
 		}
 		p, err := s.Authenticate(ctx, secret)
-		if err != nil || p.Credential != "ops" || p.Tenant.id != tenant.id || !slices.Equal(p.Scopes, []string{"admin"}) {
+		if err != nil || p.Credential.Name != "ops" || p.Tenant.id != tenant.id || !slices.Equal(p.Credential.Scopes, []string{"admin"}) {
 			t.Errorf("got %v, %v", p, err)
 		}
 		all, err := tenant.Credentials(ctx)

@@ -157,6 +157,8 @@ func (r sqliteRow) scan(dest ...any) error {
 			*to = n != 0
 		case **string:
 			ok = scanOrNil(to, value)
+		case **int64:
+			ok = scanOrNil(to, value)
 		case **float64:
 			if n, isInt := value.(int64); isInt {
 				value = float64(n)

@@ -15,26 +15,37 @@ import (
 // onBoth runs a test on an empty SQLite database and on an empty PostgreSQL one.
 func onBoth(t *testing.T, test func(t *testing.T, s *Store)) {
 	t.Helper()
-	t.Run("SQLite", func(t *testing.T) {
-		test(t, openMigrated(t, "sqlite://"+filepath.Join(t.TempDir(), "muster.db")))
-	})
-	t.Run("PostgreSQL", func(t *testing.T) {
-		test(t, openMigrated(t, testpostgres.URL(t)))
-	})
+	onBothUnmigrated(t, func(t *testing.T, s *Store) { test(t, migrated(t, s)) })
 }
 
-func openMigrated(tb testing.TB, url string) *Store {
+// onBothUnmigrated runs a test on a database of each kind that has no tables yet.
+func onBothUnmigrated(t *testing.T, test func(t *testing.T, s *Store)) {
+	t.Helper()
+	t.Run("SQLite", func(t *testing.T) { test(t, open(t, "sqlite://"+filepath.Join(t.TempDir(), "muster.db"))) })
+	t.Run("PostgreSQL", func(t *testing.T) { test(t, open(t, testpostgres.URL(t))) })
+}
+
+func open(tb testing.TB, url string) *Store {
 	tb.Helper()
-	ctx := context.Background()
-	s, err := Open(ctx, url)
+	s, err := Open(context.Background(), url)
 	if err != nil {
 		tb.Fatal(err)
 	}
 	tb.Cleanup(func() { s.Close() })
-	if _, err := s.Migrate(ctx); err != nil {
+	return s
+}
+
+func migrated(tb testing.TB, s *Store) *Store {
+	tb.Helper()
+	if _, err := s.Migrate(context.Background()); err != nil {
 		tb.Fatal(err)
 	}
 	return s
+}
+
+func openMigrated(tb testing.TB, url string) *Store {
+	tb.Helper()
+	return migrated(tb, open(tb, url))
 }
 
 // newTenant makes the tenant that most tests are about.

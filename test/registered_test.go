@@ -234,7 +234,7 @@ func TestRegistered_WhoMay(t *testing.T) {
 		p.must(t, 201, http.MethodPost, "/Devices", `{"active":true}`, "Authorization", "Bearer "+other)
 
 		mustRun(t, command(p.database, "credential", "revoke", "ops"))
-		mustFail(t, p.schema(admin, "list"), "the token is not valid")
+		mustFail(t, p.schema(admin, "list"), "the credential is not valid")
 		if out := mustRun(t, command(p.database, "credential", "list", "--json")); strings.Contains(out, "ops") || !strings.Contains(out, `"name":"bootstrap"`) {
 			t.Errorf("credentials are %s", out)
 		}
@@ -259,7 +259,8 @@ func addTenant(t *testing.T, database, token, scopes string) {
 		args []any
 	}{
 		{"INSERT INTO tenants (id, name, profile, catalog_version, created_at) VALUES (77, 'other', 'tolerant', 0, 0)", nil},
-		{"INSERT INTO credentials (id, tenant_id, name, kind, scopes, secret_hash, created_at) VALUES (77, 77, 'other', 'bearer', $1, $2, 0)", []any{scopes, hash[:]}},
+		{"INSERT INTO credentials (id, tenant_id, name, kind, scopes, created_at) VALUES (77, 77, 'other', 'bearer', $1, 0)", []any{scopes}},
+		{"INSERT INTO tokens (credential_id, purpose, hash, created_at) VALUES (77, 'secret', $1, 0)", []any{hash[:]}},
 	} {
 		if _, err := db.ExecContext(context.Background(), st.text, st.args...); err != nil {
 			t.Fatal(err)

@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"slices"
 	"strings"
 	"text/tabwriter"
 	"time"
@@ -70,12 +69,13 @@ again; logs call the credential by its name.`,
 	asJSON := cmd.Flags().Bool("json", false, "print JSON")
 	addTenant(cmd)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		if err := checkScopes(*scopes); err != nil {
+		if err := server.CheckScopes(*scopes); err != nil {
 			return err
 		}
-		token := newToken()
+		token := server.NewToken()
+		hash := server.HashToken(token)
 		return withTenant(cmd, func(ctx context.Context, t store.Tenant) error {
-			if err := t.AddCredential(ctx, args[0], *scopes, tokenHash(token)); err != nil {
+			if err := t.AddCredential(ctx, store.Credential{Name: args[0], Kind: store.Bearer, Scopes: *scopes}, hash[:]); err != nil {
 				return fmt.Errorf("making the credential %s: %w", args[0], err)
 			}
 			if *asJSON {
@@ -86,19 +86,6 @@ again; logs call the credential by its name.`,
 		})
 	}
 	return cmd
-}
-
-func checkScopes(scopes []string) error {
-	known := []string{server.ScopeSCIM, server.ScopeAdmin}
-	for i, scope := range scopes {
-		if !slices.Contains(known, scope) || slices.Contains(scopes[:i], scope) {
-			return fmt.Errorf("the scope is %q; use %s", strings.Join(scopes, ","), strings.Join(known, " or "))
-		}
-	}
-	if len(scopes) == 0 {
-		return fmt.Errorf("say what the credential may do: --scope %s", strings.Join(known, " or --scope "))
-	}
-	return nil
 }
 
 func credentialListCommand() *cobra.Command {
@@ -121,7 +108,7 @@ func credentialListCommand() *cobra.Command {
 	return cmd
 }
 
-func writeCredentials(w io.Writer, all []store.CredentialInfo, asJSON bool) error {
+func writeCredentials(w io.Writer, all []store.Credential, asJSON bool) error {
 	if asJSON {
 		list := make([]map[string]any, 0, len(all))
 		for _, c := range all {

@@ -159,12 +159,12 @@ func (p *program) bootstrap(ctx context.Context) (token string, err error) {
 	const variable = "MUSTER_BOOTSTRAP_TOKEN"
 	token, show := strings.TrimSpace(os.Getenv(variable)), "as "+variable+" says"
 	if token == "" {
-		token = newToken()
+		token = server.NewToken()
 		show = token + "   (shown this once)"
 	} else if len(token) < 20 {
 		p.log.Warn(variable + " is short: use a random text of at least 20 characters where others can reach the server")
 	}
-	created, err := p.store.Bootstrap(ctx, server.DefaultTenant, "bootstrap", tokenHash(token))
+	created, err := p.store.Bootstrap(ctx, server.DefaultTenant, "bootstrap", server.HashToken(token))
 	if err != nil {
 		return "", fmt.Errorf("making the first tenant: %w", err)
 	}

@@ -20,12 +20,28 @@ const (
 	FieldKind = "kind"
 	// FieldScopes holds the string denoting the scopes field in the database.
 	FieldScopes = "scopes"
-	// FieldSecretHash holds the string denoting the secret_hash field in the database.
-	FieldSecretHash = "secret_hash"
 	// FieldCreatedAt holds the string denoting the created_at field in the database.
 	FieldCreatedAt = "created_at"
+	// FieldMode holds the string denoting the mode field in the database.
+	FieldMode = "mode"
+	// FieldNetworks holds the string denoting the networks field in the database.
+	FieldNetworks = "networks"
+	// FieldExpiresAt holds the string denoting the expires_at field in the database.
+	FieldExpiresAt = "expires_at"
+	// FieldLookup holds the string denoting the lookup field in the database.
+	FieldLookup = "lookup"
+	// FieldSettings holds the string denoting the settings field in the database.
+	FieldSettings = "settings"
+	// FieldLastUsedAt holds the string denoting the last_used_at field in the database.
+	FieldLastUsedAt = "last_used_at"
+	// FieldLastUsedFrom holds the string denoting the last_used_from field in the database.
+	FieldLastUsedFrom = "last_used_from"
+	// FieldLastUsedBy holds the string denoting the last_used_by field in the database.
+	FieldLastUsedBy = "last_used_by"
 	// EdgeTenant holds the string denoting the tenant edge name in mutations.
 	EdgeTenant = "tenant"
+	// EdgeTokens holds the string denoting the tokens edge name in mutations.
+	EdgeTokens = "tokens"
 	// Table holds the table name of the credential in the database.
 	Table = "credentials"
 	// TenantTable is the table that holds the tenant relation/edge.
@@ -35,6 +51,13 @@ const (
 	TenantInverseTable = "tenants"
 	// TenantColumn is the table column denoting the tenant relation/edge.
 	TenantColumn = "tenant_id"
+	// TokensTable is the table that holds the tokens relation/edge.
+	TokensTable = "tokens"
+	// TokensInverseTable is the table name for the Token entity.
+	// It exists in this package in order to avoid circular dependency with the "token" package.
+	TokensInverseTable = "tokens"
+	// TokensColumn is the table column denoting the tokens relation/edge.
+	TokensColumn = "credential_id"
 )
 
 // Columns holds all SQL columns for credential fields.
@@ -44,8 +67,15 @@ var Columns = []string{
 	FieldName,
 	FieldKind,
 	FieldScopes,
-	FieldSecretHash,
 	FieldCreatedAt,
+	FieldMode,
+	FieldNetworks,
+	FieldExpiresAt,
+	FieldLookup,
+	FieldSettings,
+	FieldLastUsedAt,
+	FieldLastUsedFrom,
+	FieldLastUsedBy,
 }
 
 // ValidColumn reports if the column name is valid (part of the table columns).
@@ -91,10 +121,64 @@ func ByCreatedAt(opts ...sql.OrderTermOption) OrderOption {
 	return sql.OrderByField(FieldCreatedAt, opts...).ToFunc()
 }
 
+// ByMode orders the results by the mode field.
+func ByMode(opts ...sql.OrderTermOption) OrderOption {
+	return sql.OrderByField(FieldMode, opts...).ToFunc()
+}
+
+// ByNetworks orders the results by the networks field.
+func ByNetworks(opts ...sql.OrderTermOption) OrderOption {
+	return sql.OrderByField(FieldNetworks, opts...).ToFunc()
+}
+
+// ByExpiresAt orders the results by the expires_at field.
+func ByExpiresAt(opts ...sql.OrderTermOption) OrderOption {
+	return sql.OrderByField(FieldExpiresAt, opts...).ToFunc()
+}
+
+// ByLookup orders the results by the lookup field.
+func ByLookup(opts ...sql.OrderTermOption) OrderOption {
+	return sql.OrderByField(FieldLookup, opts...).ToFunc()
+}
+
+// BySettings orders the results by the settings field.
+func BySettings(opts ...sql.OrderTermOption) OrderOption {
+	return sql.OrderByField(FieldSettings, opts...).ToFunc()
+}
+
+// ByLastUsedAt orders the results by the last_used_at field.
+func ByLastUsedAt(opts ...sql.OrderTermOption) OrderOption {
+	return sql.OrderByField(FieldLastUsedAt, opts...).ToFunc()
+}
+
+// ByLastUsedFrom orders the results by the last_used_from field.
+func ByLastUsedFrom(opts ...sql.OrderTermOption) OrderOption {
+	return sql.OrderByField(FieldLastUsedFrom, opts...).ToFunc()
+}
+
+// ByLastUsedBy orders the results by the last_used_by field.
+func ByLastUsedBy(opts ...sql.OrderTermOption) OrderOption {
+	return sql.OrderByField(FieldLastUsedBy, opts...).ToFunc()
+}
+
 // ByTenantField orders the results by tenant field.
 func ByTenantField(field string, opts ...sql.OrderTermOption) OrderOption {
 	return func(s *sql.Selector) {
 		sqlgraph.OrderByNeighborTerms(s, newTenantStep(), sql.OrderByField(field, opts...))
+	}
+}
+
+// ByTokensCount orders the results by tokens count.
+func ByTokensCount(opts ...sql.OrderTermOption) OrderOption {
+	return func(s *sql.Selector) {
+		sqlgraph.OrderByNeighborsCount(s, newTokensStep(), opts...)
+	}
+}
+
+// ByTokens orders the results by tokens terms.
+func ByTokens(term sql.OrderTerm, terms ...sql.OrderTerm) OrderOption {
+	return func(s *sql.Selector) {
+		sqlgraph.OrderByNeighborTerms(s, newTokensStep(), append([]sql.OrderTerm{term}, terms...)...)
 	}
 }
 func newTenantStep() *sqlgraph.Step {
@@ -102,5 +186,12 @@ func newTenantStep() *sqlgraph.Step {
 		sqlgraph.From(Table, FieldID),
 		sqlgraph.To(TenantInverseTable, FieldID),
 		sqlgraph.Edge(sqlgraph.M2O, true, TenantTable, TenantColumn),
+	)
+}
+func newTokensStep() *sqlgraph.Step {
+	return sqlgraph.NewStep(
+		sqlgraph.From(Table, FieldID),
+		sqlgraph.To(TokensInverseTable, FieldID),
+		sqlgraph.Edge(sqlgraph.O2M, false, TokensTable, TokensColumn),
 	)
 }

@@ -73,14 +73,49 @@ func Scopes(v string) predicate.Credential {
 	return predicate.Credential(sql.FieldEQ(FieldScopes, v))
 }
 
-// SecretHash applies equality check predicate on the "secret_hash" field. It's identical to SecretHashEQ.
-func SecretHash(v []byte) predicate.Credential {
-	return predicate.Credential(sql.FieldEQ(FieldSecretHash, v))
-}
-
 // CreatedAt applies equality check predicate on the "created_at" field. It's identical to CreatedAtEQ.
 func CreatedAt(v int64) predicate.Credential {
 	return predicate.Credential(sql.FieldEQ(FieldCreatedAt, v))
+}
+
+// Mode applies equality check predicate on the "mode" field. It's identical to ModeEQ.
+func Mode(v string) predicate.Credential {
+	return predicate.Credential(sql.FieldEQ(FieldMode, v))
+}
+
+// Networks applies equality check predicate on the "networks" field. It's identical to NetworksEQ.
+func Networks(v string) predicate.Credential {
+	return predicate.Credential(sql.FieldEQ(FieldNetworks, v))
+}
+
+// ExpiresAt applies equality check predicate on the "expires_at" field. It's identical to ExpiresAtEQ.
+func ExpiresAt(v int64) predicate.Credential {
+	return predicate.Credential(sql.FieldEQ(FieldExpiresAt, v))
+}
+
+// Lookup applies equality check predicate on the "lookup" field. It's identical to LookupEQ.
+func Lookup(v string) predicate.Credential {
+	return predicate.Credential(sql.FieldEQ(FieldLookup, v))
+}
+
+// Settings applies equality check predicate on the "settings" field. It's identical to SettingsEQ.
+func Settings(v string) predicate.Credential {
+	return predicate.Credential(sql.FieldEQ(FieldSettings, v))
+}
+
+// LastUsedAt applies equality check predicate on the "last_used_at" field. It's identical to LastUsedAtEQ.
+func LastUsedAt(v int64) predicate.Credential {
+	return predicate.Credential(sql.FieldEQ(FieldLastUsedAt, v))
+}
+
+// LastUsedFrom applies equality check predicate on the "last_used_from" field. It's identical to LastUsedFromEQ.
+func LastUsedFrom(v string) predicate.Credential {
+	return predicate.Credential(sql.FieldEQ(FieldLastUsedFrom, v))
+}
+
+// LastUsedBy applies equality check predicate on the "last_used_by" field. It's identical to LastUsedByEQ.
+func LastUsedBy(v string) predicate.Credential {
+	return predicate.Credential(sql.FieldEQ(FieldLastUsedBy, v))
 }
 
 // TenantIDEQ applies the EQ predicate on the "tenant_id" field.
@@ -298,46 +333,6 @@ func ScopesContainsFold(v string) predicate.Credential {
 	return predicate.Credential(sql.FieldContainsFold(FieldScopes, v))
 }
 
-// SecretHashEQ applies the EQ predicate on the "secret_hash" field.
-func SecretHashEQ(v []byte) predicate.Credential {
-	return predicate.Credential(sql.FieldEQ(FieldSecretHash, v))
-}
-
-// SecretHashNEQ applies the NEQ predicate on the "secret_hash" field.
-func SecretHashNEQ(v []byte) predicate.Credential {
-	return predicate.Credential(sql.FieldNEQ(FieldSecretHash, v))
-}
-
-// SecretHashIn applies the In predicate on the "secret_hash" field.
-func SecretHashIn(vs ...[]byte) predicate.Credential {
-	return predicate.Credential(sql.FieldIn(FieldSecretHash, vs...))
-}
-
-// SecretHashNotIn applies the NotIn predicate on the "secret_hash" field.
-func SecretHashNotIn(vs ...[]byte) predicate.Credential {
-	return predicate.Credential(sql.FieldNotIn(FieldSecretHash, vs...))
-}
-
-// SecretHashGT applies the GT predicate on the "secret_hash" field.
-func SecretHashGT(v []byte) predicate.Credential {
-	return predicate.Credential(sql.FieldGT(FieldSecretHash, v))
-}
-
-// SecretHashGTE applies the GTE predicate on the "secret_hash" field.
-func SecretHashGTE(v []byte) predicate.Credential {
-	return predicate.Credential(sql.FieldGTE(FieldSecretHash, v))
-}
-
-// SecretHashLT applies the LT predicate on the "secret_hash" field.
-func SecretHashLT(v []byte) predicate.Credential {
-	return predicate.Credential(sql.FieldLT(FieldSecretHash, v))
-}
-
-// SecretHashLTE applies the LTE predicate on the "secret_hash" field.
-func SecretHashLTE(v []byte) predicate.Credential {
-	return predicate.Credential(sql.FieldLTE(FieldSecretHash, v))
-}
-
 // CreatedAtEQ applies the EQ predicate on the "created_at" field.
 func CreatedAtEQ(v int64) predicate.Credential {
 	return predicate.Credential(sql.FieldEQ(FieldCreatedAt, v))
@@ -378,6 +373,556 @@ func CreatedAtLTE(v int64) predicate.Credential {
 	return predicate.Credential(sql.FieldLTE(FieldCreatedAt, v))
 }
 
+// ModeEQ applies the EQ predicate on the "mode" field.
+func ModeEQ(v string) predicate.Credential {
+	return predicate.Credential(sql.FieldEQ(FieldMode, v))
+}
+
+// ModeNEQ applies the NEQ predicate on the "mode" field.
+func ModeNEQ(v string) predicate.Credential {
+	return predicate.Credential(sql.FieldNEQ(FieldMode, v))
+}
+
+// ModeIn applies the In predicate on the "mode" field.
+func ModeIn(vs ...string) predicate.Credential {
+	return predicate.Credential(sql.FieldIn(FieldMode, vs...))
+}
+
+// ModeNotIn applies the NotIn predicate on the "mode" field.
+func ModeNotIn(vs ...string) predicate.Credential {
+	return predicate.Credential(sql.FieldNotIn(FieldMode, vs...))
+}
+
+// ModeGT applies the GT predicate on the "mode" field.
+func ModeGT(v string) predicate.Credential {
+	return predicate.Credential(sql.FieldGT(FieldMode, v))
+}
+
+// ModeGTE applies the GTE predicate on the "mode" field.
+func ModeGTE(v string) predicate.Credential {
+	return predicate.Credential(sql.FieldGTE(FieldMode, v))
+}
+
+// ModeLT applies the LT predicate on the "mode" field.
+func ModeLT(v string) predicate.Credential {
+	return predicate.Credential(sql.FieldLT(FieldMode, v))
+}
+
+// ModeLTE applies the LTE predicate on the "mode" field.
+func ModeLTE(v string) predicate.Credential {
+	return predicate.Credential(sql.FieldLTE(FieldMode, v))
+}
+
+// ModeContains applies the Contains predicate on the "mode" field.
+func ModeContains(v string) predicate.Credential {
+	return predicate.Credential(sql.FieldContains(FieldMode, v))
+}
+
+// ModeHasPrefix applies the HasPrefix predicate on the "mode" field.
+func ModeHasPrefix(v string) predicate.Credential {
+	return predicate.Credential(sql.FieldHasPrefix(FieldMode, v))
+}
+
+// ModeHasSuffix applies the HasSuffix predicate on the "mode" field.
+func ModeHasSuffix(v string) predicate.Credential {
+	return predicate.Credential(sql.FieldHasSuffix(FieldMode, v))
+}
+
+// ModeIsNil applies the IsNil predicate on the "mode" field.
+func ModeIsNil() predicate.Credential {
+	return predicate.Credential(sql.FieldIsNull(FieldMode))
+}
+
+// ModeNotNil applies the NotNil predicate on the "mode" field.
+func ModeNotNil() predicate.Credential {
+	return predicate.Credential(sql.FieldNotNull(FieldMode))
+}
+
+// ModeEqualFold applies the EqualFold predicate on the "mode" field.
+func ModeEqualFold(v string) predicate.Credential {
+	return predicate.Credential(sql.FieldEqualFold(FieldMode, v))
+}
+
+// ModeContainsFold applies the ContainsFold predicate on the "mode" field.
+func ModeContainsFold(v string) predicate.Credential {
+	return predicate.Credential(sql.FieldContainsFold(FieldMode, v))
+}
+
+// NetworksEQ applies the EQ predicate on the "networks" field.
+func NetworksEQ(v string) predicate.Credential {
+	return predicate.Credential(sql.FieldEQ(FieldNetworks, v))
+}
+
+// NetworksNEQ applies the NEQ predicate on the "networks" field.
+func NetworksNEQ(v string) predicate.Credential {
+	return predicate.Credential(sql.FieldNEQ(FieldNetworks, v))
+}
+
+// NetworksIn applies the In predicate on the "networks" field.
+func NetworksIn(vs ...string) predicate.Credential {
+	return predicate.Credential(sql.FieldIn(FieldNetworks, vs...))
+}
+
+// NetworksNotIn applies the NotIn predicate on the "networks" field.
+func NetworksNotIn(vs ...string) predicate.Credential {
+	return predicate.Credential(sql.FieldNotIn(FieldNetworks, vs...))
+}
+
+// NetworksGT applies the GT predicate on the "networks" field.
+func NetworksGT(v string) predicate.Credential {
+	return predicate.Credential(sql.FieldGT(FieldNetworks, v))
+}
+
+// NetworksGTE applies the GTE predicate on the "networks" field.
+func NetworksGTE(v string) predicate.Credential {
+	return predicate.Credential(sql.FieldGTE(FieldNetworks, v))
+}
+
+// NetworksLT applies the LT predicate on the "networks" field.
+func NetworksLT(v string) predicate.Credential {
+	return predicate.Credential(sql.FieldLT(FieldNetworks, v))
+}
+
+// NetworksLTE applies the LTE predicate on the "networks" field.
+func NetworksLTE(v string) predicate.Credential {
+	return predicate.Credential(sql.FieldLTE(FieldNetworks, v))
+}
+
+// NetworksContains applies the Contains predicate on the "networks" field.
+func NetworksContains(v string) predicate.Credential {
+	return predicate.Credential(sql.FieldContains(FieldNetworks, v))
+}
+
+// NetworksHasPrefix applies the HasPrefix predicate on the "networks" field.
+func NetworksHasPrefix(v string) predicate.Credential {
+	return predicate.Credential(sql.FieldHasPrefix(FieldNetworks, v))
+}
+
+// NetworksHasSuffix applies the HasSuffix predicate on the "networks" field.
+func NetworksHasSuffix(v string) predicate.Credential {
+	return predicate.Credential(sql.FieldHasSuffix(FieldNetworks, v))
+}
+
+// NetworksIsNil applies the IsNil predicate on the "networks" field.
+func NetworksIsNil() predicate.Credential {
+	return predicate.Credential(sql.FieldIsNull(FieldNetworks))
+}
+
+// NetworksNotNil applies the NotNil predicate on the "networks" field.
+func NetworksNotNil() predicate.Credential {
+	return predicate.Credential(sql.FieldNotNull(FieldNetworks))
+}
+
+// NetworksEqualFold applies the EqualFold predicate on the "networks" field.
+func NetworksEqualFold(v string) predicate.Credential {
+	return predicate.Credential(sql.FieldEqualFold(FieldNetworks, v))
+}
+
+// NetworksContainsFold applies the ContainsFold predicate on the "networks" field.
+func NetworksContainsFold(v string) predicate.Credential {
+	return predicate.Credential(sql.FieldContainsFold(FieldNetworks, v))
+}
+
+// ExpiresAtEQ applies the EQ predicate on the "expires_at" field.
+func ExpiresAtEQ(v int64) predicate.Credential {
+	return predicate.Credential(sql.FieldEQ(FieldExpiresAt, v))
+}
+
+// ExpiresAtNEQ applies the NEQ predicate on the "expires_at" field.
+func ExpiresAtNEQ(v int64) predicate.Credential {
+	return predicate.Credential(sql.FieldNEQ(FieldExpiresAt, v))
+}
+
+// ExpiresAtIn applies the In predicate on the "expires_at" field.
+func ExpiresAtIn(vs ...int64) predicate.Credential {
+	return predicate.Credential(sql.FieldIn(FieldExpiresAt, vs...))
+}
+
+// ExpiresAtNotIn applies the NotIn predicate on the "expires_at" field.
+func ExpiresAtNotIn(vs ...int64) predicate.Credential {
+	return predicate.Credential(sql.FieldNotIn(FieldExpiresAt, vs...))
+}
+
+// ExpiresAtGT applies the GT predicate on the "expires_at" field.
+func ExpiresAtGT(v int64) predicate.Credential {
+	return predicate.Credential(sql.FieldGT(FieldExpiresAt, v))
+}
+
+// ExpiresAtGTE applies the GTE predicate on the "expires_at" field.
+func ExpiresAtGTE(v int64) predicate.Credential {
+	return predicate.Credential(sql.FieldGTE(FieldExpiresAt, v))
+}
+
+// ExpiresAtLT applies the LT predicate on the "expires_at" field.
+func ExpiresAtLT(v int64) predicate.Credential {
+	return predicate.Credential(sql.FieldLT(FieldExpiresAt, v))
+}
+
+// ExpiresAtLTE applies the LTE predicate on the "expires_at" field.
+func ExpiresAtLTE(v int64) predicate.Credential {
+	return predicate.Credential(sql.FieldLTE(FieldExpiresAt, v))
+}
+
+// ExpiresAtIsNil applies the IsNil predicate on the "expires_at" field.
+func ExpiresAtIsNil() predicate.Credential {
+	return predicate.Credential(sql.FieldIsNull(FieldExpiresAt))
+}
+
+// ExpiresAtNotNil applies the NotNil predicate on the "expires_at" field.
+func ExpiresAtNotNil() predicate.Credential {
+	return predicate.Credential(sql.FieldNotNull(FieldExpiresAt))
+}
+
+// LookupEQ applies the EQ predicate on the "lookup" field.
+func LookupEQ(v string) predicate.Credential {
+	return predicate.Credential(sql.FieldEQ(FieldLookup, v))
+}
+
+// LookupNEQ applies the NEQ predicate on the "lookup" field.
+func LookupNEQ(v string) predicate.Credential {
+	return predicate.Credential(sql.FieldNEQ(FieldLookup, v))
+}
+
+// LookupIn applies the In predicate on the "lookup" field.
+func LookupIn(vs ...string) predicate.Credential {
+	return predicate.Credential(sql.FieldIn(FieldLookup, vs...))
+}
+
+// LookupNotIn applies the NotIn predicate on the "lookup" field.
+func LookupNotIn(vs ...string) predicate.Credential {
+	return predicate.Credential(sql.FieldNotIn(FieldLookup, vs...))
+}
+
+// LookupGT applies the GT predicate on the "lookup" field.
+func LookupGT(v string) predicate.Credential {
+	return predicate.Credential(sql.FieldGT(FieldLookup, v))
+}
+
+// LookupGTE applies the GTE predicate on the "lookup" field.
+func LookupGTE(v string) predicate.Credential {
+	return predicate.Credential(sql.FieldGTE(FieldLookup, v))
+}
+
+// LookupLT applies the LT predicate on the "lookup" field.
+func LookupLT(v string) predicate.Credential {
+	return predicate.Credential(sql.FieldLT(FieldLookup, v))
+}
+
+// LookupLTE applies the LTE predicate on the "lookup" field.
+func LookupLTE(v string) predicate.Credential {
+	return predicate.Credential(sql.FieldLTE(FieldLookup, v))
+}
+
+// LookupContains applies the Contains predicate on the "lookup" field.
+func LookupContains(v string) predicate.Credential {
+	return predicate.Credential(sql.FieldContains(FieldLookup, v))
+}
+
+// LookupHasPrefix applies the HasPrefix predicate on the "lookup" field.
+func LookupHasPrefix(v string) predicate.Credential {
+	return predicate.Credential(sql.FieldHasPrefix(FieldLookup, v))
+}
+
+// LookupHasSuffix applies the HasSuffix predicate on the "lookup" field.
+func LookupHasSuffix(v string) predicate.Credential {
+	return predicate.Credential(sql.FieldHasSuffix(FieldLookup, v))
+}
+
+// LookupIsNil applies the IsNil predicate on the "lookup" field.
+func LookupIsNil() predicate.Credential {
+	return predicate.Credential(sql.FieldIsNull(FieldLookup))
+}
+
+// LookupNotNil applies the NotNil predicate on the "lookup" field.
+func LookupNotNil() predicate.Credential {
+	return predicate.Credential(sql.FieldNotNull(FieldLookup))
+}
+
+// LookupEqualFold applies the EqualFold predicate on the "lookup" field.
+func LookupEqualFold(v string) predicate.Credential {
+	return predicate.Credential(sql.FieldEqualFold(FieldLookup, v))
+}
+
+// LookupContainsFold applies the ContainsFold predicate on the "lookup" field.
+func LookupContainsFold(v string) predicate.Credential {
+	return predicate.Credential(sql.FieldContainsFold(FieldLookup, v))
+}
+
+// SettingsEQ applies the EQ predicate on the "settings" field.
+func SettingsEQ(v string) predicate.Credential {
+	return predicate.Credential(sql.FieldEQ(FieldSettings, v))
+}
+
+// SettingsNEQ applies the NEQ predicate on the "settings" field.
+func SettingsNEQ(v string) predicate.Credential {
+	return predicate.Credential(sql.FieldNEQ(FieldSettings, v))
+}
+
+// SettingsIn applies the In predicate on the "settings" field.
+func SettingsIn(vs ...string) predicate.Credential {
+	return predicate.Credential(sql.FieldIn(FieldSettings, vs...))
+}
+
+// SettingsNotIn applies the NotIn predicate on the "settings" field.
+func SettingsNotIn(vs ...string) predicate.Credential {
+	return predicate.Credential(sql.FieldNotIn(FieldSettings, vs...))
+}
+
+// SettingsGT applies the GT predicate on the "settings" field.
+func SettingsGT(v string) predicate.Credential {
+	return predicate.Credential(sql.FieldGT(FieldSettings, v))
+}
+
+// SettingsGTE applies the GTE predicate on the "settings" field.
+func SettingsGTE(v string) predicate.Credential {
+	return predicate.Credential(sql.FieldGTE(FieldSettings, v))
+}
+
+// SettingsLT applies the LT predicate on the "settings" field.
+func SettingsLT(v string) predicate.Credential {
+	return predicate.Credential(sql.FieldLT(FieldSettings, v))
+}
+
+// SettingsLTE applies the LTE predicate on the "settings" field.
+func SettingsLTE(v string) predicate.Credential {
+	return predicate.Credential(sql.FieldLTE(FieldSettings, v))
+}
+
+// SettingsContains applies the Contains predicate on the "settings" field.
+func SettingsContains(v string) predicate.Credential {
+	return predicate.Credential(sql.FieldContains(FieldSettings, v))
+}
+
+// SettingsHasPrefix applies the HasPrefix predicate on the "settings" field.
+func SettingsHasPrefix(v string) predicate.Credential {
+	return predicate.Credential(sql.FieldHasPrefix(FieldSettings, v))
+}
+
+// SettingsHasSuffix applies the HasSuffix predicate on the "settings" field.
+func SettingsHasSuffix(v string) predicate.Credential {
+	return predicate.Credential(sql.FieldHasSuffix(FieldSettings, v))
+}
+
+// SettingsIsNil applies the IsNil predicate on the "settings" field.
+func SettingsIsNil() predicate.Credential {
+	return predicate.Credential(sql.FieldIsNull(FieldSettings))
+}
+
+// SettingsNotNil applies the NotNil predicate on the "settings" field.
+func SettingsNotNil() predicate.Credential {
+	return predicate.Credential(sql.FieldNotNull(FieldSettings))
+}
+
+// SettingsEqualFold applies the EqualFold predicate on the "settings" field.
+func SettingsEqualFold(v string) predicate.Credential {
+	return predicate.Credential(sql.FieldEqualFold(FieldSettings, v))
+}
+
+// SettingsContainsFold applies the ContainsFold predicate on the "settings" field.
+func SettingsContainsFold(v string) predicate.Credential {
+	return predicate.Credential(sql.FieldContainsFold(FieldSettings, v))
+}
+
+// LastUsedAtEQ applies the EQ predicate on the "last_used_at" field.
+func LastUsedAtEQ(v int64) predicate.Credential {
+	return predicate.Credential(sql.FieldEQ(FieldLastUsedAt, v))
+}
+
+// LastUsedAtNEQ applies the NEQ predicate on the "last_used_at" field.
+func LastUsedAtNEQ(v int64) predicate.Credential {
+	return predicate.Credential(sql.FieldNEQ(FieldLastUsedAt, v))
+}
+
+// LastUsedAtIn applies the In predicate on the "last_used_at" field.
+func LastUsedAtIn(vs ...int64) predicate.Credential {
+	return predicate.Credential(sql.FieldIn(FieldLastUsedAt, vs...))
+}
+
+// LastUsedAtNotIn applies the NotIn predicate on the "last_used_at" field.
+func LastUsedAtNotIn(vs ...int64) predicate.Credential {
+	return predicate.Credential(sql.FieldNotIn(FieldLastUsedAt, vs...))
+}
+
+// LastUsedAtGT applies the GT predicate on the "last_used_at" field.
+func LastUsedAtGT(v int64) predicate.Credential {
+	return predicate.Credential(sql.FieldGT(FieldLastUsedAt, v))
+}
+
+// LastUsedAtGTE applies the GTE predicate on the "last_used_at" field.
+func LastUsedAtGTE(v int64) predicate.Credential {
+	return predicate.Credential(sql.FieldGTE(FieldLastUsedAt, v))
+}
+
+// LastUsedAtLT applies the LT predicate on the "last_used_at" field.
+func LastUsedAtLT(v int64) predicate.Credential {
+	return predicate.Credential(sql.FieldLT(FieldLastUsedAt, v))
+}
+
+// LastUsedAtLTE applies the LTE predicate on the "last_used_at" field.
+func LastUsedAtLTE(v int64) predicate.Credential {
+	return predicate.Credential(sql.FieldLTE(FieldLastUsedAt, v))
+}
+
+// LastUsedAtIsNil applies the IsNil predicate on the "last_used_at" field.
+func LastUsedAtIsNil() predicate.Credential {
+	return predicate.Credential(sql.FieldIsNull(FieldLastUsedAt))
+}
+
+// LastUsedAtNotNil applies the NotNil predicate on the "last_used_at" field.
+func LastUsedAtNotNil() predicate.Credential {
+	return predicate.Credential(sql.FieldNotNull(FieldLastUsedAt))
+}
+
+// LastUsedFromEQ applies the EQ predicate on the "last_used_from" field.
+func LastUsedFromEQ(v string) predicate.Credential {
+	return predicate.Credential(sql.FieldEQ(FieldLastUsedFrom, v))
+}
+
+// LastUsedFromNEQ applies the NEQ predicate on the "last_used_from" field.
+func LastUsedFromNEQ(v string) predicate.Credential {
+	return predicate.Credential(sql.FieldNEQ(FieldLastUsedFrom, v))
+}
+
+// LastUsedFromIn applies the In predicate on the "last_used_from" field.
+func LastUsedFromIn(vs ...string) predicate.Credential {
+	return predicate.Credential(sql.FieldIn(FieldLastUsedFrom, vs...))
+}
+
+// LastUsedFromNotIn applies the NotIn predicate on the "last_used_from" field.
+func LastUsedFromNotIn(vs ...string) predicate.Credential {
+	return predicate.Credential(sql.FieldNotIn(FieldLastUsedFrom, vs...))
+}
+
+// LastUsedFromGT applies the GT predicate on the "last_used_from" field.
+func LastUsedFromGT(v string) predicate.Credential {
+	return predicate.Credential(sql.FieldGT(FieldLastUsedFrom, v))
+}
+
+// LastUsedFromGTE applies the GTE predicate on the "last_used_from" field.
+func LastUsedFromGTE(v string) predicate.Credential {
+	return predicate.Credential(sql.FieldGTE(FieldLastUsedFrom, v))
+}
+
+// LastUsedFromLT applies the LT predicate on the "last_used_from" field.
+func LastUsedFromLT(v string) predicate.Credential {
+	return predicate.Credential(sql.FieldLT(FieldLastUsedFrom, v))
+}
+
+// LastUsedFromLTE applies the LTE predicate on the "last_used_from" field.
+func LastUsedFromLTE(v string) predicate.Credential {
+	return predicate.Credential(sql.FieldLTE(FieldLastUsedFrom, v))
+}
+
+// LastUsedFromContains applies the Contains predicate on the "last_used_from" field.
+func LastUsedFromContains(v string) predicate.Credential {
+	return predicate.Credential(sql.FieldContains(FieldLastUsedFrom, v))
+}
+
+// LastUsedFromHasPrefix applies the HasPrefix predicate on the "last_used_from" field.
+func LastUsedFromHasPrefix(v string) predicate.Credential {
+	return predicate.Credential(sql.FieldHasPrefix(FieldLastUsedFrom, v))
+}
+
+// LastUsedFromHasSuffix applies the HasSuffix predicate on the "last_used_from" field.
+func LastUsedFromHasSuffix(v string) predicate.Credential {
+	return predicate.Credential(sql.FieldHasSuffix(FieldLastUsedFrom, v))
+}
+
+// LastUsedFromIsNil applies the IsNil predicate on the "last_used_from" field.
+func LastUsedFromIsNil() predicate.Credential {
+	return predicate.Credential(sql.FieldIsNull(FieldLastUsedFrom))
+}
+
+// LastUsedFromNotNil applies the NotNil predicate on the "last_used_from" field.
+func LastUsedFromNotNil() predicate.Credential {
+	return predicate.Credential(sql.FieldNotNull(FieldLastUsedFrom))
+}
+
+// LastUsedFromEqualFold applies the EqualFold predicate on the "last_used_from" field.
+func LastUsedFromEqualFold(v string) predicate.Credential {
+	return predicate.Credential(sql.FieldEqualFold(FieldLastUsedFrom, v))
+}
+
+// LastUsedFromContainsFold applies the ContainsFold predicate on the "last_used_from" field.
+func LastUsedFromContainsFold(v string) predicate.Credential {
+	return predicate.Credential(sql.FieldContainsFold(FieldLastUsedFrom, v))
+}
+
+// LastUsedByEQ applies the EQ predicate on the "last_used_by" field.
+func LastUsedByEQ(v string) predicate.Credential {
+	return predicate.Credential(sql.FieldEQ(FieldLastUsedBy, v))
+}
+
+// LastUsedByNEQ applies the NEQ predicate on the "last_used_by" field.
+func LastUsedByNEQ(v string) predicate.Credential {
+	return predicate.Credential(sql.FieldNEQ(FieldLastUsedBy, v))
+}
+
+// LastUsedByIn applies the In predicate on the "last_used_by" field.
+func LastUsedByIn(vs ...string) predicate.Credential {
+	return predicate.Credential(sql.FieldIn(FieldLastUsedBy, vs...))
+}
+
+// LastUsedByNotIn applies the NotIn predicate on the "last_used_by" field.
+func LastUsedByNotIn(vs ...string) predicate.Credential {
+	return predicate.Credential(sql.FieldNotIn(FieldLastUsedBy, vs...))
+}
+
+// LastUsedByGT applies the GT predicate on the "last_used_by" field.
+func LastUsedByGT(v string) predicate.Credential {
+	return predicate.Credential(sql.FieldGT(FieldLastUsedBy, v))
+}
+
+// LastUsedByGTE applies the GTE predicate on the "last_used_by" field.
+func LastUsedByGTE(v string) predicate.Credential {
+	return predicate.Credential(sql.FieldGTE(FieldLastUsedBy, v))
+}
+
+// LastUsedByLT applies the LT predicate on the "last_used_by" field.
+func LastUsedByLT(v string) predicate.Credential {
+	return predicate.Credential(sql.FieldLT(FieldLastUsedBy, v))
+}
+
+// LastUsedByLTE applies the LTE predicate on the "last_used_by" field.
+func LastUsedByLTE(v string) predicate.Credential {
+	return predicate.Credential(sql.FieldLTE(FieldLastUsedBy, v))
+}
+
+// LastUsedByContains applies the Contains predicate on the "last_used_by" field.
+func LastUsedByContains(v string) predicate.Credential {
+	return predicate.Credential(sql.FieldContains(FieldLastUsedBy, v))
+}
+
+// LastUsedByHasPrefix applies the HasPrefix predicate on the "last_used_by" field.
+func LastUsedByHasPrefix(v string) predicate.Credential {
+	return predicate.Credential(sql.FieldHasPrefix(FieldLastUsedBy, v))
+}
+
+// LastUsedByHasSuffix applies the HasSuffix predicate on the "last_used_by" field.
+func LastUsedByHasSuffix(v string) predicate.Credential {
+	return predicate.Credential(sql.FieldHasSuffix(FieldLastUsedBy, v))
+}
+
+// LastUsedByIsNil applies the IsNil predicate on the "last_used_by" field.
+func LastUsedByIsNil() predicate.Credential {
+	return predicate.Credential(sql.FieldIsNull(FieldLastUsedBy))
+}
+
+// LastUsedByNotNil applies the NotNil predicate on the "last_used_by" field.
+func LastUsedByNotNil() predicate.Credential {
+	return predicate.Credential(sql.FieldNotNull(FieldLastUsedBy))
+}
+
+// LastUsedByEqualFold applies the EqualFold predicate on the "last_used_by" field.
+func LastUsedByEqualFold(v string) predicate.Credential {
+	return predicate.Credential(sql.FieldEqualFold(FieldLastUsedBy, v))
+}
+
+// LastUsedByContainsFold applies the ContainsFold predicate on the "last_used_by" field.
+func LastUsedByContainsFold(v string) predicate.Credential {
+	return predicate.Credential(sql.FieldContainsFold(FieldLastUsedBy, v))
+}
+
 // HasTenant applies the HasEdge predicate on the "tenant" edge.
 func HasTenant() predicate.Credential {
 	return predicate.Credential(func(s *sql.Selector) {
@@ -393,6 +938,29 @@ func HasTenant() predicate.Credential {
 func HasTenantWith(preds ...predicate.Tenant) predicate.Credential {
 	return predicate.Credential(func(s *sql.Selector) {
 		step := newTenantStep()
+		sqlgraph.HasNeighborsWith(s, step, func(s *sql.Selector) {
+			for _, p := range preds {
+				p(s)
+			}
+		})
+	})
+}
+
+// HasTokens applies the HasEdge predicate on the "tokens" edge.
+func HasTokens() predicate.Credential {
+	return predicate.Credential(func(s *sql.Selector) {
+		step := sqlgraph.NewStep(
+			sqlgraph.From(Table, FieldID),
+			sqlgraph.Edge(sqlgraph.O2M, false, TokensTable, TokensColumn),
+		)
+		sqlgraph.HasNeighbors(s, step)
+	})
+}
+
+// HasTokensWith applies the HasEdge predicate on the "tokens" edge with a given conditions (other predicates).
+func HasTokensWith(preds ...predicate.Token) predicate.Credential {
+	return predicate.Credential(func(s *sql.Selector) {
+		step := newTokensStep()
 		sqlgraph.HasNeighborsWith(s, step, func(s *sql.Selector) {
 			for _, p := range preds {
 				p(s)

@@ -53,6 +53,77 @@ var (
 			},
 		},
 	}
+	// AuditChainsColumns holds the columns for the "audit_chains" table.
+	AuditChainsColumns = []*schema.Column{
+		{Name: "id", Type: field.TypeInt64, Increment: true},
+		{Name: "tenant_id", Type: field.TypeInt64, Unique: true},
+		{Name: "sequence", Type: field.TypeInt64},
+		{Name: "hash", Type: field.TypeBytes},
+		{Name: "removed_sequence", Type: field.TypeInt64},
+		{Name: "removed_hash", Type: field.TypeBytes, Nullable: true},
+	}
+	// AuditChainsTable holds the schema information for the "audit_chains" table.
+	AuditChainsTable = &schema.Table{
+		Name:       "audit_chains",
+		Columns:    AuditChainsColumns,
+		PrimaryKey: []*schema.Column{AuditChainsColumns[0]},
+	}
+	// AuditEventsColumns holds the columns for the "audit_events" table.
+	AuditEventsColumns = []*schema.Column{
+		{Name: "id", Type: field.TypeInt64, Increment: true},
+		{Name: "tenant_id", Type: field.TypeInt64},
+		{Name: "occurred_at", Type: field.TypeInt64},
+		{Name: "request_id", Type: field.TypeString, Size: 2147483647},
+		{Name: "credential", Type: field.TypeString, Nullable: true, Size: 2147483647},
+		{Name: "operator", Type: field.TypeString, Nullable: true, Size: 2147483647},
+		{Name: "address", Type: field.TypeString, Nullable: true, Size: 2147483647},
+		{Name: "client", Type: field.TypeString, Nullable: true, Size: 2147483647},
+		{Name: "method", Type: field.TypeString, Size: 2147483647},
+		{Name: "resource_type", Type: field.TypeString, Nullable: true, Size: 2147483647},
+		{Name: "resource_id", Type: field.TypeString, Nullable: true, Size: 2147483647},
+		{Name: "outcome", Type: field.TypeString, Size: 2147483647},
+		{Name: "detail", Type: field.TypeString, Nullable: true, Size: 2147483647},
+		{Name: "preview", Type: field.TypeBool},
+		{Name: "changes", Type: field.TypeString, Nullable: true, Size: 2147483647},
+		{Name: "sequence", Type: field.TypeInt64, Nullable: true},
+		{Name: "hash", Type: field.TypeBytes, Nullable: true},
+	}
+	// AuditEventsTable holds the schema information for the "audit_events" table.
+	AuditEventsTable = &schema.Table{
+		Name:       "audit_events",
+		Columns:    AuditEventsColumns,
+		PrimaryKey: []*schema.Column{AuditEventsColumns[0]},
+		Indexes: []*schema.Index{
+			{
+				Name:    "auditevent_tenant_id_sequence",
+				Unique:  true,
+				Columns: []*schema.Column{AuditEventsColumns[1], AuditEventsColumns[15]},
+			},
+			{
+				Name:    "auditevent_tenant_id_id",
+				Unique:  false,
+				Columns: []*schema.Column{AuditEventsColumns[1], AuditEventsColumns[0]},
+			},
+			{
+				Name:    "auditevent_tenant_id_resource_id_id",
+				Unique:  false,
+				Columns: []*schema.Column{AuditEventsColumns[1], AuditEventsColumns[10], AuditEventsColumns[0]},
+			},
+			{
+				Name:    "auditevent_tenant_id_credential_id",
+				Unique:  false,
+				Columns: []*schema.Column{AuditEventsColumns[1], AuditEventsColumns[4], AuditEventsColumns[0]},
+			},
+			{
+				Name:    "auditevent_unsealed",
+				Unique:  false,
+				Columns: []*schema.Column{AuditEventsColumns[0]},
+				Annotation: &entsql.IndexAnnotation{
+					Where: "sequence IS NULL",
+				},
+			},
+		},
+	}
 	// ChangesColumns holds the columns for the "changes" table.
 	ChangesColumns = []*schema.Column{
 		{Name: "position", Type: field.TypeInt64, Increment: true},
@@ -76,8 +147,15 @@ var (
 		{Name: "name", Type: field.TypeString, Size: 2147483647},
 		{Name: "kind", Type: field.TypeString, Size: 2147483647},
 		{Name: "scopes", Type: field.TypeString, Size: 2147483647},
-		{Name: "secret_hash", Type: field.TypeBytes, Unique: true},
 		{Name: "created_at", Type: field.TypeInt64},
+		{Name: "mode", Type: field.TypeString, Nullable: true, Size: 2147483647},
+		{Name: "networks", Type: field.TypeString, Nullable: true, Size: 2147483647},
+		{Name: "expires_at", Type: field.TypeInt64, Nullable: true},
+		{Name: "lookup", Type: field.TypeString, Unique: true, Nullable: true, Size: 2147483647},
+		{Name: "settings", Type: field.TypeString, Nullable: true, Size: 2147483647, SchemaType: map[string]string{"postgres": "jsonb", "sqlite3": "text"}},
+		{Name: "last_used_at", Type: field.TypeInt64, Nullable: true},
+		{Name: "last_used_from", Type: field.TypeString, Nullable: true, Size: 2147483647},
+		{Name: "last_used_by", Type: field.TypeString, Nullable: true, Size: 2147483647},
 		{Name: "tenant_id", Type: field.TypeInt64},
 	}
 	// CredentialsTable holds the schema information for the "credentials" table.
@@ -88,7 +166,7 @@ var (
 		ForeignKeys: []*schema.ForeignKey{
 			{
 				Symbol:     "credentials_tenants_credentials",
-				Columns:    []*schema.Column{CredentialsColumns[6]},
+				Columns:    []*schema.Column{CredentialsColumns[13]},
 				RefColumns: []*schema.Column{TenantsColumns[0]},
 				OnDelete:   schema.NoAction,
 			},
@@ -97,7 +175,7 @@ var (
 			{
 				Name:    "credential_tenant_id_name",
 				Unique:  true,
-				Columns: []*schema.Column{CredentialsColumns[6], CredentialsColumns[1]},
+				Columns: []*schema.Column{CredentialsColumns[13], CredentialsColumns[1]},
 			},
 		},
 	}
@@ -132,6 +210,58 @@ var (
 				Name:    "membership_member_id_group_id",
 				Unique:  false,
 				Columns: []*schema.Column{MembershipsColumns[3], MembershipsColumns[2]},
+			},
+		},
+	}
+	// RecordedExchangesColumns holds the columns for the "recorded_exchanges" table.
+	RecordedExchangesColumns = []*schema.Column{
+		{Name: "id", Type: field.TypeInt64, Increment: true},
+		{Name: "occurred_at", Type: field.TypeInt64},
+		{Name: "request", Type: field.TypeString, Size: 2147483647},
+		{Name: "answer", Type: field.TypeString, Size: 2147483647},
+		{Name: "recording_id", Type: field.TypeInt64},
+	}
+	// RecordedExchangesTable holds the schema information for the "recorded_exchanges" table.
+	RecordedExchangesTable = &schema.Table{
+		Name:       "recorded_exchanges",
+		Columns:    RecordedExchangesColumns,
+		PrimaryKey: []*schema.Column{RecordedExchangesColumns[0]},
+		ForeignKeys: []*schema.ForeignKey{
+			{
+				Symbol:     "recorded_exchanges_recordings_exchanges",
+				Columns:    []*schema.Column{RecordedExchangesColumns[4]},
+				RefColumns: []*schema.Column{RecordingsColumns[0]},
+				OnDelete:   schema.Cascade,
+			},
+		},
+		Indexes: []*schema.Index{
+			{
+				Name:    "recordedexchange_recording_id_id",
+				Unique:  false,
+				Columns: []*schema.Column{RecordedExchangesColumns[4], RecordedExchangesColumns[0]},
+			},
+		},
+	}
+	// RecordingsColumns holds the columns for the "recordings" table.
+	RecordingsColumns = []*schema.Column{
+		{Name: "id", Type: field.TypeInt64, Increment: true},
+		{Name: "tenant_id", Type: field.TypeInt64},
+		{Name: "credential", Type: field.TypeString, Size: 2147483647},
+		{Name: "started_at", Type: field.TypeInt64},
+		{Name: "ends_at", Type: field.TypeInt64},
+		{Name: "max_exchanges", Type: field.TypeInt64},
+		{Name: "redacted", Type: field.TypeString, Nullable: true, Size: 2147483647},
+	}
+	// RecordingsTable holds the schema information for the "recordings" table.
+	RecordingsTable = &schema.Table{
+		Name:       "recordings",
+		Columns:    RecordingsColumns,
+		PrimaryKey: []*schema.Column{RecordingsColumns[0]},
+		Indexes: []*schema.Index{
+			{
+				Name:    "recording_tenant_id_credential_ends_at",
+				Unique:  false,
+				Columns: []*schema.Column{RecordingsColumns[1], RecordingsColumns[2], RecordingsColumns[4]},
 			},
 		},
 	}
@@ -286,6 +416,8 @@ var (
 		{Name: "profile", Type: field.TypeString, Size: 2147483647},
 		{Name: "catalog_version", Type: field.TypeInt64},
 		{Name: "created_at", Type: field.TypeInt64},
+		{Name: "state", Type: field.TypeString, Nullable: true, Size: 2147483647},
+		{Name: "settings", Type: field.TypeString, Nullable: true, Size: 2147483647, SchemaType: map[string]string{"postgres": "jsonb", "sqlite3": "text"}},
 	}
 	// TenantsTable holds the schema information for the "tenants" table.
 	TenantsTable = &schema.Table{
@@ -293,18 +425,67 @@ var (
 		Columns:    TenantsColumns,
 		PrimaryKey: []*schema.Column{TenantsColumns[0]},
 	}
+	// TokensColumns holds the columns for the "tokens" table.
+	TokensColumns = []*schema.Column{
+		{Name: "id", Type: field.TypeInt64, Increment: true},
+		{Name: "purpose", Type: field.TypeString, Size: 2147483647},
+		{Name: "hash", Type: field.TypeBytes, Unique: true},
+		{Name: "scopes", Type: field.TypeString, Nullable: true, Size: 2147483647},
+		{Name: "created_at", Type: field.TypeInt64},
+		{Name: "expires_at", Type: field.TypeInt64, Nullable: true},
+		{Name: "used_at", Type: field.TypeInt64, Nullable: true},
+		{Name: "family", Type: field.TypeString, Nullable: true, Size: 2147483647},
+		{Name: "detail", Type: field.TypeString, Nullable: true, Size: 2147483647, SchemaType: map[string]string{"postgres": "jsonb", "sqlite3": "text"}},
+		{Name: "credential_id", Type: field.TypeInt64},
+	}
+	// TokensTable holds the schema information for the "tokens" table.
+	TokensTable = &schema.Table{
+		Name:       "tokens",
+		Columns:    TokensColumns,
+		PrimaryKey: []*schema.Column{TokensColumns[0]},
+		ForeignKeys: []*schema.ForeignKey{
+			{
+				Symbol:     "tokens_credentials_tokens",
+				Columns:    []*schema.Column{TokensColumns[9]},
+				RefColumns: []*schema.Column{CredentialsColumns[0]},
+				OnDelete:   schema.Cascade,
+			},
+		},
+		Indexes: []*schema.Index{
+			{
+				Name:    "token_credential_id",
+				Unique:  false,
+				Columns: []*schema.Column{TokensColumns[9]},
+			},
+			{
+				Name:    "token_family",
+				Unique:  false,
+				Columns: []*schema.Column{TokensColumns[7]},
+			},
+			{
+				Name:    "token_expires_at",
+				Unique:  false,
+				Columns: []*schema.Column{TokensColumns[5]},
+			},
+		},
+	}
 	// Tables holds all the tables in the schema.
 	Tables = []*schema.Table{
 		AttributeValuesTable,
+		AuditChainsTable,
+		AuditEventsTable,
 		ChangesTable,
 		CredentialsTable,
 		MembershipsTable,
+		RecordedExchangesTable,
+		RecordingsTable,
 		RegistrationsTable,
 		ResourcesTable,
 		ResourceCountsTable,
 		SecretsTable,
 		ServerKeysTable,
 		TenantsTable,
+		TokensTable,
 	}
 )
 
@@ -313,9 +494,14 @@ func init() {
 	CredentialsTable.ForeignKeys[0].RefTable = TenantsTable
 	MembershipsTable.ForeignKeys[0].RefTable = ResourcesTable
 	MembershipsTable.ForeignKeys[1].RefTable = ResourcesTable
+	RecordedExchangesTable.ForeignKeys[0].RefTable = RecordingsTable
+	RecordedExchangesTable.Annotation = &entsql.Annotation{
+		Table: "recorded_exchanges",
+	}
 	ResourcesTable.ForeignKeys[0].RefTable = TenantsTable
 	SecretsTable.ForeignKeys[0].RefTable = ResourcesTable
 	SecretsTable.Annotation = &entsql.Annotation{
 		Table: "secrets",
 	}
+	TokensTable.ForeignKeys[0].RefTable = CredentialsTable
 }

@@ -9,6 +9,12 @@ import (
 // AttributeValue is the predicate function for attributevalue builders.
 type AttributeValue func(*sql.Selector)
 
+// AuditChain is the predicate function for auditchain builders.
+type AuditChain func(*sql.Selector)
+
+// AuditEvent is the predicate function for auditevent builders.
+type AuditEvent func(*sql.Selector)
+
 // Change is the predicate function for change builders.
 type Change func(*sql.Selector)
 
@@ -17,6 +23,12 @@ type Credential func(*sql.Selector)
 
 // Membership is the predicate function for membership builders.
 type Membership func(*sql.Selector)
+
+// RecordedExchange is the predicate function for recordedexchange builders.
+type RecordedExchange func(*sql.Selector)
+
+// Recording is the predicate function for recording builders.
+type Recording func(*sql.Selector)
 
 // Registration is the predicate function for registration builders.
 type Registration func(*sql.Selector)
@@ -35,3 +47,6 @@ type ServerKey func(*sql.Selector)
 
 // Tenant is the predicate function for tenant builders.
 type Tenant func(*sql.Selector)
+
+// Token is the predicate function for token builders.
+type Token func(*sql.Selector)

@@ -19,54 +19,6 @@ import (
 // database.
 var jsonColumn = map[string]string{dialect.SQLite: "text", dialect.Postgres: "jsonb"}
 
-// Tenant is one customer: a set of resources that no other can see.
-type Tenant struct{ ent.Schema }
-
-// Fields of a tenant.
-func (Tenant) Fields() []ent.Field {
-	return []ent.Field{
-		field.Int64("id"),
-		field.Text("name").Unique(),
-		field.Text("profile").Comment("the client profile: tolerant or strict"),
-		field.Int64("catalog_version").Comment("grows with each change of what is registered for the tenant"),
-		field.Int64("created_at"),
-	}
-}
-
-// Edges of a tenant.
-func (Tenant) Edges() []ent.Edge {
-	return []ent.Edge{
-		edge.To("credentials", Credential.Type),
-		edge.To("resources", Resource.Type),
-	}
-}
-
-// Credential is how a client proves which tenant it may see.
-type Credential struct{ ent.Schema }
-
-// Fields of a credential.
-func (Credential) Fields() []ent.Field {
-	return []ent.Field{
-		field.Int64("id"),
-		field.Int64("tenant_id"),
-		field.Text("name").Comment("what logs call it"),
-		field.Text("kind").Comment("bearer"),
-		field.Text("scopes").Comment("what the credential may do, separated by blanks: scim, admin"),
-		field.Bytes("secret_hash").Unique().Comment("SHA-256 of a random secret; the secret itself is nowhere"),
-		field.Int64("created_at"),
-	}
-}
-
-// Edges of a credential.
-func (Credential) Edges() []ent.Edge {
-	return []ent.Edge{edge.From("tenant", Tenant.Type).Ref("credentials").Field("tenant_id").Unique().Required()}
-}
-
-// Indexes of a credential.
-func (Credential) Indexes() []ent.Index {
-	return []ent.Index{index.Fields("tenant_id", "name").Unique()}
-}
-
 // ServerKey is a random key that all servers of one database share. The first that
 // needs it makes it.
 type ServerKey struct{ ent.Schema }

@@ -1,0 +1,132 @@
+package server
+
+import (
+	"context"
+	"crypto/subtle"
+	"encoding/base64"
+	"net/netip"
+	"slices"
+	"strings"
+
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/metadata"
+	"google.golang.org/grpc/peer"
+
+	"github.com/muster-scim/muster/scim"
+	"github.com/muster-scim/muster/store"
+)
+
+// authenticate finds out who is calling, and tells the caller's side for its log.
+func (s *Server) authenticate(ctx context.Context, c *call) error {
+	err := s.identify(ctx, c)
+	told := metadata.MD{requestIDKey: {c.requestID}}
+	if p := c.principal; p.Credential.Name != "" {
+		told[tenantKey], told[credentialKey] = []string{p.TenantName}, []string{p.Credential.Name}
+		told[profileKey] = []string{string(p.Tenant.Profile())}
+	}
+	_ = grpc.SetHeader(ctx, told) // it fails only after the header was sent
+	if err != nil {
+		return err
+	}
+	return c.proceed(ctx)
+}
+
+// identify finds the principal of a call that is not public. Where it fails, the
+// principal is who the caller claims to be, if that is known: for the log only.
+func (s *Server) identify(ctx context.Context, c *call) error {
+	if access, known := policy[c.method]; known && access.action == public {
+		return nil
+	}
+	shown, err := parseAuthorization(first(ctx, "authorization"))
+	if err != nil {
+		return err
+	}
+	c.principal, err = s.store.Authenticate(ctx, HashToken(shown.secret))
+	if err != nil {
+		return err
+	}
+	if !shown.proves(&c.principal.Credential) {
+		c.principal = store.Principal{}
+		return scim.Errorf(scim.Unauthenticated, "the credential is not valid")
+	}
+	if networks := c.principal.Credential.Networks; len(networks) > 0 && !slices.ContainsFunc(networks, func(n netip.Prefix) bool { return n.Contains(c.address) }) {
+		return scim.Errorf(scim.Forbidden, "the credential may not be used from this address")
+	}
+	return nil
+}
+
+// A scheme is how a secret is shown in an authorization header.
+type scheme uint8
+
+const (
+	bearerScheme scheme = iota
+	basicScheme
+	directScheme // the secret alone, or after any one word
+)
+
+// shown is what a caller shows to prove who it is.
+type shown struct {
+	scheme scheme
+	login  string // basic
+	secret string
+}
+
+// parseAuthorization reads an authorization header. Clients are known to put the
+// word Bearer there twice, and blanks at the end.
+func parseAuthorization(header string) (shown, error) {
+	fields := strings.Fields(header)
+	switch {
+	case len(fields) == 0:
+		return shown{}, scim.Errorf(scim.Unauthenticated, "send a credential, as in Authorization: Bearer TOKEN")
+	case len(fields) == 2 && strings.EqualFold(fields[0], "Basic"):
+		plain, err := base64.StdEncoding.DecodeString(fields[1])
+		login, password, ok := strings.Cut(string(plain), ":")
+		if err != nil || !ok || password == "" {
+			return shown{}, scim.Errorf(scim.Unauthenticated, "the Authorization header is not of the form Basic base64(LOGIN:PASSWORD)")
+		}
+		return shown{basicScheme, login, password}, nil
+	case strings.EqualFold(fields[0], "Bearer"):
+		rest := fields
+		for len(rest) > 1 && strings.EqualFold(rest[0], "Bearer") {
+			rest = rest[1:]
+		}
+		if len(rest) == 1 && len(fields) > 1 {
+			return shown{scheme: bearerScheme, secret: rest[0]}, nil
+		}
+	case len(fields) <= 2:
+		return shown{scheme: directScheme, secret: fields[len(fields)-1]}, nil
+	}
+	return shown{}, scim.Errorf(scim.Unauthenticated, "the Authorization header is not of the form Bearer TOKEN")
+}
+
+// proves tells whether what was shown, whose secret is the credential's, was shown
+// as a credential of its kind is.
+func (s shown) proves(c *store.Credential) bool {
+	switch c.Kind {
+	case store.Bearer, store.OAuth:
+		return s.scheme == bearerScheme
+	case store.Basic:
+		return s.scheme == basicScheme && subtle.ConstantTimeCompare([]byte(s.login), []byte(c.Settings.Login)) == 1
+	case store.Direct:
+		return s.scheme == directScheme || s.scheme == bearerScheme
+	case store.Certificate, store.Issuer: // they have no secret
+	}
+	return false
+}
+
+// callerOf is where a call came from: the address, if it is known, and the user
+// agent. For a call in process the REST face says so.
+func callerOf(ctx context.Context, inProcess bool) (address netip.Addr, agent string) {
+	agent = first(ctx, agentKey)
+	if inProcess {
+		address, _ = netip.ParseAddr(first(ctx, addressKey))
+		return address.Unmap(), agent
+	}
+	agent = first(ctx, "user-agent")
+	if p, ok := peer.FromContext(ctx); ok {
+		if at, err := netip.ParseAddrPort(p.Addr.String()); err == nil {
+			address = at.Addr().Unmap()
+		}
+	}
+	return address, agent
+}

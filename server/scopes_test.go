@@ -1,0 +1,84 @@
+package server
+
+import "testing"
+
+func TestPermits(t *testing.T) {
+	for _, test := range []struct {
+		scope        string
+		action       action
+		resourceType string
+		want         bool
+	}{
+		{"scim", read, "User", true},
+		{"scim", write, "Device", true},
+		{"scim", discover, "", true},
+		{"scim", admin, "", false},
+		{"scim", adminRead, "", false},
+		{"scim:read", read, "User", true},
+		{"scim:read", write, "User", false},
+		{"scim:write", write, "Group", true},
+		{"scim:write", read, "Group", false},
+		{"scim:read", write, "", false},
+		{"scim:User", read, "User", true},
+		{"scim:User", write, "User", true},
+		{"scim:User", write, "Group", false},
+		{"scim:User", write, "", true},
+		{"scim:User:read", read, "User", true},
+		{"scim:User:read", write, "User", false},
+		{"scim:User:read", write, "", false},
+		{"scim:User:read", read, "", true},
+		{"scim:User:write", read, "User", false},
+		{"scim:User:write", discover, "", true},
+		{"scim:read:read", read, "User", false},
+		{"scimmer", read, "User", false},
+		{"admin", admin, "", true},
+		{"admin", adminRead, "", true},
+		{"admin", read, "User", false},
+		{"admin", discover, "", false},
+		{"admin:read", admin, "", false},
+		{"admin:read", adminRead, "", true},
+		{"", read, "", false},
+	} {
+		if got := permits([]string{test.scope}, test.action, test.resourceType); got != test.want {
+			t.Errorf("%q, action %d on %q: %t", test.scope, test.action, test.resourceType, got)
+		}
+	}
+}
+
+func TestCheckScopes(t *testing.T) {
+	for _, good := range []string{"scim", "scim:read", "scim:User", "scim:Device:write", "admin", "admin:read"} {
+		if err := CheckScopes([]string{good}); err != nil {
+			t.Errorf("%q: %v", good, err)
+		}
+	}
+	for _, bad := range []string{"", "SCIM", "scim:", "scim::read", "scim:User:", "scim:User:delete", "scim:User:read:x", "admin:write", "root", "scim admin"} {
+		if CheckScopes([]string{bad}) == nil {
+			t.Errorf("%q is let through", bad)
+		}
+	}
+	if CheckScopes(nil) == nil || CheckScopes([]string{"scim", "scim"}) == nil {
+		t.Error("none, or one twice, is let through")
+	}
+}
+
+func TestParseAuthorization(t *testing.T) {
+	for header, want := range map[string]shown{
+		"Bearer x":           {bearerScheme, "", "x"},
+		"bearer  Bearer x  ": {bearerScheme, "", "x"},
+		"Basic YTpiOmM=":     {basicScheme, "a", "b:c"},
+		"basic OmI=":         {basicScheme, "", "b"},
+		"x":                  {directScheme, "", "x"},
+		"Token x ":           {directScheme, "", "x"},
+		"SSWS x":             {directScheme, "", "x"},
+		"BearerX":            {directScheme, "", "BearerX"},
+	} {
+		if got, err := parseAuthorization(header); err != nil || got != want {
+			t.Errorf("%q: %v, %v", header, got, err)
+		}
+	}
+	for _, bad := range []string{"", " ", "Bearer", "Bearer x y", "Basic x", "Basic YQ==", "Basic YTo=", "a b c"} {
+		if got, err := parseAuthorization(bad); err == nil {
+			t.Errorf("%q: %v", bad, got)
+		}
+	}
+}
