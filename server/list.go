@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strings"
 
 	musterv1 "github.com/muster-scim/muster/gen/muster/v1"
 	"github.com/muster-scim/muster/scim"
@@ -42,12 +43,17 @@ func (s *provisioning) Search(ctx context.Context, req *musterv1.SearchRequest) 
 	types := slices.DeleteFunc(slices.Clone(tenantOf(ctx).Catalog().ResourceTypes()), func(rt *scim.ResourceType) bool {
 		return !permits(scopes, read, rt.Name)
 	})
-	name := "/" // a cursor is good for the same types
-	for _, rt := range types {
-		name += " " + rt.Name
-	}
-	p, err := search(ctx, s.cursors, name, types, req, req.Count, req.PageToken, searchResult)
+	p, err := search(ctx, s.cursors, allOf(types), types, req, req.Count, req.PageToken, searchResult)
 	return &musterv1.SearchResponse{Results: p.resources, TotalResults: p.total, StartIndex: p.start, ItemsPerPage: p.length, NextPageToken: p.next}, err
+}
+
+// allOf is the name of the list of some types: a cursor is good for the same ones.
+func allOf(types []*scim.ResourceType) string {
+	names := make([]string, len(types))
+	for i, rt := range types {
+		names[i] = rt.Name
+	}
+	return "/" + strings.Join(names, " ")
 }
 
 func searchResult(r scim.Resource) *musterv1.SearchResult {

@@ -63,12 +63,6 @@ type TenantSettings struct {
 	ConcurrentRequests *int32   `json:"concurrentRequests,omitempty"`
 }
 
-// A state is whether a tenant's credentials are let in. NULL: they are.
-const (
-	suspended = "suspended"
-	deleting  = "deleting"
-)
-
 // TenantInfo is what an operator sees of a tenant.
 type TenantInfo struct {
 	Name    string
