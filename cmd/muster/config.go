@@ -28,10 +28,13 @@ type config struct {
 	LogFormat string
 }
 
-// setting describes one setting, once for all three places.
+// setting describes one setting, once for all three places: its name, its default
+// and what help says of it.
 type setting struct {
 	name, value, help string
-	field             func(*config) *string
+	// field is where it goes: a func(*config) *string, *bool or *time.Duration, or an
+	// integer or number.
+	field any
 }
 
 // settings lists all settings, in the order in which people read them.
@@ -53,7 +56,10 @@ func addSettings(cmd *cobra.Command, only ...string) {
 	flags.SortFlags = false
 	for _, s := range settings {
 		if len(only) == 0 || slices.Contains(only, s.name) {
-			flags.String(s.name, s.value, s.help)
+			flag := flags.VarPF(&written{s.value, s.kind()}, s.name, "", s.help)
+			if s.kind() == "bool" {
+				flag.NoOptDefVal = "true" // --name alone
+			}
 		}
 	}
 	flags.String("config", "", "YAML file with these settings, named as the flags are")
@@ -92,7 +98,9 @@ func loadConfig(flags *pflag.FlagSet) (config, error) {
 	}
 	for _, s := range settings {
 		v.SetDefault(s.name, s.value) // of those that are no flag of the command
-		*s.field(&c) = strings.TrimSpace(v.GetString(s.name))
+		if err := s.set(&c, strings.TrimSpace(v.GetString(s.name))); err != nil {
+			return c, err
+		}
 	}
 	return c, c.check()
 }
@@ -164,7 +172,7 @@ func redact(text string) string {
 // the secrets.
 func (c *config) write(w io.Writer) error {
 	for _, s := range settings {
-		value := *s.field(c)
+		value := s.text(c)
 		if s.name == "database" {
 			value = redact(value)
 		}

@@ -1,0 +1,100 @@
+package main
+
+import (
+	"fmt"
+	"math"
+	"strconv"
+	"time"
+)
+
+// An integer is a setting that is a whole number from least to most.
+type integer struct {
+	field       func(*config) *int
+	least, most int
+}
+
+// A number is a setting that is a number from least to most.
+type number struct {
+	field       func(*config) *float64
+	least, most float64
+}
+
+// kind is what help calls the values of a setting.
+func (s setting) kind() string {
+	switch s.field.(type) {
+	case func(*config) *bool:
+		return "bool"
+	case func(*config) *time.Duration:
+		return "duration"
+	case integer, number:
+		return "number"
+	}
+	return "string"
+}
+
+// set reads the text of a setting, as it stands in a flag, the environment or the
+// file. The error names the setting and says what it can be.
+func (s setting) set(c *config, text string) (err error) {
+	switch field := s.field.(type) {
+	case func(*config) *string:
+		*field(c) = text
+	case func(*config) *bool:
+		if *field(c), err = strconv.ParseBool(text); err != nil {
+			return s.wrong(text, "use true or false")
+		}
+	case func(*config) *time.Duration:
+		d, err := time.ParseDuration(text)
+		if err != nil || d < 0 {
+			return s.wrong(text, "use a duration such as 30s, 10m or 24h")
+		}
+		*field(c) = d
+	case integer:
+		n, err := strconv.Atoi(text)
+		if err != nil || n < field.least || n > field.most {
+			return s.wrong(text, fmt.Sprintf("use a whole number from %d to %d", field.least, field.most))
+		}
+		*field.field(c) = n
+	case number:
+		n, err := strconv.ParseFloat(text, 64)
+		if err != nil || math.IsNaN(n) || n < field.least || n > field.most {
+			return s.wrong(text, fmt.Sprintf("use a number from %v to %v", field.least, field.most))
+		}
+		*field.field(c) = n
+	default:
+		panic("the setting " + s.name + " has a field of a type that is not known")
+	}
+	return nil
+}
+
+func (s setting) wrong(text, hint string) error {
+	return fmt.Errorf("%s is %q; %s", s.name, text, hint)
+}
+
+// text is the value of a setting, in the form that set reads.
+func (s setting) text(c *config) string {
+	switch field := s.field.(type) {
+	case func(*config) *string:
+		return *field(c)
+	case func(*config) *bool:
+		return strconv.FormatBool(*field(c))
+	case func(*config) *time.Duration:
+		return field(c).String()
+	case integer:
+		return strconv.Itoa(*field.field(c))
+	case number:
+		return strconv.FormatFloat(*field.field(c), 'f', -1, 64)
+	}
+	return ""
+}
+
+// written is the text of a flag. What it means is found out where the environment
+// and the file are read too, so that all three are understood the same.
+type written struct{ text, kind string }
+
+func (w *written) String() string { return w.text }
+func (w *written) Type() string   { return w.kind }
+
+func (w *written) Set(text string) error {
+	w.text = text
+	return nil
+}
