@@ -29,7 +29,9 @@ type Change struct {
 	// OccurredAt holds the value of the "occurred_at" field.
 	OccurredAt int64 `json:"occurred_at,omitempty"`
 	// what changed; see store/diff.go
-	Detail       *string `json:"detail,omitempty"`
+	Detail *string `json:"detail,omitempty"`
+	// PostgreSQL: its place in an order of commits, given to it afterwards; see store/feed.go
+	Sequence     *int64 `json:"sequence,omitempty"`
 	selectValues sql.SelectValues
 }
 
@@ -38,7 +40,7 @@ func (*Change) scanValues(columns []string) ([]any, error) {
 	values := make([]any, len(columns))
 	for i := range columns {
 		switch columns[i] {
-		case change.FieldID, change.FieldTenantID, change.FieldVersion, change.FieldOccurredAt:
+		case change.FieldID, change.FieldTenantID, change.FieldVersion, change.FieldOccurredAt, change.FieldSequence:
 			values[i] = new(sql.NullInt64)
 		case change.FieldResourceType, change.FieldResourceID, change.FieldOperation, change.FieldDetail:
 			values[i] = new(sql.NullString)
@@ -106,6 +108,13 @@ func (_m *Change) assignValues(columns []string, values []any) error {
 				_m.Detail = new(string)
 				*_m.Detail = value.String
 			}
+		case change.FieldSequence:
+			if value, ok := values[i].(*sql.NullInt64); !ok {
+				return fmt.Errorf("unexpected type %T for field sequence", values[i])
+			} else if value.Valid {
+				_m.Sequence = new(int64)
+				*_m.Sequence = value.Int64
+			}
 		default:
 			_m.selectValues.Set(columns[i], values[i])
 		}
@@ -163,6 +172,11 @@ func (_m *Change) String() string {
 	if v := _m.Detail; v != nil {
 		builder.WriteString("detail=")
 		builder.WriteString(*v)
+	}
+	builder.WriteString(", ")
+	if v := _m.Sequence; v != nil {
+		builder.WriteString("sequence=")
+		builder.WriteString(fmt.Sprintf("%v", *v))
 	}
 	builder.WriteByte(')')
 	return builder.String()

@@ -69,6 +69,20 @@ func (_c *ChangeCreate) SetNillableDetail(v *string) *ChangeCreate {
 	return _c
 }
 
+// SetSequence sets the "sequence" field.
+func (_c *ChangeCreate) SetSequence(v int64) *ChangeCreate {
+	_c.mutation.SetSequence(v)
+	return _c
+}
+
+// SetNillableSequence sets the "sequence" field if the given value is not nil.
+func (_c *ChangeCreate) SetNillableSequence(v *int64) *ChangeCreate {
+	if v != nil {
+		_c.SetSequence(*v)
+	}
+	return _c
+}
+
 // SetID sets the "id" field.
 func (_c *ChangeCreate) SetID(v int64) *ChangeCreate {
 	_c.mutation.SetID(v)
@@ -186,6 +200,10 @@ func (_c *ChangeCreate) createSpec() (*Change, *sqlgraph.CreateSpec) {
 	if value, ok := _c.mutation.Detail(); ok {
 		_spec.SetField(change.FieldDetail, field.TypeString, value)
 		_node.Detail = &value
+	}
+	if value, ok := _c.mutation.Sequence(); ok {
+		_spec.SetField(change.FieldSequence, field.TypeInt64, value)
+		_node.Sequence = &value
 	}
 	return _node, _spec
 }

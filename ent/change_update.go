@@ -152,6 +152,33 @@ func (_u *ChangeUpdate) ClearDetail() *ChangeUpdate {
 	return _u
 }
 
+// SetSequence sets the "sequence" field.
+func (_u *ChangeUpdate) SetSequence(v int64) *ChangeUpdate {
+	_u.mutation.ResetSequence()
+	_u.mutation.SetSequence(v)
+	return _u
+}
+
+// SetNillableSequence sets the "sequence" field if the given value is not nil.
+func (_u *ChangeUpdate) SetNillableSequence(v *int64) *ChangeUpdate {
+	if v != nil {
+		_u.SetSequence(*v)
+	}
+	return _u
+}
+
+// AddSequence adds value to the "sequence" field.
+func (_u *ChangeUpdate) AddSequence(v int64) *ChangeUpdate {
+	_u.mutation.AddSequence(v)
+	return _u
+}
+
+// ClearSequence clears the value of the "sequence" field.
+func (_u *ChangeUpdate) ClearSequence() *ChangeUpdate {
+	_u.mutation.ClearSequence()
+	return _u
+}
+
 // Mutation returns the ChangeMutation object of the builder.
 func (_u *ChangeUpdate) Mutation() *ChangeMutation {
 	return _u.mutation
@@ -225,6 +252,15 @@ func (_u *ChangeUpdate) sqlSave(ctx context.Context) (_node int, err error) {
 	}
 	if _u.mutation.DetailCleared() {
 		_spec.ClearField(change.FieldDetail, field.TypeString)
+	}
+	if value, ok := _u.mutation.Sequence(); ok {
+		_spec.SetField(change.FieldSequence, field.TypeInt64, value)
+	}
+	if value, ok := _u.mutation.AddedSequence(); ok {
+		_spec.AddField(change.FieldSequence, field.TypeInt64, value)
+	}
+	if _u.mutation.SequenceCleared() {
+		_spec.ClearField(change.FieldSequence, field.TypeInt64)
 	}
 	if _node, err = sqlgraph.UpdateNodes(ctx, _u.driver, _spec); err != nil {
 		if _, ok := err.(*sqlgraph.NotFoundError); ok {
@@ -371,6 +407,33 @@ func (_u *ChangeUpdateOne) ClearDetail() *ChangeUpdateOne {
 	return _u
 }
 
+// SetSequence sets the "sequence" field.
+func (_u *ChangeUpdateOne) SetSequence(v int64) *ChangeUpdateOne {
+	_u.mutation.ResetSequence()
+	_u.mutation.SetSequence(v)
+	return _u
+}
+
+// SetNillableSequence sets the "sequence" field if the given value is not nil.
+func (_u *ChangeUpdateOne) SetNillableSequence(v *int64) *ChangeUpdateOne {
+	if v != nil {
+		_u.SetSequence(*v)
+	}
+	return _u
+}
+
+// AddSequence adds value to the "sequence" field.
+func (_u *ChangeUpdateOne) AddSequence(v int64) *ChangeUpdateOne {
+	_u.mutation.AddSequence(v)
+	return _u
+}
+
+// ClearSequence clears the value of the "sequence" field.
+func (_u *ChangeUpdateOne) ClearSequence() *ChangeUpdateOne {
+	_u.mutation.ClearSequence()
+	return _u
+}
+
 // Mutation returns the ChangeMutation object of the builder.
 func (_u *ChangeUpdateOne) Mutation() *ChangeMutation {
 	return _u.mutation
@@ -474,6 +537,15 @@ func (_u *ChangeUpdateOne) sqlSave(ctx context.Context) (_node *Change, err erro
 	}
 	if _u.mutation.DetailCleared() {
 		_spec.ClearField(change.FieldDetail, field.TypeString)
+	}
+	if value, ok := _u.mutation.Sequence(); ok {
+		_spec.SetField(change.FieldSequence, field.TypeInt64, value)
+	}
+	if value, ok := _u.mutation.AddedSequence(); ok {
+		_spec.AddField(change.FieldSequence, field.TypeInt64, value)
+	}
+	if _u.mutation.SequenceCleared() {
+		_spec.ClearField(change.FieldSequence, field.TypeInt64)
 	}
 	_node = &Change{config: _u.config}
 	_spec.Assign = _node.assignValues

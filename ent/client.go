@@ -19,6 +19,7 @@ import (
 	"github.com/muster-scim/muster/ent/auditchain"
 	"github.com/muster-scim/muster/ent/auditevent"
 	"github.com/muster-scim/muster/ent/change"
+	"github.com/muster-scim/muster/ent/changelog"
 	"github.com/muster-scim/muster/ent/credential"
 	"github.com/muster-scim/muster/ent/membership"
 	"github.com/muster-scim/muster/ent/recordedexchange"
@@ -45,6 +46,8 @@ type Client struct {
 	AuditEvent *AuditEventClient
 	// Change is the client for interacting with the Change builders.
 	Change *ChangeClient
+	// ChangeLog is the client for interacting with the ChangeLog builders.
+	ChangeLog *ChangeLogClient
 	// Credential is the client for interacting with the Credential builders.
 	Credential *CredentialClient
 	// Membership is the client for interacting with the Membership builders.
@@ -82,6 +85,7 @@ func (c *Client) init() {
 	c.AuditChain = NewAuditChainClient(c.config)
 	c.AuditEvent = NewAuditEventClient(c.config)
 	c.Change = NewChangeClient(c.config)
+	c.ChangeLog = NewChangeLogClient(c.config)
 	c.Credential = NewCredentialClient(c.config)
 	c.Membership = NewMembershipClient(c.config)
 	c.RecordedExchange = NewRecordedExchangeClient(c.config)
@@ -189,6 +193,7 @@ func (c *Client) Tx(ctx context.Context) (*Tx, error) {
 		AuditChain:       NewAuditChainClient(cfg),
 		AuditEvent:       NewAuditEventClient(cfg),
 		Change:           NewChangeClient(cfg),
+		ChangeLog:        NewChangeLogClient(cfg),
 		Credential:       NewCredentialClient(cfg),
 		Membership:       NewMembershipClient(cfg),
 		RecordedExchange: NewRecordedExchangeClient(cfg),
@@ -223,6 +228,7 @@ func (c *Client) BeginTx(ctx context.Context, opts *sql.TxOptions) (*Tx, error) 
 		AuditChain:       NewAuditChainClient(cfg),
 		AuditEvent:       NewAuditEventClient(cfg),
 		Change:           NewChangeClient(cfg),
+		ChangeLog:        NewChangeLogClient(cfg),
 		Credential:       NewCredentialClient(cfg),
 		Membership:       NewMembershipClient(cfg),
 		RecordedExchange: NewRecordedExchangeClient(cfg),
@@ -263,9 +269,9 @@ func (c *Client) Close() error {
 // In order to add hooks to a specific client, call: `client.Node.Use(...)`.
 func (c *Client) Use(hooks ...Hook) {
 	for _, n := range []interface{ Use(...Hook) }{
-		c.AttributeValue, c.AuditChain, c.AuditEvent, c.Change, c.Credential,
-		c.Membership, c.RecordedExchange, c.Recording, c.Registration, c.Resource,
-		c.ResourceCount, c.Secret, c.ServerKey, c.Tenant, c.Token,
+		c.AttributeValue, c.AuditChain, c.AuditEvent, c.Change, c.ChangeLog,
+		c.Credential, c.Membership, c.RecordedExchange, c.Recording, c.Registration,
+		c.Resource, c.ResourceCount, c.Secret, c.ServerKey, c.Tenant, c.Token,
 	} {
 		n.Use(hooks...)
 	}
@@ -275,9 +281,9 @@ func (c *Client) Use(hooks ...Hook) {
 // In order to add interceptors to a specific client, call: `client.Node.Intercept(...)`.
 func (c *Client) Intercept(interceptors ...Interceptor) {
 	for _, n := range []interface{ Intercept(...Interceptor) }{
-		c.AttributeValue, c.AuditChain, c.AuditEvent, c.Change, c.Credential,
-		c.Membership, c.RecordedExchange, c.Recording, c.Registration, c.Resource,
-		c.ResourceCount, c.Secret, c.ServerKey, c.Tenant, c.Token,
+		c.AttributeValue, c.AuditChain, c.AuditEvent, c.Change, c.ChangeLog,
+		c.Credential, c.Membership, c.RecordedExchange, c.Recording, c.Registration,
+		c.Resource, c.ResourceCount, c.Secret, c.ServerKey, c.Tenant, c.Token,
 	} {
 		n.Intercept(interceptors...)
 	}
@@ -294,6 +300,8 @@ func (c *Client) Mutate(ctx context.Context, m Mutation) (Value, error) {
 		return c.AuditEvent.mutate(ctx, m)
 	case *ChangeMutation:
 		return c.Change.mutate(ctx, m)
+	case *ChangeLogMutation:
+		return c.ChangeLog.mutate(ctx, m)
 	case *CredentialMutation:
 		return c.Credential.mutate(ctx, m)
 	case *MembershipMutation:
@@ -866,6 +874,139 @@ func (c *ChangeClient) mutate(ctx context.Context, m *ChangeMutation) (Value, er
 		return (&ChangeDelete{config: c.config, hooks: c.Hooks(), mutation: m}).Exec(ctx)
 	default:
 		return nil, fmt.Errorf("ent: unknown Change mutation op: %q", m.Op())
+	}
+}
+
+// ChangeLogClient is a client for the ChangeLog schema.
+type ChangeLogClient struct {
+	config
+}
+
+// NewChangeLogClient returns a client for the ChangeLog from the given config.
+func NewChangeLogClient(c config) *ChangeLogClient {
+	return &ChangeLogClient{config: c}
+}
+
+// Use adds a list of mutation hooks to the hooks stack.
+// A call to `Use(f, g, h)` equals to `changelog.Hooks(f(g(h())))`.
+func (c *ChangeLogClient) Use(hooks ...Hook) {
+	c.hooks.ChangeLog = append(c.hooks.ChangeLog, hooks...)
+}
+
+// Intercept adds a list of query interceptors to the interceptors stack.
+// A call to `Intercept(f, g, h)` equals to `changelog.Intercept(f(g(h())))`.
+func (c *ChangeLogClient) Intercept(interceptors ...Interceptor) {
+	c.inters.ChangeLog = append(c.inters.ChangeLog, interceptors...)
+}
+
+// Create returns a builder for creating a ChangeLog entity.
+func (c *ChangeLogClient) Create() *ChangeLogCreate {
+	mutation := newChangeLogMutation(c.config, OpCreate)
+	return &ChangeLogCreate{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// CreateBulk returns a builder for creating a bulk of ChangeLog entities.
+func (c *ChangeLogClient) CreateBulk(builders ...*ChangeLogCreate) *ChangeLogCreateBulk {
+	return &ChangeLogCreateBulk{config: c.config, builders: builders}
+}
+
+// MapCreateBulk creates a bulk creation builder from the given slice. For each item in the slice, the function creates
+// a builder and applies setFunc on it.
+func (c *ChangeLogClient) MapCreateBulk(slice any, setFunc func(*ChangeLogCreate, int)) *ChangeLogCreateBulk {
+	rv := reflect.ValueOf(slice)
+	if rv.Kind() != reflect.Slice {
+		return &ChangeLogCreateBulk{err: fmt.Errorf("calling to ChangeLogClient.MapCreateBulk with wrong type %T, need slice", slice)}
+	}
+	builders := make([]*ChangeLogCreate, rv.Len())
+	for i := 0; i < rv.Len(); i++ {
+		builders[i] = c.Create()
+		setFunc(builders[i], i)
+	}
+	return &ChangeLogCreateBulk{config: c.config, builders: builders}
+}
+
+// Update returns an update builder for ChangeLog.
+func (c *ChangeLogClient) Update() *ChangeLogUpdate {
+	mutation := newChangeLogMutation(c.config, OpUpdate)
+	return &ChangeLogUpdate{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// UpdateOne returns an update builder for the given entity.
+func (c *ChangeLogClient) UpdateOne(_m *ChangeLog) *ChangeLogUpdateOne {
+	mutation := newChangeLogMutation(c.config, OpUpdateOne, withChangeLog(_m))
+	return &ChangeLogUpdateOne{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// UpdateOneID returns an update builder for the given id.
+func (c *ChangeLogClient) UpdateOneID(id int64) *ChangeLogUpdateOne {
+	mutation := newChangeLogMutation(c.config, OpUpdateOne, withChangeLogID(id))
+	return &ChangeLogUpdateOne{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// Delete returns a delete builder for ChangeLog.
+func (c *ChangeLogClient) Delete() *ChangeLogDelete {
+	mutation := newChangeLogMutation(c.config, OpDelete)
+	return &ChangeLogDelete{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// DeleteOne returns a builder for deleting the given entity.
+func (c *ChangeLogClient) DeleteOne(_m *ChangeLog) *ChangeLogDeleteOne {
+	return c.DeleteOneID(_m.ID)
+}
+
+// DeleteOneID returns a builder for deleting the given entity by its id.
+func (c *ChangeLogClient) DeleteOneID(id int64) *ChangeLogDeleteOne {
+	builder := c.Delete().Where(changelog.ID(id))
+	builder.mutation.id = &id
+	builder.mutation.op = OpDeleteOne
+	return &ChangeLogDeleteOne{builder}
+}
+
+// Query returns a query builder for ChangeLog.
+func (c *ChangeLogClient) Query() *ChangeLogQuery {
+	return &ChangeLogQuery{
+		config: c.config,
+		ctx:    &QueryContext{Type: TypeChangeLog},
+		inters: c.Interceptors(),
+	}
+}
+
+// Get returns a ChangeLog entity by its id.
+func (c *ChangeLogClient) Get(ctx context.Context, id int64) (*ChangeLog, error) {
+	return c.Query().Where(changelog.ID(id)).Only(ctx)
+}
+
+// GetX is like Get, but panics if an error occurs.
+func (c *ChangeLogClient) GetX(ctx context.Context, id int64) *ChangeLog {
+	obj, err := c.Get(ctx, id)
+	if err != nil {
+		panic(err)
+	}
+	return obj
+}
+
+// Hooks returns the client hooks.
+func (c *ChangeLogClient) Hooks() []Hook {
+	return c.hooks.ChangeLog
+}
+
+// Interceptors returns the client interceptors.
+func (c *ChangeLogClient) Interceptors() []Interceptor {
+	return c.inters.ChangeLog
+}
+
+func (c *ChangeLogClient) mutate(ctx context.Context, m *ChangeLogMutation) (Value, error) {
+	switch m.Op() {
+	case OpCreate:
+		return (&ChangeLogCreate{config: c.config, hooks: c.Hooks(), mutation: m}).Save(ctx)
+	case OpUpdate:
+		return (&ChangeLogUpdate{config: c.config, hooks: c.Hooks(), mutation: m}).Save(ctx)
+	case OpUpdateOne:
+		return (&ChangeLogUpdateOne{config: c.config, hooks: c.Hooks(), mutation: m}).Save(ctx)
+	case OpDelete, OpDeleteOne:
+		return (&ChangeLogDelete{config: c.config, hooks: c.Hooks(), mutation: m}).Exec(ctx)
+	default:
+		return nil, fmt.Errorf("ent: unknown ChangeLog mutation op: %q", m.Op())
 	}
 }
 
@@ -2526,13 +2667,13 @@ func (c *TokenClient) mutate(ctx context.Context, m *TokenMutation) (Value, erro
 // hooks and interceptors per client, for fast access.
 type (
 	hooks struct {
-		AttributeValue, AuditChain, AuditEvent, Change, Credential, Membership,
-		RecordedExchange, Recording, Registration, Resource, ResourceCount, Secret,
-		ServerKey, Tenant, Token []ent.Hook
+		AttributeValue, AuditChain, AuditEvent, Change, ChangeLog, Credential,
+		Membership, RecordedExchange, Recording, Registration, Resource, ResourceCount,
+		Secret, ServerKey, Tenant, Token []ent.Hook
 	}
 	inters struct {
-		AttributeValue, AuditChain, AuditEvent, Change, Credential, Membership,
-		RecordedExchange, Recording, Registration, Resource, ResourceCount, Secret,
-		ServerKey, Tenant, Token []ent.Interceptor
+		AttributeValue, AuditChain, AuditEvent, Change, ChangeLog, Credential,
+		Membership, RecordedExchange, Recording, Registration, Resource, ResourceCount,
+		Secret, ServerKey, Tenant, Token []ent.Interceptor
 	}
 )

@@ -16,6 +16,7 @@ import (
 	"github.com/muster-scim/muster/ent/auditchain"
 	"github.com/muster-scim/muster/ent/auditevent"
 	"github.com/muster-scim/muster/ent/change"
+	"github.com/muster-scim/muster/ent/changelog"
 	"github.com/muster-scim/muster/ent/credential"
 	"github.com/muster-scim/muster/ent/membership"
 	"github.com/muster-scim/muster/ent/recordedexchange"
@@ -91,6 +92,7 @@ func checkColumn(t, c string) error {
 			auditchain.Table:       auditchain.ValidColumn,
 			auditevent.Table:       auditevent.ValidColumn,
 			change.Table:           change.ValidColumn,
+			changelog.Table:        changelog.ValidColumn,
 			credential.Table:       credential.ValidColumn,
 			membership.Table:       membership.ValidColumn,
 			recordedexchange.Table: recordedexchange.ValidColumn,

@@ -14,6 +14,7 @@ import (
 	"github.com/muster-scim/muster/ent/auditchain"
 	"github.com/muster-scim/muster/ent/auditevent"
 	"github.com/muster-scim/muster/ent/change"
+	"github.com/muster-scim/muster/ent/changelog"
 	"github.com/muster-scim/muster/ent/credential"
 	"github.com/muster-scim/muster/ent/membership"
 	"github.com/muster-scim/muster/ent/predicate"
@@ -41,6 +42,7 @@ const (
 	TypeAuditChain       = "AuditChain"
 	TypeAuditEvent       = "AuditEvent"
 	TypeChange           = "Change"
+	TypeChangeLog        = "ChangeLog"
 	TypeCredential       = "Credential"
 	TypeMembership       = "Membership"
 	TypeRecordedExchange = "RecordedExchange"
@@ -2894,6 +2896,8 @@ type ChangeMutation struct {
 	occurred_at    *int64
 	addoccurred_at *int64
 	detail         *string
+	sequence       *int64
+	addsequence    *int64
 	clearedFields  map[string]struct{}
 	done           bool
 	oldValue       func(context.Context) (*Change, error)
@@ -3329,6 +3333,76 @@ func (m *ChangeMutation) ResetDetail() {
 	delete(m.clearedFields, change.FieldDetail)
 }
 
+// SetSequence sets the "sequence" field.
+func (m *ChangeMutation) SetSequence(i int64) {
+	m.sequence = &i
+	m.addsequence = nil
+}
+
+// Sequence returns the value of the "sequence" field in the mutation.
+func (m *ChangeMutation) Sequence() (r int64, exists bool) {
+	v := m.sequence
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldSequence returns the old "sequence" field's value of the Change entity.
+// If the Change object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *ChangeMutation) OldSequence(ctx context.Context) (v *int64, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldSequence is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldSequence requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldSequence: %w", err)
+	}
+	return oldValue.Sequence, nil
+}
+
+// AddSequence adds i to the "sequence" field.
+func (m *ChangeMutation) AddSequence(i int64) {
+	if m.addsequence != nil {
+		*m.addsequence += i
+	} else {
+		m.addsequence = &i
+	}
+}
+
+// AddedSequence returns the value that was added to the "sequence" field in this mutation.
+func (m *ChangeMutation) AddedSequence() (r int64, exists bool) {
+	v := m.addsequence
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// ClearSequence clears the value of the "sequence" field.
+func (m *ChangeMutation) ClearSequence() {
+	m.sequence = nil
+	m.addsequence = nil
+	m.clearedFields[change.FieldSequence] = struct{}{}
+}
+
+// SequenceCleared returns if the "sequence" field was cleared in this mutation.
+func (m *ChangeMutation) SequenceCleared() bool {
+	_, ok := m.clearedFields[change.FieldSequence]
+	return ok
+}
+
+// ResetSequence resets all changes to the "sequence" field.
+func (m *ChangeMutation) ResetSequence() {
+	m.sequence = nil
+	m.addsequence = nil
+	delete(m.clearedFields, change.FieldSequence)
+}
+
 // Where appends a list predicates to the ChangeMutation builder.
 func (m *ChangeMutation) Where(ps ...predicate.Change) {
 	m.predicates = append(m.predicates, ps...)
@@ -3363,7 +3437,7 @@ func (m *ChangeMutation) Type() string {
 // order to get all numeric fields that were incremented/decremented, call
 // AddedFields().
 func (m *ChangeMutation) Fields() []string {
-	fields := make([]string, 0, 7)
+	fields := make([]string, 0, 8)
 	if m.tenant_id != nil {
 		fields = append(fields, change.FieldTenantID)
 	}
@@ -3384,6 +3458,9 @@ func (m *ChangeMutation) Fields() []string {
 	}
 	if m.detail != nil {
 		fields = append(fields, change.FieldDetail)
+	}
+	if m.sequence != nil {
+		fields = append(fields, change.FieldSequence)
 	}
 	return fields
 }
@@ -3407,6 +3484,8 @@ func (m *ChangeMutation) Field(name string) (ent.Value, bool) {
 		return m.OccurredAt()
 	case change.FieldDetail:
 		return m.Detail()
+	case change.FieldSequence:
+		return m.Sequence()
 	}
 	return nil, false
 }
@@ -3430,6 +3509,8 @@ func (m *ChangeMutation) OldField(ctx context.Context, name string) (ent.Value, 
 		return m.OldOccurredAt(ctx)
 	case change.FieldDetail:
 		return m.OldDetail(ctx)
+	case change.FieldSequence:
+		return m.OldSequence(ctx)
 	}
 	return nil, fmt.Errorf("unknown Change field %s", name)
 }
@@ -3488,6 +3569,13 @@ func (m *ChangeMutation) SetField(name string, value ent.Value) error {
 		}
 		m.SetDetail(v)
 		return nil
+	case change.FieldSequence:
+		v, ok := value.(int64)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetSequence(v)
+		return nil
 	}
 	return fmt.Errorf("unknown Change field %s", name)
 }
@@ -3505,6 +3593,9 @@ func (m *ChangeMutation) AddedFields() []string {
 	if m.addoccurred_at != nil {
 		fields = append(fields, change.FieldOccurredAt)
 	}
+	if m.addsequence != nil {
+		fields = append(fields, change.FieldSequence)
+	}
 	return fields
 }
 
@@ -3519,6 +3610,8 @@ func (m *ChangeMutation) AddedField(name string) (ent.Value, bool) {
 		return m.AddedVersion()
 	case change.FieldOccurredAt:
 		return m.AddedOccurredAt()
+	case change.FieldSequence:
+		return m.AddedSequence()
 	}
 	return nil, false
 }
@@ -3549,6 +3642,13 @@ func (m *ChangeMutation) AddField(name string, value ent.Value) error {
 		}
 		m.AddOccurredAt(v)
 		return nil
+	case change.FieldSequence:
+		v, ok := value.(int64)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.AddSequence(v)
+		return nil
 	}
 	return fmt.Errorf("unknown Change numeric field %s", name)
 }
@@ -3559,6 +3659,9 @@ func (m *ChangeMutation) ClearedFields() []string {
 	var fields []string
 	if m.FieldCleared(change.FieldDetail) {
 		fields = append(fields, change.FieldDetail)
+	}
+	if m.FieldCleared(change.FieldSequence) {
+		fields = append(fields, change.FieldSequence)
 	}
 	return fields
 }
@@ -3576,6 +3679,9 @@ func (m *ChangeMutation) ClearField(name string) error {
 	switch name {
 	case change.FieldDetail:
 		m.ClearDetail()
+		return nil
+	case change.FieldSequence:
+		m.ClearSequence()
 		return nil
 	}
 	return fmt.Errorf("unknown Change nullable field %s", name)
@@ -3605,6 +3711,9 @@ func (m *ChangeMutation) ResetField(name string) error {
 		return nil
 	case change.FieldDetail:
 		m.ResetDetail()
+		return nil
+	case change.FieldSequence:
+		m.ResetSequence()
 		return nil
 	}
 	return fmt.Errorf("unknown Change field %s", name)
@@ -3656,6 +3765,548 @@ func (m *ChangeMutation) ClearEdge(name string) error {
 // It returns an error if the edge is not defined in the schema.
 func (m *ChangeMutation) ResetEdge(name string) error {
 	return fmt.Errorf("unknown Change edge %s", name)
+}
+
+// ChangeLogMutation represents an operation that mutates the ChangeLog nodes in the graph.
+type ChangeLogMutation struct {
+	config
+	op            Op
+	typ           string
+	id            *int64
+	tenant_id     *int64
+	addtenant_id  *int64
+	assigned      *int64
+	addassigned   *int64
+	removed       *int64
+	addremoved    *int64
+	clearedFields map[string]struct{}
+	done          bool
+	oldValue      func(context.Context) (*ChangeLog, error)
+	predicates    []predicate.ChangeLog
+}
+
+var _ ent.Mutation = (*ChangeLogMutation)(nil)
+
+// changelogOption allows management of the mutation configuration using functional options.
+type changelogOption func(*ChangeLogMutation)
+
+// newChangeLogMutation creates new mutation for the ChangeLog entity.
+func newChangeLogMutation(c config, op Op, opts ...changelogOption) *ChangeLogMutation {
+	m := &ChangeLogMutation{
+		config:        c,
+		op:            op,
+		typ:           TypeChangeLog,
+		clearedFields: make(map[string]struct{}),
+	}
+	for _, opt := range opts {
+		opt(m)
+	}
+	return m
+}
+
+// withChangeLogID sets the ID field of the mutation.
+func withChangeLogID(id int64) changelogOption {
+	return func(m *ChangeLogMutation) {
+		var (
+			err   error
+			once  sync.Once
+			value *ChangeLog
+		)
+		m.oldValue = func(ctx context.Context) (*ChangeLog, error) {
+			once.Do(func() {
+				if m.done {
+					err = errors.New("querying old values post mutation is not allowed")
+				} else {
+					value, err = m.Client().ChangeLog.Get(ctx, id)
+				}
+			})
+			return value, err
+		}
+		m.id = &id
+	}
+}
+
+// withChangeLog sets the old ChangeLog of the mutation.
+func withChangeLog(node *ChangeLog) changelogOption {
+	return func(m *ChangeLogMutation) {
+		m.oldValue = func(context.Context) (*ChangeLog, error) {
+			return node, nil
+		}
+		m.id = &node.ID
+	}
+}
+
+// Client returns a new `ent.Client` from the mutation. If the mutation was
+// executed in a transaction (ent.Tx), a transactional client is returned.
+func (m ChangeLogMutation) Client() *Client {
+	client := &Client{config: m.config}
+	client.init()
+	return client
+}
+
+// Tx returns an `ent.Tx` for mutations that were executed in transactions;
+// it returns an error otherwise.
+func (m ChangeLogMutation) Tx() (*Tx, error) {
+	if _, ok := m.driver.(*txDriver); !ok {
+		return nil, errors.New("ent: mutation is not running in a transaction")
+	}
+	tx := &Tx{config: m.config}
+	tx.init()
+	return tx, nil
+}
+
+// SetID sets the value of the id field. Note that this
+// operation is only accepted on creation of ChangeLog entities.
+func (m *ChangeLogMutation) SetID(id int64) {
+	m.id = &id
+}
+
+// ID returns the ID value in the mutation. Note that the ID is only available
+// if it was provided to the builder or after it was returned from the database.
+func (m *ChangeLogMutation) ID() (id int64, exists bool) {
+	if m.id == nil {
+		return
+	}
+	return *m.id, true
+}
+
+// IDs queries the database and returns the entity ids that match the mutation's predicate.
+// That means, if the mutation is applied within a transaction with an isolation level such
+// as sql.LevelSerializable, the returned ids match the ids of the rows that will be updated
+// or updated by the mutation.
+func (m *ChangeLogMutation) IDs(ctx context.Context) ([]int64, error) {
+	switch {
+	case m.op.Is(OpUpdateOne | OpDeleteOne):
+		id, exists := m.ID()
+		if exists {
+			return []int64{id}, nil
+		}
+		fallthrough
+	case m.op.Is(OpUpdate | OpDelete):
+		return m.Client().ChangeLog.Query().Where(m.predicates...).IDs(ctx)
+	default:
+		return nil, fmt.Errorf("IDs is not allowed on %s operations", m.op)
+	}
+}
+
+// SetTenantID sets the "tenant_id" field.
+func (m *ChangeLogMutation) SetTenantID(i int64) {
+	m.tenant_id = &i
+	m.addtenant_id = nil
+}
+
+// TenantID returns the value of the "tenant_id" field in the mutation.
+func (m *ChangeLogMutation) TenantID() (r int64, exists bool) {
+	v := m.tenant_id
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldTenantID returns the old "tenant_id" field's value of the ChangeLog entity.
+// If the ChangeLog object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *ChangeLogMutation) OldTenantID(ctx context.Context) (v int64, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldTenantID is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldTenantID requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldTenantID: %w", err)
+	}
+	return oldValue.TenantID, nil
+}
+
+// AddTenantID adds i to the "tenant_id" field.
+func (m *ChangeLogMutation) AddTenantID(i int64) {
+	if m.addtenant_id != nil {
+		*m.addtenant_id += i
+	} else {
+		m.addtenant_id = &i
+	}
+}
+
+// AddedTenantID returns the value that was added to the "tenant_id" field in this mutation.
+func (m *ChangeLogMutation) AddedTenantID() (r int64, exists bool) {
+	v := m.addtenant_id
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// ResetTenantID resets all changes to the "tenant_id" field.
+func (m *ChangeLogMutation) ResetTenantID() {
+	m.tenant_id = nil
+	m.addtenant_id = nil
+}
+
+// SetAssigned sets the "assigned" field.
+func (m *ChangeLogMutation) SetAssigned(i int64) {
+	m.assigned = &i
+	m.addassigned = nil
+}
+
+// Assigned returns the value of the "assigned" field in the mutation.
+func (m *ChangeLogMutation) Assigned() (r int64, exists bool) {
+	v := m.assigned
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldAssigned returns the old "assigned" field's value of the ChangeLog entity.
+// If the ChangeLog object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *ChangeLogMutation) OldAssigned(ctx context.Context) (v int64, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldAssigned is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldAssigned requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldAssigned: %w", err)
+	}
+	return oldValue.Assigned, nil
+}
+
+// AddAssigned adds i to the "assigned" field.
+func (m *ChangeLogMutation) AddAssigned(i int64) {
+	if m.addassigned != nil {
+		*m.addassigned += i
+	} else {
+		m.addassigned = &i
+	}
+}
+
+// AddedAssigned returns the value that was added to the "assigned" field in this mutation.
+func (m *ChangeLogMutation) AddedAssigned() (r int64, exists bool) {
+	v := m.addassigned
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// ResetAssigned resets all changes to the "assigned" field.
+func (m *ChangeLogMutation) ResetAssigned() {
+	m.assigned = nil
+	m.addassigned = nil
+}
+
+// SetRemoved sets the "removed" field.
+func (m *ChangeLogMutation) SetRemoved(i int64) {
+	m.removed = &i
+	m.addremoved = nil
+}
+
+// Removed returns the value of the "removed" field in the mutation.
+func (m *ChangeLogMutation) Removed() (r int64, exists bool) {
+	v := m.removed
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldRemoved returns the old "removed" field's value of the ChangeLog entity.
+// If the ChangeLog object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *ChangeLogMutation) OldRemoved(ctx context.Context) (v int64, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldRemoved is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldRemoved requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldRemoved: %w", err)
+	}
+	return oldValue.Removed, nil
+}
+
+// AddRemoved adds i to the "removed" field.
+func (m *ChangeLogMutation) AddRemoved(i int64) {
+	if m.addremoved != nil {
+		*m.addremoved += i
+	} else {
+		m.addremoved = &i
+	}
+}
+
+// AddedRemoved returns the value that was added to the "removed" field in this mutation.
+func (m *ChangeLogMutation) AddedRemoved() (r int64, exists bool) {
+	v := m.addremoved
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// ResetRemoved resets all changes to the "removed" field.
+func (m *ChangeLogMutation) ResetRemoved() {
+	m.removed = nil
+	m.addremoved = nil
+}
+
+// Where appends a list predicates to the ChangeLogMutation builder.
+func (m *ChangeLogMutation) Where(ps ...predicate.ChangeLog) {
+	m.predicates = append(m.predicates, ps...)
+}
+
+// WhereP appends storage-level predicates to the ChangeLogMutation builder. Using this method,
+// users can use type-assertion to append predicates that do not depend on any generated package.
+func (m *ChangeLogMutation) WhereP(ps ...func(*sql.Selector)) {
+	p := make([]predicate.ChangeLog, len(ps))
+	for i := range ps {
+		p[i] = ps[i]
+	}
+	m.Where(p...)
+}
+
+// Op returns the operation name.
+func (m *ChangeLogMutation) Op() Op {
+	return m.op
+}
+
+// SetOp allows setting the mutation operation.
+func (m *ChangeLogMutation) SetOp(op Op) {
+	m.op = op
+}
+
+// Type returns the node type of this mutation (ChangeLog).
+func (m *ChangeLogMutation) Type() string {
+	return m.typ
+}
+
+// Fields returns all fields that were changed during this mutation. Note that in
+// order to get all numeric fields that were incremented/decremented, call
+// AddedFields().
+func (m *ChangeLogMutation) Fields() []string {
+	fields := make([]string, 0, 3)
+	if m.tenant_id != nil {
+		fields = append(fields, changelog.FieldTenantID)
+	}
+	if m.assigned != nil {
+		fields = append(fields, changelog.FieldAssigned)
+	}
+	if m.removed != nil {
+		fields = append(fields, changelog.FieldRemoved)
+	}
+	return fields
+}
+
+// Field returns the value of a field with the given name. The second boolean
+// return value indicates that this field was not set, or was not defined in the
+// schema.
+func (m *ChangeLogMutation) Field(name string) (ent.Value, bool) {
+	switch name {
+	case changelog.FieldTenantID:
+		return m.TenantID()
+	case changelog.FieldAssigned:
+		return m.Assigned()
+	case changelog.FieldRemoved:
+		return m.Removed()
+	}
+	return nil, false
+}
+
+// OldField returns the old value of the field from the database. An error is
+// returned if the mutation operation is not UpdateOne, or the query to the
+// database failed.
+func (m *ChangeLogMutation) OldField(ctx context.Context, name string) (ent.Value, error) {
+	switch name {
+	case changelog.FieldTenantID:
+		return m.OldTenantID(ctx)
+	case changelog.FieldAssigned:
+		return m.OldAssigned(ctx)
+	case changelog.FieldRemoved:
+		return m.OldRemoved(ctx)
+	}
+	return nil, fmt.Errorf("unknown ChangeLog field %s", name)
+}
+
+// SetField sets the value of a field with the given name. It returns an error if
+// the field is not defined in the schema, or if the type mismatched the field
+// type.
+func (m *ChangeLogMutation) SetField(name string, value ent.Value) error {
+	switch name {
+	case changelog.FieldTenantID:
+		v, ok := value.(int64)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetTenantID(v)
+		return nil
+	case changelog.FieldAssigned:
+		v, ok := value.(int64)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetAssigned(v)
+		return nil
+	case changelog.FieldRemoved:
+		v, ok := value.(int64)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetRemoved(v)
+		return nil
+	}
+	return fmt.Errorf("unknown ChangeLog field %s", name)
+}
+
+// AddedFields returns all numeric fields that were incremented/decremented during
+// this mutation.
+func (m *ChangeLogMutation) AddedFields() []string {
+	var fields []string
+	if m.addtenant_id != nil {
+		fields = append(fields, changelog.FieldTenantID)
+	}
+	if m.addassigned != nil {
+		fields = append(fields, changelog.FieldAssigned)
+	}
+	if m.addremoved != nil {
+		fields = append(fields, changelog.FieldRemoved)
+	}
+	return fields
+}
+
+// AddedField returns the numeric value that was incremented/decremented on a field
+// with the given name. The second boolean return value indicates that this field
+// was not set, or was not defined in the schema.
+func (m *ChangeLogMutation) AddedField(name string) (ent.Value, bool) {
+	switch name {
+	case changelog.FieldTenantID:
+		return m.AddedTenantID()
+	case changelog.FieldAssigned:
+		return m.AddedAssigned()
+	case changelog.FieldRemoved:
+		return m.AddedRemoved()
+	}
+	return nil, false
+}
+
+// AddField adds the value to the field with the given name. It returns an error if
+// the field is not defined in the schema, or if the type mismatched the field
+// type.
+func (m *ChangeLogMutation) AddField(name string, value ent.Value) error {
+	switch name {
+	case changelog.FieldTenantID:
+		v, ok := value.(int64)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.AddTenantID(v)
+		return nil
+	case changelog.FieldAssigned:
+		v, ok := value.(int64)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.AddAssigned(v)
+		return nil
+	case changelog.FieldRemoved:
+		v, ok := value.(int64)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.AddRemoved(v)
+		return nil
+	}
+	return fmt.Errorf("unknown ChangeLog numeric field %s", name)
+}
+
+// ClearedFields returns all nullable fields that were cleared during this
+// mutation.
+func (m *ChangeLogMutation) ClearedFields() []string {
+	return nil
+}
+
+// FieldCleared returns a boolean indicating if a field with the given name was
+// cleared in this mutation.
+func (m *ChangeLogMutation) FieldCleared(name string) bool {
+	_, ok := m.clearedFields[name]
+	return ok
+}
+
+// ClearField clears the value of the field with the given name. It returns an
+// error if the field is not defined in the schema.
+func (m *ChangeLogMutation) ClearField(name string) error {
+	return fmt.Errorf("unknown ChangeLog nullable field %s", name)
+}
+
+// ResetField resets all changes in the mutation for the field with the given name.
+// It returns an error if the field is not defined in the schema.
+func (m *ChangeLogMutation) ResetField(name string) error {
+	switch name {
+	case changelog.FieldTenantID:
+		m.ResetTenantID()
+		return nil
+	case changelog.FieldAssigned:
+		m.ResetAssigned()
+		return nil
+	case changelog.FieldRemoved:
+		m.ResetRemoved()
+		return nil
+	}
+	return fmt.Errorf("unknown ChangeLog field %s", name)
+}
+
+// AddedEdges returns all edge names that were set/added in this mutation.
+func (m *ChangeLogMutation) AddedEdges() []string {
+	edges := make([]string, 0, 0)
+	return edges
+}
+
+// AddedIDs returns all IDs (to other nodes) that were added for the given edge
+// name in this mutation.
+func (m *ChangeLogMutation) AddedIDs(name string) []ent.Value {
+	return nil
+}
+
+// RemovedEdges returns all edge names that were removed in this mutation.
+func (m *ChangeLogMutation) RemovedEdges() []string {
+	edges := make([]string, 0, 0)
+	return edges
+}
+
+// RemovedIDs returns all IDs (to other nodes) that were removed for the edge with
+// the given name in this mutation.
+func (m *ChangeLogMutation) RemovedIDs(name string) []ent.Value {
+	return nil
+}
+
+// ClearedEdges returns all edge names that were cleared in this mutation.
+func (m *ChangeLogMutation) ClearedEdges() []string {
+	edges := make([]string, 0, 0)
+	return edges
+}
+
+// EdgeCleared returns a boolean which indicates if the edge with the given name
+// was cleared in this mutation.
+func (m *ChangeLogMutation) EdgeCleared(name string) bool {
+	return false
+}
+
+// ClearEdge clears the value of the edge with the given name. It returns an error
+// if that edge is not defined in the schema.
+func (m *ChangeLogMutation) ClearEdge(name string) error {
+	return fmt.Errorf("unknown ChangeLog unique edge %s", name)
+}
+
+// ResetEdge resets all changes to the edge with the given name in this mutation.
+// It returns an error if the edge is not defined in the schema.
+func (m *ChangeLogMutation) ResetEdge(name string) error {
+	return fmt.Errorf("unknown ChangeLog edge %s", name)
 }
 
 // CredentialMutation represents an operation that mutates the Credential nodes in the graph.

@@ -20,6 +20,8 @@ type Tx struct {
 	AuditEvent *AuditEventClient
 	// Change is the client for interacting with the Change builders.
 	Change *ChangeClient
+	// ChangeLog is the client for interacting with the ChangeLog builders.
+	ChangeLog *ChangeLogClient
 	// Credential is the client for interacting with the Credential builders.
 	Credential *CredentialClient
 	// Membership is the client for interacting with the Membership builders.
@@ -177,6 +179,7 @@ func (tx *Tx) init() {
 	tx.AuditChain = NewAuditChainClient(tx.config)
 	tx.AuditEvent = NewAuditEventClient(tx.config)
 	tx.Change = NewChangeClient(tx.config)
+	tx.ChangeLog = NewChangeLogClient(tx.config)
 	tx.Credential = NewCredentialClient(tx.config)
 	tx.Membership = NewMembershipClient(tx.config)
 	tx.RecordedExchange = NewRecordedExchangeClient(tx.config)

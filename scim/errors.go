@@ -36,6 +36,7 @@ const (
 	Forbidden
 	Unavailable
 	NotImplemented
+	PositionGone
 )
 
 var reasonWords = [...]string{
@@ -62,6 +63,7 @@ var reasonWords = [...]string{
 	Forbidden:       "forbidden",
 	Unavailable:     "unavailable",
 	NotImplemented:  "notImplemented",
+	PositionGone:    "positionGone",
 }
 
 // String returns the word that travels: in scimType and in ErrorInfo.
@@ -108,6 +110,7 @@ var reasonStatuses = [...]int{
 	Forbidden:       403,
 	Unavailable:     503,
 	NotImplemented:  501,
+	PositionGone:    410,
 }
 
 // Error is what the rules and the store return when a request cannot be done.

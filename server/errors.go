@@ -40,6 +40,7 @@ var reasonCodes = map[scim.Reason]codes.Code{
 	scim.Forbidden:       codes.PermissionDenied,
 	scim.Unavailable:     codes.Unavailable,
 	scim.NotImplemented:  codes.Unimplemented,
+	scim.PositionGone:    codes.OutOfRange,
 }
 
 // explain is what a client is told of an error. Of one that is not about the

@@ -80,6 +80,10 @@ var policy = map[string]access{
 	musterv1.RegistryService_Unregister_FullMethodName:        {admin, ""},
 	musterv1.RegistryService_ListRegistrations_FullMethodName: {adminRead, ""},
 
+	// Each names the types whose changes the caller may read.
+	musterv1.ChangeService_ListChanges_FullMethodName:  {read, ""},
+	musterv1.ChangeService_WatchChanges_FullMethodName: {read, ""},
+
 	// A client checks its token with these first, so they are not public.
 	musterv1.DiscoveryService_GetServiceProviderConfig_FullMethodName: {discover, ""},
 	musterv1.DiscoveryService_ListResourceTypes_FullMethodName:        {discover, ""},

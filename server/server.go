@@ -8,6 +8,7 @@ import (
 	"context"
 	"log/slog"
 	"net"
+	"sync"
 	"time"
 
 	"google.golang.org/grpc"
@@ -45,12 +46,16 @@ type Server struct {
 	health       *health.Server
 	conn         *conn
 	provisioning *provisioning
+	changes      *changes
+	stopping     chan struct{} // closed when it stops: streams end
+	stop         func()
 }
 
 // New makes a server over an open store. It listens nowhere yet; Conn works at
 // once.
 func New(st *store.Store, opts Options) *Server {
-	s := &Server{store: st, log: opts.Log, health: health.NewServer()}
+	s := &Server{store: st, log: opts.Log, health: health.NewServer(), stopping: make(chan struct{})}
+	s.stop = sync.OnceFunc(func() { close(s.stopping) })
 	if s.log == nil {
 		s.log = slog.New(slog.DiscardHandler)
 	}
@@ -65,12 +70,14 @@ func New(st *store.Store, opts Options) *Server {
 		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: minPing, PermitWithoutStream: true}),
 	)
 	s.conn = newConn(s.unary)
+	s.changes = newChanges(s)
 	s.provisioning = newProvisioning(st, s.log)
 	for _, r := range []grpc.ServiceRegistrar{s.grpc, s.conn} {
 		musterv1.RegisterProvisioningServiceServer(r, s.provisioning)
 		musterv1.RegisterResourceServiceServer(r, &resources{passwords: s.provisioning.passwords, cursors: s.provisioning.cursors})
 		musterv1.RegisterRegistryServiceServer(r, &registry{})
 		musterv1.RegisterDiscoveryServiceServer(r, &discovery{})
+		musterv1.RegisterChangeServiceServer(r, s.changes)
 	}
 	healthv1.RegisterHealthServer(s.grpc, s.health)
 	reflection.RegisterV1(s.grpc)
@@ -88,6 +95,7 @@ func (s *Server) Serve(l net.Listener) error { return s.grpc.Serve(l) }
 // cuts them off and returns its error.
 func (s *Server) Shutdown(ctx context.Context) error {
 	s.health.Shutdown()
+	s.stop()
 	done := make(chan struct{})
 	go func() {
 		s.grpc.GracefulStop()

@@ -122,7 +122,7 @@ func reasonOf(err error) string {
 
 // Every reason has a code of its own choosing, and travels as a word.
 func TestStatusOf_Reasons(t *testing.T) {
-	for r := scim.Internal; r <= scim.NotImplemented; r++ {
+	for r := scim.Internal; r <= scim.PositionGone; r++ {
 		code, ok := reasonCodes[r]
 		if !ok {
 			t.Errorf("%s has no code", r)

@@ -95,7 +95,11 @@ func (t Tenant) apply(ctx context.Context, tx tx, rt *scim.ResourceType, w *row,
 	if err := t.writeSecrets(ctx, tx, w.id, l.secrets); err != nil {
 		return nil, err
 	}
-	if err := t.record(ctx, tx, rt, w, updated, d.json(nil)); err != nil {
+	var changed *row
+	if d.attributes != nil {
+		changed = w
+	}
+	if err := t.record(ctx, tx, rt, w, updated, d.json(changed)); err != nil {
 		return nil, err
 	}
 	return r, t.confirmCatalog(ctx, tx)
@@ -128,7 +132,7 @@ func (t Tenant) Delete(ctx context.Context, rt *scim.ResourceType, id string, ma
 			return err
 		}
 		w.version++
-		if err := t.record(ctx, tx, rt, &w, deleted, newDiff().json(w.document)); err != nil {
+		if err := t.record(ctx, tx, rt, &w, deleted, newDiff().json(&w)); err != nil {
 			return err
 		}
 		st := t.store.statement()

@@ -9,9 +9,7 @@ import (
 )
 
 // A diff is what one write changes of a resource: the detail of its row in the
-// change log. A create has no detail but the members it began with: the state
-// after it follows from the present one and the changes between, without keeping
-// each document twice.
+// change log, beside the document after it. So the log can be replayed by itself.
 type diff struct {
 	attributes []byte // JSON of scim.AppendDiff; nil: none changed
 	members    map[string]bool
@@ -58,15 +56,19 @@ func mustDecode(rt *scim.ResourceType, document []byte) scim.Resource {
 	return r
 }
 
-// json is the detail: the attributes and members that changed, and
-// the last document of a resource that was deleted. It is empty where there is
-// nothing to say.
-func (d *diff) json(last []byte) []byte {
+// json is the detail: the attributes and members that changed, and the document of
+// the resource after that, or as it was last before it was deleted; nil where its
+// attributes are as they were. It is empty where there is nothing to say.
+func (d *diff) json(w *row) []byte {
 	detail := struct {
 		Attributes json.RawMessage     `json:"attributes,omitempty"`
 		Members    map[string][]string `json:"members,omitempty"`
 		Document   json.RawMessage     `json:"document,omitempty"`
-	}{d.attributes, nil, last}
+		Created    int64               `json:"created,omitempty"` // with the document
+	}{Attributes: d.attributes}
+	if w != nil {
+		detail.Document, detail.Created = w.document, w.created
+	}
 	for _, id := range slices.Sorted(maps.Keys(d.members)) {
 		word := "removed"
 		if d.members[id] {

@@ -43,10 +43,11 @@ func openPostgres(ctx context.Context, url string) (*Store, error) {
 	}
 	db := stdlib.OpenDBFromPool(pool)
 	return &Store{
-		dialect: postgres,
-		client:  ent.NewClient(ent.Driver(entsql.OpenDB(entdialect.Postgres, db))),
-		turns:   newTurns(),
-		pool:    pool,
-		db:      db,
+		dialect:  postgres,
+		client:   ent.NewClient(ent.Driver(entsql.OpenDB(entdialect.Postgres, db))),
+		turns:    newTurns(),
+		follower: newFollower(),
+		pool:     pool,
+		db:       db,
 	}, nil
 }

@@ -176,7 +176,7 @@ func (t Tenant) insertLinks(ctx context.Context, tx tx, n *New) error {
 	if err := t.addLinks(ctx, tx, n.ID, n.members, d); err != nil {
 		return err
 	}
-	return t.record(ctx, tx, n.Type, &n.row, created, d.json(nil))
+	return t.record(ctx, tx, n.Type, &n.row, created, d.json(&n.row))
 }
 
 // prepare takes the resource apart into what the tables hold.

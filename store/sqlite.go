@@ -62,12 +62,13 @@ func openSQLite(ctx context.Context, path string) (*Store, error) {
 	db := sql.OpenDB(writing)
 	db.SetMaxOpenConns(1)
 	return &Store{
-		dialect: sqlite,
-		client:  ent.NewClient(ent.Driver(entsql.OpenDB(entdialect.SQLite, db))),
-		turns:   newTurns(),
-		db:      db,
-		readers: readers,
-		writer:  newSQLiteWriter(conn), //nolint:contextcheck // each job brings its own
+		dialect:  sqlite,
+		client:   ent.NewClient(ent.Driver(entsql.OpenDB(entdialect.SQLite, db))),
+		turns:    newTurns(),
+		follower: newFollower(),
+		db:       db,
+		readers:  readers,
+		writer:   newSQLiteWriter(conn), //nolint:contextcheck // each job brings its own
 	}, nil
 }
 

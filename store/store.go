@@ -26,6 +26,7 @@ type Store struct {
 	turns   turns
 	// catalogs are those of the tenants that called lately.
 	catalogs catalogs
+	follower *follower
 
 	db *sql.DB // for what needs database/sql: the client and migrations
 

@@ -37,10 +37,16 @@ func (s *Store) write(ctx context.Context, j job) error {
 // writeWithin is write for a job that may take so long. SQLite has nobody that it
 // could wait for.
 func (s *Store) writeWithin(ctx context.Context, limit time.Duration, j job) error {
+	err := error(nil)
 	if s.dialect == sqlite {
-		return s.writer.do(ctx, j)
+		err = s.writer.do(ctx, j)
+	} else {
+		err = s.writePostgres(ctx, limit, j)
 	}
-	return s.writePostgres(ctx, limit, j)
+	if err == nil {
+		s.follower.wrote()
+	}
+	return err
 }
 
 // read runs a query outside of any transaction and calls row for each row.

@@ -25,6 +25,8 @@ const (
 	FieldOccurredAt = "occurred_at"
 	// FieldDetail holds the string denoting the detail field in the database.
 	FieldDetail = "detail"
+	// FieldSequence holds the string denoting the sequence field in the database.
+	FieldSequence = "sequence"
 	// Table holds the table name of the change in the database.
 	Table = "changes"
 )
@@ -39,6 +41,7 @@ var Columns = []string{
 	FieldVersion,
 	FieldOccurredAt,
 	FieldDetail,
+	FieldSequence,
 }
 
 // ValidColumn reports if the column name is valid (part of the table columns).
@@ -92,4 +95,9 @@ func ByOccurredAt(opts ...sql.OrderTermOption) OrderOption {
 // ByDetail orders the results by the detail field.
 func ByDetail(opts ...sql.OrderTermOption) OrderOption {
 	return sql.OrderByField(FieldDetail, opts...).ToFunc()
+}
+
+// BySequence orders the results by the sequence field.
+func BySequence(opts ...sql.OrderTermOption) OrderOption {
+	return sql.OrderByField(FieldSequence, opts...).ToFunc()
 }

@@ -134,12 +134,26 @@ var (
 		{Name: "version", Type: field.TypeInt64},
 		{Name: "occurred_at", Type: field.TypeInt64},
 		{Name: "detail", Type: field.TypeString, Nullable: true, Size: 2147483647, SchemaType: map[string]string{"postgres": "jsonb", "sqlite3": "text"}},
+		{Name: "sequence", Type: field.TypeInt64, Nullable: true},
 	}
 	// ChangesTable holds the schema information for the "changes" table.
 	ChangesTable = &schema.Table{
 		Name:       "changes",
 		Columns:    ChangesColumns,
 		PrimaryKey: []*schema.Column{ChangesColumns[0]},
+	}
+	// ChangeLogsColumns holds the columns for the "change_logs" table.
+	ChangeLogsColumns = []*schema.Column{
+		{Name: "id", Type: field.TypeInt64, Increment: true},
+		{Name: "tenant_id", Type: field.TypeInt64, Unique: true},
+		{Name: "assigned", Type: field.TypeInt64},
+		{Name: "removed", Type: field.TypeInt64},
+	}
+	// ChangeLogsTable holds the schema information for the "change_logs" table.
+	ChangeLogsTable = &schema.Table{
+		Name:       "change_logs",
+		Columns:    ChangeLogsColumns,
+		PrimaryKey: []*schema.Column{ChangeLogsColumns[0]},
 	}
 	// CredentialsColumns holds the columns for the "credentials" table.
 	CredentialsColumns = []*schema.Column{
@@ -475,6 +489,7 @@ var (
 		AuditChainsTable,
 		AuditEventsTable,
 		ChangesTable,
+		ChangeLogsTable,
 		CredentialsTable,
 		MembershipsTable,
 		RecordedExchangesTable,

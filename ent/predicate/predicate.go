@@ -18,6 +18,9 @@ type AuditEvent func(*sql.Selector)
 // Change is the predicate function for change builders.
 type Change func(*sql.Selector)
 
+// ChangeLog is the predicate function for changelog builders.
+type ChangeLog func(*sql.Selector)
+
 // Credential is the predicate function for credential builders.
 type Credential func(*sql.Selector)
 

@@ -224,5 +224,19 @@ func (Change) Fields() []ent.Field {
 		field.Int64("version").Comment("of the resource, after the change"),
 		field.Int64("occurred_at"),
 		field.Text("detail").Optional().Nillable().SchemaType(jsonColumn).Comment("what changed; see store/diff.go"),
+		field.Int64("sequence").Optional().Nillable().Comment("PostgreSQL: its place in an order of commits, given to it afterwards; see store/feed.go"),
+	}
+}
+
+// ChangeLog is what is known of a tenant's change log as a whole.
+type ChangeLog struct{ ent.Schema }
+
+// Fields of a change log.
+func (ChangeLog) Fields() []ent.Field {
+	return []ent.Field{
+		field.Int64("id"),
+		field.Int64("tenant_id").Unique().Comment("0: the logs of all tenants"),
+		field.Int64("assigned").Comment("of all tenants: the last sequence that a change has"),
+		field.Int64("removed").Comment("the position up to which changes are no longer kept"),
 	}
 }
