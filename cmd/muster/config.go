@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
@@ -26,6 +27,9 @@ type config struct {
 	BaseURL   string
 	LogLevel  string
 	LogFormat string
+
+	ChangesRetention time.Duration
+	ChangesMax       int64
 }
 
 // setting describes one setting, once for all three places: its name, its default
@@ -45,6 +49,8 @@ var settings = []setting{
 	{"http", "127.0.0.1:8080", "address of the SCIM REST face; port 0 takes a free one", func(c *config) *string { return &c.HTTP }},
 	{"grpc", "127.0.0.1:9090", "address of the gRPC server; port 0 takes a free one", func(c *config) *string { return &c.GRPC }},
 	{"base-url", "", "public address of the SCIM base, such as https://scim.example.com/scim/v2; without it, the host the client asked for", func(c *config) *string { return &c.BaseURL }},
+	{"changes-retention", "720h", "how long the change log is kept, which services follow; 0: for ever", func(c *config) *time.Duration { return &c.ChangesRetention }},
+	{"changes-max", "0", "how many changes of a tenant are kept at most; 0: any number", func(c *config) *int64 { return &c.ChangesMax }},
 	{"log-level", "info", "debug, info, warn or error", func(c *config) *string { return &c.LogLevel }},
 	{"log-format", "auto", "text, json, or auto: text on a terminal, JSON otherwise", func(c *config) *string { return &c.LogFormat }},
 }

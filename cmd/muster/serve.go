@@ -89,6 +89,7 @@ type program struct {
 	core       *server.Server
 	face       *http.Server
 	http, grpc net.Listener
+	upkeep     []upkeep
 }
 
 // openProgram prepares everything that can fail, and tells the operator on out
@@ -118,6 +119,10 @@ func openProgram(ctx context.Context, c config, log *slog.Logger, out io.Writer)
 	if err = p.listen(ctx, c); err != nil {
 		return nil, err
 	}
+	p.upkeep = []upkeep{{"removing old changes", time.Hour, func(ctx context.Context) error {
+		_, err := p.store.RemoveChanges(ctx, c.ChangesRetention, c.ChangesMax)
+		return err
+	}}}
 	p.core = server.New(p.store, server.Options{Log: log})
 	handler, err := gateway.New(p.core.Conn(), gateway.Options{BaseURL: c.BaseURL, Log: log}) //nolint:contextcheck // it outlives the start
 	if err != nil {
@@ -245,6 +250,9 @@ func (p *program) run(ctx context.Context) error {
 		}
 		return nil
 	})
+	for _, u := range p.upkeep {
+		group.Go(func() error { u.run(ctx, p.log); return nil })
+	}
 	select {
 	case <-ctx.Done():
 	case <-failed.Done():
