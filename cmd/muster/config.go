@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"net/url"
 	"path/filepath"
 	"slices"
@@ -29,7 +30,7 @@ type config struct {
 	LogFormat string
 
 	ChangesRetention time.Duration
-	ChangesMax       int64
+	ChangesMax       int
 }
 
 // setting describes one setting, once for all three places: its name, its default
@@ -49,8 +50,8 @@ var settings = []setting{
 	{"http", "127.0.0.1:8080", "address of the SCIM REST face; port 0 takes a free one", func(c *config) *string { return &c.HTTP }},
 	{"grpc", "127.0.0.1:9090", "address of the gRPC server; port 0 takes a free one", func(c *config) *string { return &c.GRPC }},
 	{"base-url", "", "public address of the SCIM base, such as https://scim.example.com/scim/v2; without it, the host the client asked for", func(c *config) *string { return &c.BaseURL }},
-	{"changes-retention", "720h", "how long the change log is kept, which services follow; 0: for ever", func(c *config) *time.Duration { return &c.ChangesRetention }},
-	{"changes-max", "0", "how many changes of a tenant are kept at most; 0: any number", func(c *config) *int64 { return &c.ChangesMax }},
+	{"changes-retention", "720h0m0s", "how long the change log is kept, which services follow; 0: for ever", func(c *config) *time.Duration { return &c.ChangesRetention }},
+	{"changes-max", "0", "how many changes of a tenant are kept at most; 0: any number", integer{func(c *config) *int { return &c.ChangesMax }, 0, math.MaxInt}},
 	{"log-level", "info", "debug, info, warn or error", func(c *config) *string { return &c.LogLevel }},
 	{"log-format", "auto", "text, json, or auto: text on a terminal, JSON otherwise", func(c *config) *string { return &c.LogFormat }},
 }

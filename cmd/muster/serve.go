@@ -120,7 +120,7 @@ func openProgram(ctx context.Context, c config, log *slog.Logger, out io.Writer)
 		return nil, err
 	}
 	p.upkeep = []upkeep{{"removing old changes", time.Hour, func(ctx context.Context) error {
-		_, err := p.store.RemoveChanges(ctx, c.ChangesRetention, c.ChangesMax)
+		_, err := p.store.RemoveChanges(ctx, c.ChangesRetention, int64(c.ChangesMax))
 		return err
 	}}}
 	p.core = server.New(p.store, server.Options{Log: log})
