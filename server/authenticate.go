@@ -37,7 +37,25 @@ func (s *Server) identify(ctx context.Context, c *call) error {
 	if access, known := policy[c.method]; known && access.action == public {
 		return nil
 	}
-	shown, err := parseAuthorization(first(ctx, "authorization"))
+	if err := s.identifyShown(ctx, c); err != nil {
+		return err
+	}
+	if networks := c.principal.Credential.Networks; len(networks) > 0 && !slices.ContainsFunc(networks, func(n netip.Prefix) bool { return n.Contains(c.address) }) {
+		return scim.Errorf(scim.Forbidden, "the credential may not be used from this address")
+	}
+	return nil
+}
+
+// identifyShown finds the principal by what the caller shows: a secret in the
+// authorization header, or else the certificate of its connection.
+func (s *Server) identifyShown(ctx context.Context, c *call) error {
+	header := first(ctx, "authorization")
+	if certificate := clientCertificate(ctx); certificate != nil && header == "" && !c.inProcess {
+		var err error
+		c.principal, err = s.identifyCertificate(ctx, certificate)
+		return err
+	}
+	shown, err := parseAuthorization(header)
 	if err != nil {
 		return err
 	}
@@ -48,9 +66,6 @@ func (s *Server) identify(ctx context.Context, c *call) error {
 	if !shown.proves(&c.principal.Credential) {
 		c.principal = store.Principal{}
 		return scim.Errorf(scim.Unauthenticated, "the credential is not valid")
-	}
-	if networks := c.principal.Credential.Networks; len(networks) > 0 && !slices.ContainsFunc(networks, func(n netip.Prefix) bool { return n.Contains(c.address) }) {
-		return scim.Errorf(scim.Forbidden, "the credential may not be used from this address")
 	}
 	return nil
 }

@@ -6,6 +6,7 @@ package server
 
 import (
 	"context"
+	"crypto/tls"
 	"log/slog"
 	"net"
 	"sync"
@@ -35,6 +36,9 @@ type Options struct {
 	// Log gets one line for each call over a socket, and the cause of each
 	// internal error. Nil: no log.
 	Log *slog.Logger
+	// TLS is the configuration of Serve. Where it verifies client certificates, they
+	// stand for credentials of kind certificate. Nil: plain text.
+	TLS *tls.Config
 }
 
 // Server is the gRPC core.
@@ -61,6 +65,7 @@ func New(st *store.Store, opts Options) *Server {
 	}
 	s.interceptors = []interceptor{s.logCall, s.translateErrors, recoverPanics, s.authenticate, authorize}
 	s.grpc = grpc.NewServer(
+		grpc.Creds(s.transportCredentials(opts.TLS)),
 		grpc.UnaryInterceptor(s.unary),
 		grpc.StreamInterceptor(s.stream),
 		grpc.MaxRecvMsgSize(maxMessage),

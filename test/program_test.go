@@ -81,6 +81,7 @@ type program struct {
 	grpc     string // address
 	out      *output
 	ended    chan error
+	client   *http.Client // of rest; nil: noRedirects
 }
 
 // start migrates an empty database and serves it on free ports.
@@ -224,7 +225,11 @@ func (p *program) tryREST(method, path, body string, header ...string) (reply, e
 			req.Header.Set(header[i], header[i+1])
 		}
 	}
-	res, err := noRedirects.Do(req)
+	client := p.client
+	if client == nil {
+		client = noRedirects
+	}
+	res, err := client.Do(req)
 	if err != nil {
 		return reply{}, err
 	}

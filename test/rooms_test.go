@@ -14,11 +14,12 @@ var rooms = map[string][]string{
 	"scim":        {"gen"},
 	"ent":         {},
 	"store":       {"scim", "gen", "ent"},
-	"server":      {"scim", "gen", "store", "ent"}, // ent through store
-	"gateway":     {"scim", "gen"},
+	"server":      {"scim", "gen", "store", "ent", "transport"}, // ent through store
+	"gateway":     {"scim", "gen", "transport"},
+	"transport":   {},
 	"simulate":    {},
 	"conformance": {},
-	"cmd/muster":  {"scim", "gen", "ent", "store", "server", "gateway", "simulate", "conformance"},
+	"cmd/muster":  {"scim", "gen", "ent", "store", "server", "gateway", "transport", "simulate", "conformance"},
 }
 
 func TestRooms(t *testing.T) {

@@ -31,6 +31,10 @@ type config struct {
 
 	ChangesRetention time.Duration
 	ChangesMax       int
+
+	TLSCert, TLSKey              string
+	GRPCClientCA, GRPCClientCert string
+	Plaintext                    bool
 }
 
 // setting describes one setting, once for all three places: its name, its default
@@ -52,6 +56,11 @@ var settings = []setting{
 	{"base-url", "", "public address of the SCIM base, such as https://scim.example.com/scim/v2; without it, the host the client asked for", func(c *config) *string { return &c.BaseURL }},
 	{"changes-retention", "720h0m0s", "how long the change log is kept, which services follow; 0: for ever", func(c *config) *time.Duration { return &c.ChangesRetention }},
 	{"changes-max", "0", "how many changes of a tenant are kept at most; 0: any number", integer{func(c *config) *int { return &c.ChangesMax }, 0, math.MaxInt}},
+	{"tls-cert", "", "PEM file with the certificate of both addresses, and those that lead to its root; read again when it changes", func(c *config) *string { return &c.TLSCert }},
+	{"tls-key", "", "PEM file with the private key of --tls-cert", func(c *config) *string { return &c.TLSKey }},
+	{"grpc-client-ca", "", "PEM file with the certificates that client certificates of gRPC are verified by; read again when it changes", func(c *config) *string { return &c.GRPCClientCA }},
+	{"grpc-client-cert", "optional", "whether a gRPC client must have a certificate: optional or required", func(c *config) *string { return &c.GRPCClientCert }},
+	{"plaintext", "false", "listen without TLS where other machines can connect: tokens and all data can be read on the way", func(c *config) *bool { return &c.Plaintext }},
 	{"log-level", "info", "debug, info, warn or error", func(c *config) *string { return &c.LogLevel }},
 	{"log-format", "auto", "text, json, or auto: text on a terminal, JSON otherwise", func(c *config) *string { return &c.LogFormat }},
 }
@@ -133,7 +142,7 @@ func (c *config) check() error {
 		}
 		c.BaseURL = strings.TrimRight(c.BaseURL, "/")
 	}
-	return nil
+	return c.checkTLS()
 }
 
 // databaseURL is what store.Open is given.

@@ -19,6 +19,7 @@ import (
 	"github.com/muster-scim/muster/gateway"
 	"github.com/muster-scim/muster/server"
 	"github.com/muster-scim/muster/store"
+	"github.com/muster-scim/muster/transport"
 )
 
 // How long serve waits for requests under way when it is told to stop.
@@ -49,8 +50,13 @@ of every *.json file in a folder before it listens. Files that have not changed
 change nothing; files that do not fit the stored data stop the start. What a file
 had stays registered when the file is gone: ` + "`muster schema remove`" + ` removes it.
 
-It serves plain text. Listen on loopback behind a proxy that speaks TLS, and
-tell it the public address with --base-url.`
+With --tls-cert and --tls-key both addresses speak TLS (1.2 or newer) and HTTP/2.
+The files are read again when they change. Without them it serves plain text, and
+only to its own machine: listen on loopback behind a proxy that speaks TLS, and
+tell the public address with --base-url; or allow it with --plaintext.
+
+With --grpc-client-ca a gRPC client may show a certificate instead of a token; the
+credential of kind certificate says what it may do.`
 
 func serveCommand() *cobra.Command {
 	cmd := &cobra.Command{ //nolint:gosec // the password is called PASSWORD
@@ -59,6 +65,7 @@ func serveCommand() *cobra.Command {
 		Long:  serveHelp,
 		Example: `  muster serve
   muster serve --data /var/lib/muster --base-url https://scim.example.com/scim/v2
+  muster serve --http :443 --grpc :9090 --tls-cert tls.crt --tls-key tls.key
   MUSTER_DATABASE=postgres://muster:PASSWORD@db/muster muster serve`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -90,6 +97,7 @@ type program struct {
 	face       *http.Server
 	http, grpc net.Listener
 	upkeep     []upkeep
+	keys       *transport.Keys // nil: plain text
 }
 
 // openProgram prepares everything that can fail, and tells the operator on out
@@ -98,37 +106,45 @@ func openProgram(ctx context.Context, c config, log *slog.Logger, out io.Writer)
 	limitMemory()
 	opening := &program{log: log}
 	p = opening
+	var token string
 	defer func() {
-		if err != nil {
-			opening.close()
+		if err == nil {
+			return
+		}
+		opening.close()
+		if token != "" { // it is made, and this is the only time to tell it
+			fmt.Fprintf(out, "Bearer token:  %s\n", token)
 		}
 	}()
+	if err = p.openKeys(c); err != nil {
+		return nil, err
+	}
 	if p.store, err = openStore(ctx, c); err != nil {
 		return nil, err
 	}
 	if err = p.prepareSchema(ctx, c); err != nil {
 		return nil, err
 	}
-	token, err := p.bootstrap(ctx)
-	if err != nil {
+	if err = p.listen(ctx, c); err != nil {
+		return nil, err
+	}
+	if token, err = p.bootstrap(ctx); err != nil {
 		return nil, err
 	}
 	if err = p.registerSchemas(ctx, c.Schemas); err != nil {
-		return nil, err
-	}
-	if err = p.listen(ctx, c); err != nil {
 		return nil, err
 	}
 	p.upkeep = []upkeep{{"removing old changes", time.Hour, func(ctx context.Context) error {
 		_, err := p.store.RemoveChanges(ctx, c.ChangesRetention, int64(c.ChangesMax))
 		return err
 	}}}
-	p.core = server.New(p.store, server.Options{Log: log})
+	p.core = server.New(p.store, server.Options{Log: log, TLS: p.grpcTLS(c)})
 	handler, err := gateway.New(p.core.Conn(), gateway.Options{BaseURL: c.BaseURL, Log: log}) //nolint:contextcheck // it outlives the start
 	if err != nil {
 		return nil, err
 	}
 	p.face = gateway.Server(c.HTTP, handler)
+	p.face.ErrorLog = slog.NewLogLogger(log.Handler(), slog.LevelInfo) // mostly handshakes that failed
 	return p, p.announce(c, token, out)
 }
 
@@ -209,20 +225,14 @@ func (p *program) listen(ctx context.Context, c config) (err error) {
 	if p.grpc, err = l.Listen(ctx, "tcp", c.GRPC); err != nil {
 		return fmt.Errorf("the gRPC server cannot listen; choose another address with --grpc: %w", err)
 	}
-	for name, at := range map[string]net.Listener{"http": p.http, "grpc": p.grpc} {
-		if tcp, ok := at.Addr().(*net.TCPAddr); ok && !tcp.IP.IsLoopback() {
-			p.log.Warn("listening without TLS where other machines can connect: tokens travel in plain text; put a TLS proxy in front and listen on loopback",
-				"listener", name, "address", at.Addr().String())
-		}
-	}
-	return nil
+	return p.checkPlaintext(c)
 }
 
 // announce prints what an administrator needs.
 func (p *program) announce(c config, token string, out io.Writer) error {
 	base := c.BaseURL
 	if base == "" {
-		base = "http://" + p.http.Addr().String() + "/scim/v2"
+		base = p.scheme() + "://" + p.http.Addr().String() + "/scim/v2"
 	}
 	if token != "" {
 		token = "Bearer token:  " + token + "\n"
@@ -236,10 +246,13 @@ func (p *program) announce(c config, token string, out io.Writer) error {
 // listener failed or requests had to be cut off.
 func (p *program) run(ctx context.Context) error {
 	defer p.close()
-	p.log.Info("serving", "version", programVersion(), "http", p.http.Addr().String(), "grpc", p.grpc.Addr().String())
+	p.log.Info("serving", "version", programVersion(), "http", p.http.Addr().String(), "grpc", p.grpc.Addr().String(), "tls", p.keys != nil)
 	group, failed := errgroup.WithContext(context.WithoutCancel(ctx))
+	if p.keys != nil {
+		go p.keys.Watch(ctx, rereadEvery)
+	}
 	group.Go(func() error {
-		if err := p.face.Serve(p.http); !errors.Is(err, http.ErrServerClosed) {
+		if err := p.serveFace(); !errors.Is(err, http.ErrServerClosed) {
 			return fmt.Errorf("the REST face stopped: %w", err)
 		}
 		return nil
