@@ -20,8 +20,7 @@ import (
 // own, so they are few.
 const sqliteReaders = 4
 
-// openSQLite opens one file twice: for readers, which never wait for anybody, and
-// for the writer.
+// openSQLite opens one file, which is made where it is missing.
 //
 // The journal is a WAL with synchronous=FULL: a commit returns when the disk has
 // it, so neither a crash nor a power loss takes back what was acknowledged.
@@ -35,14 +34,19 @@ func openSQLite(ctx context.Context, path string) (*Store, error) {
 	if err := touch(path); err != nil {
 		return nil, fmt.Errorf("the file of the database: %w", err)
 	}
-	pragmas := url.Values{
-		"_pragma": {
-			"busy_timeout(10000)", "journal_mode(WAL)", "synchronous(FULL)", "foreign_keys(1)", "cache_size(-8000)", "temp_store(memory)",
-			"wal_autocheckpoint(4000)", // pages: hot ones reach the file once for many commits
-		},
+	return openSQLiteFile(ctx, path, sqliteReaders,
+		"journal_mode(WAL)", "synchronous(FULL)", "cache_size(-8000)",
+		"wal_autocheckpoint(4000)") // pages: hot ones reach the file once for many commits
+}
+
+// openSQLiteFile opens one file twice: for so many readers, which with a WAL never
+// wait for anybody, and for the writer.
+func openSQLiteFile(ctx context.Context, path string, readers int, pragmas ...string) (*Store, error) {
+	settings := url.Values{
+		"_pragma": append([]string{"busy_timeout(10000)", "foreign_keys(1)", "temp_store(memory)"}, pragmas...),
 		"_txlock": {"immediate"},
 	}
-	dsn := "file:" + (&url.URL{Path: path}).EscapedPath() + "?" + pragmas.Encode()
+	dsn := "file:" + (&url.URL{Path: path}).EscapedPath() + "?" + settings.Encode()
 	writing, err := modernc.NewConnector(dsn)
 	if err != nil {
 		return nil, fmt.Errorf("opening the database %s: %w", path, err)
@@ -55,7 +59,7 @@ func openSQLite(ctx context.Context, path string) (*Store, error) {
 	if err != nil {
 		return nil, fmt.Errorf("opening the database %s: %w", path, err)
 	}
-	readers, err := openSQLitePool(ctx, reading, sqliteReaders)
+	pool, err := openSQLitePool(ctx, reading, readers)
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("opening the database %s: %w", path, err), conn.close())
 	}
@@ -67,7 +71,8 @@ func openSQLite(ctx context.Context, path string) (*Store, error) {
 		turns:    newTurns(),
 		follower: newFollower(),
 		db:       db,
-		readers:  readers,
+		reading:  reading,
+		readers:  pool,
 		writer:   newSQLiteWriter(conn), //nolint:contextcheck // each job brings its own
 	}, nil
 }

@@ -10,6 +10,7 @@ package store
 import (
 	"context"
 	"database/sql"
+	"database/sql/driver"
 	"errors"
 	"fmt"
 	"strings"
@@ -32,6 +33,7 @@ type Store struct {
 
 	// SQLite
 	readers sqlitePool
+	reading driver.Connector // for one more reader
 	writer  *sqliteWriter
 
 	// PostgreSQL
@@ -64,7 +66,7 @@ func (s *Store) Close() error {
 	if s.dialect == postgres {
 		s.pool.Close()
 	} else {
-		err = errors.Join(err, s.writer.close(), s.readers.close(sqliteReaders))
+		err = errors.Join(err, s.writer.close(), s.readers.close(cap(s.readers)))
 	}
 	if err != nil {
 		return fmt.Errorf("closing the database: %w", err)
