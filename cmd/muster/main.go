@@ -15,6 +15,9 @@ import (
 )
 
 func main() {
+	if err := keepMemory(); err != nil { // a system may forbid it; nothing else depends on it
+		fmt.Fprintf(os.Stderr, "muster: secrets in memory may reach core files: %v\n", err)
+	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	code := execute(ctx, os.Args[1:], os.Stdout, os.Stderr)
 	stop()

@@ -248,9 +248,6 @@ func (p *program) run(ctx context.Context) error {
 	defer p.close()
 	p.log.Info("serving", "version", programVersion(), "http", p.http.Addr().String(), "grpc", p.grpc.Addr().String(), "tls", p.keys != nil)
 	group, failed := errgroup.WithContext(context.WithoutCancel(ctx))
-	if p.keys != nil {
-		go p.keys.Watch(ctx, rereadEvery)
-	}
 	group.Go(func() error {
 		if err := p.serveFace(); !errors.Is(err, http.ErrServerClosed) {
 			return fmt.Errorf("the REST face stopped: %w", err)
@@ -263,13 +260,19 @@ func (p *program) run(ctx context.Context) error {
 		}
 		return nil
 	})
+	serving, stop := context.WithCancel(ctx)
+	defer stop()
 	for _, u := range p.upkeep {
-		group.Go(func() error { u.run(ctx, p.log); return nil })
+		group.Go(func() error { u.run(serving, p.log); return nil })
+	}
+	if p.keys != nil {
+		group.Go(func() error { p.keys.Watch(serving, rereadEvery); return nil })
 	}
 	select {
 	case <-ctx.Done():
 	case <-failed.Done():
 	}
+	stop() // a listener that failed ends the rest too
 	return errors.Join(p.drain(context.WithoutCancel(ctx)), group.Wait())
 }
 
