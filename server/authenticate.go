@@ -28,6 +28,7 @@ func (s *Server) authenticate(ctx context.Context, c *call) error {
 	if err != nil {
 		return err
 	}
+	c.begin(c.method)
 	return c.proceed(ctx)
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"golang.org/x/sync/semaphore"
@@ -254,6 +255,7 @@ func (b *bulk) do(ctx context.Context, circle []int) {
 		steps[i] = b.steps[at]
 		steps[i].result = &musterv1.BulkOperationResult{Method: steps[i].op.GetMethod(), BulkId: steps[i].op.GetBulkId()}
 	}
+	callOf(ctx).begin(steps[0].method())
 	switch first := steps[0]; {
 	case first.err != nil:
 		if first.op.GetMethod() != musterv1.BulkOperation_METHOD_POST {
@@ -280,6 +282,30 @@ func (b *bulk) finish(ctx context.Context, st *step) {
 		st.result.Error = &musterv1.BulkError{Reason: e.Reason.String(), Detail: e.Detail, Attribute: e.Attribute}
 	}
 	st.op.Data = ""
+	b.note(ctx, st)
+}
+
+// note records a step in the audit log.
+func (b *bulk) note(ctx context.Context, st *step) {
+	c := callOf(ctx)
+	c.act.Method = strings.TrimPrefix(st.method(), "/")
+	resourceType, id := "", st.id
+	if st.rt != nil {
+		resourceType = st.rt.Name
+	}
+	if meant, unknown := b.meant(id); unknown == nil {
+		id = meant
+	}
+	b.service.audit.note(ctx, c, resourceType, id, st.err)
+}
+
+// method is the RPC that the step is a call of; where it names none, that of the bulk.
+func (st *step) method() string {
+	verb := bulkVerbs[st.op.GetMethod()]
+	if st.rt == nil || verb.rpc == "" {
+		return musterv1.ProvisioningService_Bulk_FullMethodName
+	}
+	return bulkRPC(verb.rpc, st.rt)
 }
 
 // meant is the id that an id in path or data stands for.
@@ -310,7 +336,7 @@ func (b *bulk) create(ctx context.Context, steps []*step) {
 	all := make([]*store.New, len(steps))
 	for i, st := range steps {
 		if whole {
-			all[i] = &store.New{Type: st.rt, ID: st.made}
+			all[i] = &store.New{Type: st.rt, ID: st.made, Method: strings.TrimPrefix(st.method(), "/")}
 			all[i].Resource, st.err = b.prepare(ctx, st)
 		}
 	}

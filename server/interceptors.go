@@ -33,6 +33,8 @@ type call struct {
 	agent     string          // its User-Agent
 	request   any             // the message; nil for a stream
 	principal store.Principal // who is calling, once authenticated
+	operator  string          // the human behind it, where one is known
+	act       *store.Act      // what is being done, for the audit log
 
 	ahead  []interceptor // the steps that are still to take
 	handle handler       // what comes after them
@@ -57,6 +59,8 @@ const (
 	// What the REST face tells of its client; believed in process only.
 	addressKey = "muster-address"
 	agentKey   = "muster-agent"
+	// The human behind a call; believed in process only.
+	operatorKey = "muster-operator"
 )
 
 type callKey struct{}
@@ -69,13 +73,19 @@ func callOf(ctx context.Context) *call {
 // principalOf is the caller. Methods that ask for it are never public.
 func principalOf(ctx context.Context) store.Principal { return callOf(ctx).principal }
 
-// tenantOf is the tenant of the caller.
-func tenantOf(ctx context.Context) store.Tenant { return principalOf(ctx).Tenant }
+// tenantOf is the tenant of the caller, to act there.
+func tenantOf(ctx context.Context) store.Tenant {
+	c := callOf(ctx)
+	return c.principal.Tenant.As(c.act)
+}
 
 // run takes a call through the interceptors to its handler.
 func (s *Server) run(ctx context.Context, method string, request any, handle handler) error {
 	c := &call{method: method, requestID: first(ctx, requestIDKey), inProcess: isInProcess(ctx), request: request, ahead: s.interceptors, handle: handle}
 	c.address, c.agent = callerOf(ctx, c.inProcess)
+	if c.inProcess {
+		c.operator = first(ctx, operatorKey)
+	}
 	if c.requestID == "" || len(c.requestID) > 128 {
 		c.requestID = rand.Text()
 	}

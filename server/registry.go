@@ -23,7 +23,7 @@ func registering(ctx context.Context, forAll bool) (store.Tenant, error) {
 	if forAll && p.TenantName != DefaultTenant {
 		return store.Tenant{}, scim.Errorf(scim.Forbidden, "only a credential of the tenant %s registers for all tenants", DefaultTenant)
 	}
-	return p.Tenant, nil
+	return tenantOf(ctx), nil
 }
 
 func (*registry) Register(ctx context.Context, req *musterv1.RegisterRequest) (*musterv1.RegisterResponse, error) {

@@ -7,6 +7,7 @@ package server
 import (
 	"context"
 	"crypto/tls"
+	"errors"
 	"log/slog"
 	"net"
 	"sync"
@@ -39,6 +40,8 @@ type Options struct {
 	// TLS is the configuration of Serve. Where it verifies client certificates, they
 	// stand for credentials of kind certificate. Nil: plain text.
 	TLS *tls.Config
+	// AuditReads: what reads resources is recorded in the audit log too.
+	AuditReads bool
 }
 
 // Server is the gRPC core.
@@ -53,6 +56,7 @@ type Server struct {
 	changes      *changes
 	stopping     chan struct{} // closed when it stops: streams end
 	stop         func()
+	audit        *auditLog
 }
 
 // New makes a server over an open store. It listens nowhere yet; Conn works at
@@ -63,7 +67,8 @@ func New(st *store.Store, opts Options) *Server {
 	if s.log == nil {
 		s.log = slog.New(slog.DiscardHandler)
 	}
-	s.interceptors = []interceptor{s.logCall, s.translateErrors, recoverPanics, s.authenticate, authorize}
+	s.audit = newAuditLog(st, s.log, opts.AuditReads)
+	s.interceptors = []interceptor{s.logCall, s.translateErrors, recoverPanics, s.audit.intercept, s.authenticate, authorize}
 	s.grpc = grpc.NewServer(
 		grpc.Creds(s.transportCredentials(opts.TLS)),
 		grpc.UnaryInterceptor(s.unary),
@@ -76,7 +81,7 @@ func New(st *store.Store, opts Options) *Server {
 	)
 	s.conn = newConn(s.unary)
 	s.changes = newChanges(s)
-	s.provisioning = newProvisioning(st, s.log)
+	s.provisioning = newProvisioning(st, s.log, s.audit)
 	for _, r := range []grpc.ServiceRegistrar{s.grpc, s.conn} {
 		musterv1.RegisterProvisioningServiceServer(r, s.provisioning)
 		musterv1.RegisterResourceServiceServer(r, &resources{passwords: s.provisioning.passwords, cursors: s.provisioning.cursors})
@@ -96,9 +101,13 @@ func (s *Server) Conn() grpc.ClientConnInterface { return s.conn }
 // Serve serves the connections of a listener until Shutdown.
 func (s *Server) Serve(l net.Listener) error { return s.grpc.Serve(l) }
 
-// Shutdown takes no more calls and waits for those under way; when ctx ends it
-// cuts them off and returns its error.
+// Shutdown takes no more calls and waits for those under way, and for what they leave
+// to the audit log; when ctx ends it cuts them off and returns its error.
 func (s *Server) Shutdown(ctx context.Context) error {
+	return errors.Join(s.drain(ctx), s.audit.flush(ctx))
+}
+
+func (s *Server) drain(ctx context.Context) error {
 	s.health.Shutdown()
 	s.stop()
 	done := make(chan struct{})

@@ -15,13 +15,14 @@ type provisioning struct {
 	musterv1.UnimplementedProvisioningServiceServer
 
 	log       *slog.Logger
+	audit     *auditLog
 	passwords passwords
 	bulks     bulkTurns
 	cursors   *cursors
 }
 
-func newProvisioning(st *store.Store, log *slog.Logger) *provisioning {
-	return &provisioning{log: log, passwords: newPasswords(), bulks: newBulkTurns(), cursors: newCursors(st)}
+func newProvisioning(st *store.Store, log *slog.Logger, audit *auditLog) *provisioning {
+	return &provisioning{log: log, audit: audit, passwords: newPasswords(), bulks: newBulkTurns(), cursors: newCursors(st)}
 }
 
 func (s *provisioning) CreateUser(ctx context.Context, req *musterv1.CreateUserRequest) (*musterv1.CreateUserResponse, error) {

@@ -40,6 +40,7 @@ func BenchmarkCreate(b *testing.B) {
 		var n atomic.Int64
 		b.ResetTimer()
 		b.RunParallel(func(pb *testing.PB) {
+			t := acting(t) // an act is for one goroutine
 			for pb.Next() {
 				if _, err := t.Create(context.Background(), scim.User, richUser(b, n.Add(1)), false); err != nil {
 					b.Error(err)

@@ -25,7 +25,7 @@ const (
 // those of c.Apply.
 func (t Tenant) Update(ctx context.Context, rt *scim.ResourceType, id string, match scim.Match, c scim.Change, links bool) (scim.Resource, error) {
 	var r scim.Resource
-	err := t.store.write(ctx, func(ctx context.Context, tx tx) error {
+	err := t.write(ctx, func(ctx context.Context, tx tx) error {
 		w, err := t.lock(ctx, tx, rt, id, match)
 		if err != nil {
 			return err
@@ -102,6 +102,9 @@ func (t Tenant) apply(ctx context.Context, tx tx, rt *scim.ResourceType, w *row,
 	if err := t.record(ctx, tx, rt, w, updated, d.json(changed)); err != nil {
 		return nil, err
 	}
+	if err := t.audit(ctx, tx, "", rt.Name, w.id, eventChanges(d.attributes, d.members, nil)); err != nil {
+		return nil, err
+	}
 	return r, t.confirmCatalog(ctx, tx)
 }
 
@@ -122,17 +125,21 @@ func (t Tenant) update(ctx context.Context, tx tx, w *row, l *lifted, attributes
 // leaves by that is one changed group. It fails with NotFound, and with
 // VersionMismatch where match does not allow the version.
 func (t Tenant) Delete(ctx context.Context, rt *scim.ResourceType, id string, match scim.Match) error {
-	return t.store.write(ctx, func(ctx context.Context, tx tx) error {
+	return t.write(ctx, func(ctx context.Context, tx tx) error {
 		w, err := t.lock(ctx, tx, rt, id, match)
 		if err != nil {
 			return err
 		}
 		w.updated = max(now(), w.updated)
-		if err := t.leaveGroups(ctx, tx, &w); err != nil {
+		left, err := t.leaveGroups(ctx, tx, &w)
+		if err != nil {
 			return err
 		}
 		w.version++
 		if err := t.record(ctx, tx, rt, &w, deleted, newDiff().json(&w)); err != nil {
+			return err
+		}
+		if err := t.auditDelete(ctx, tx, rt, &w, left); err != nil {
 			return err
 		}
 		st := t.store.statement()
@@ -144,24 +151,42 @@ func (t Tenant) Delete(ctx context.Context, rt *scim.ResourceType, id string, ma
 	})
 }
 
-// leaveGroups gives each group that holds the resource a new version, and
-// records why. The memberships themselves go with the resource.
-func (t Tenant) leaveGroups(ctx context.Context, tx tx, w *row) error {
-	held := false
-	st := t.store.statement()
-	st.add("SELECT 1 FROM memberships WHERE member_id = ", arg{w.id}, " LIMIT 1")
-	err := tx.read(ctx, st, func(scan scan) error {
-		held = true
+// auditDelete records what a resource was that is being deleted, with the groups that
+// it leaves.
+func (t Tenant) auditDelete(ctx context.Context, tx tx, rt *scim.ResourceType, w *row, left []string) error {
+	if t.act == nil {
 		return nil
-	})
-	if err != nil || !held {
-		return err
+	}
+	d := newDiff()
+	if rt.Name == scim.Group.Name {
+		st := t.store.statement()
+		st.add("SELECT member_id FROM memberships WHERE group_id = ", arg{w.id})
+		members, err := readIDs(ctx, tx, st)
+		if err != nil {
+			return err
+		}
+		for _, id := range members {
+			d.remove(id)
+		}
+	}
+	attributes := attributesDiff(rt, mustDecode(rt, w.document), nothing(rt), nil)
+	return t.audit(ctx, tx, "", rt.Name, w.id, eventChanges(attributes, d.members, left))
+}
+
+// leaveGroups gives each group that holds the resource a new version, records why,
+// and returns their ids. The memberships themselves go with the resource.
+func (t Tenant) leaveGroups(ctx context.Context, tx tx, w *row) (left []string, err error) {
+	st := t.store.statement()
+	st.add("SELECT group_id FROM memberships WHERE member_id = ", arg{w.id}, " ORDER BY group_id")
+	left, err = readIDs(ctx, tx, st)
+	if err != nil || len(left) == 0 {
+		return nil, err
 	}
 	st = t.store.statement()
 	st.add("UPDATE resources SET version = version + 1, updated_at = ", arg{w.updated},
 		" WHERE id IN (SELECT group_id FROM memberships WHERE member_id = ", arg{w.id}, ")")
 	if err := tx.write(ctx, st); err != nil {
-		return err
+		return nil, err
 	}
 	d := newDiff()
 	d.remove(w.id)
@@ -169,7 +194,7 @@ func (t Tenant) leaveGroups(ctx context.Context, tx tx, w *row) error {
 	st.add("INSERT INTO changes (tenant_id, resource_type, resource_id, operation, version, occurred_at, detail)"+
 		" SELECT g.tenant_id, g.type, g.id, ", arg{string(updated)}, ", g.version, ", arg{w.updated}, ", ", arg{string(d.json(nil))},
 		" FROM memberships m JOIN resources g ON g.id = m.group_id WHERE m.member_id = ", arg{w.id})
-	return tx.write(ctx, st)
+	return left, tx.write(ctx, st)
 }
 
 // record writes a row of the change log, in the transaction that made the

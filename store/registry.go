@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
@@ -277,7 +278,7 @@ type catalogChange func(ctx context.Context, tx tx, present registrations) (chan
 // resources, changes, compiles what comes of it for each tenant, and holds that
 // against what is stored.
 func (t Tenant) changeCatalog(ctx context.Context, forAll bool, change catalogChange) error {
-	return t.store.writeWithin(ctx, maxCatalogChange, func(ctx context.Context, tx tx) error {
+	return t.writeWithin(ctx, maxCatalogChange, func(ctx context.Context, tx tx) error {
 		tenants, err := t.lockTenants(ctx, tx, forAll)
 		if err != nil {
 			return err
@@ -301,8 +302,43 @@ func (t Tenant) changeCatalog(ctx context.Context, forAll bool, change catalogCh
 				return other.named(err, forAll)
 			}
 		}
-		return nil
+		return t.auditCatalog(ctx, tx, forAll, present)
 	})
+}
+
+// auditCatalog records how the registrations of one owner differ from what they were.
+func (t Tenant) auditCatalog(ctx context.Context, tx tx, forAll bool, before registrations) error {
+	if t.act == nil {
+		return nil
+	}
+	all, err := readRegistrations(ctx, t.store, tx, t.id)
+	if err != nil {
+		return err
+	}
+	after := slices.DeleteFunc(all, func(r *musterv1.Registration) bool { return r.GetAllTenants() != forAll })
+	differ := make(map[string]map[string]json.RawMessage)
+	for when, side := range map[string][2]registrations{"before": {before, after}, "after": {after, before}} {
+		for _, r := range side[0] {
+			kind, name, content := keyOf(r)
+			if other := side[1].find(kind, name); other != nil && proto.Equal(content, other) {
+				continue
+			}
+			document, err := protojson.Marshal(content)
+			if err != nil {
+				return err
+			}
+			key := kindWords[kind] + " " + name
+			if differ[key] == nil {
+				differ[key] = make(map[string]json.RawMessage, 2)
+			}
+			differ[key][when] = document
+		}
+	}
+	changes := struct {
+		AllTenants bool                                  `json:"allTenants,omitempty"`
+		Attributes map[string]map[string]json.RawMessage `json:"attributes"`
+	}{forAll, differ}
+	return t.audit(ctx, tx, "", "", "", string(mustJSON(changes)))
 }
 
 // renewCatalog makes what has been changed of the registrations the tenant's

@@ -107,10 +107,14 @@ type New struct {
 	Type     *scim.ResourceType
 	ID       string        // of NewID
 	Resource scim.Resource // which Type.Prepare made fit
+	// Method is what the audit log calls the creation; empty: that of the act.
+	Method string
 
 	row     row
 	lifted  lifted
 	members []string
+	// attributes are what its event has; nil where it is not recorded.
+	attributes []byte
 }
 
 // CreateTogether is Create for resources that may name each other in their links:
@@ -122,9 +126,12 @@ func (t Tenant) CreateTogether(ctx context.Context, all []*New) (failed int, err
 		if err := n.prepare(); err != nil {
 			return i, err
 		}
+		if t.act != nil {
+			n.attributes = attributesDiff(n.Type, nothing(n.Type), n.Resource, n.lifted.secrets)
+		}
 		own[n.ID] = n.Type.Name
 	}
-	err = t.store.write(ctx, func(ctx context.Context, tx tx) error {
+	err = t.write(ctx, func(ctx context.Context, tx tx) error {
 		for i, n := range all {
 			failed = i
 			if err := t.checkReferences(ctx, tx, n.Type, own, nil, n.Resource); err != nil {
@@ -176,7 +183,10 @@ func (t Tenant) insertLinks(ctx context.Context, tx tx, n *New) error {
 	if err := t.addLinks(ctx, tx, n.ID, n.members, d); err != nil {
 		return err
 	}
-	return t.record(ctx, tx, n.Type, &n.row, created, d.json(&n.row))
+	if err := t.record(ctx, tx, n.Type, &n.row, created, d.json(&n.row)); err != nil || t.act == nil {
+		return err
+	}
+	return t.audit(ctx, tx, n.Method, n.Type.Name, n.ID, eventChanges(n.attributes, d.members, nil))
 }
 
 // prepare takes the resource apart into what the tables hold.

@@ -142,8 +142,8 @@ func (r sqliteRow) scan(dest ...any) error {
 			var text string
 			if text, ok = value.(string); ok {
 				*to = []byte(text)
-			} else {
-				*to, ok = value.([]byte)
+			} else if *to, ok = value.([]byte); !ok {
+				ok = value == nil
 			}
 		case *int64:
 			*to, ok = value.(int64)

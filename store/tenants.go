@@ -23,6 +23,7 @@ type Tenant struct {
 	version  int64
 	profile  Profile
 	settings TenantSettings
+	act      *Act // nil: its writes are not recorded in the audit log
 }
 
 // ID is the number of the tenant in its database.

@@ -1,12 +1,15 @@
 package test
 
 import (
+	"context"
 	"fmt"
 	"net/http"
+	"strings"
 	"sync"
 	"testing"
 	"time"
 
+	"github.com/muster-scim/muster/store"
 	"github.com/muster-scim/muster/test/postgres"
 )
 
@@ -87,8 +90,36 @@ func (c *creating) check(t *testing.T, p *program) {
 	}
 }
 
+// checkAudit looks whether each create that was acknowledged has its one event in the
+// audit log, and whether the log holds together.
+func (c *creating) checkAudit(t *testing.T, database string) {
+	t.Helper()
+	ctx := context.Background()
+	s, err := store.Open(ctx, database)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	tenant, err := s.Tenant(ctx, "default")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, id := range c.acked {
+		page, err := s.AuditEvents(ctx, store.AuditQuery{TenantID: tenant.ID(), ResourceID: id, Count: 10})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if n := len(page.Events); n != 1 || page.Events[0].Outcome != store.AuditOK || !strings.Contains(page.Events[0].Changes, `"`+name+`"`) {
+			t.Errorf("%s was acknowledged, and has the events %+v", name, page.Events)
+		}
+	}
+	if v, err := s.VerifyAudit(ctx, tenant.ID(), nil); err != nil || v.Problem != "" {
+		t.Errorf("the audit log: %+v, %v", v, err)
+	}
+}
+
 // Twenty times the server is killed in the middle of a load: every create that
-// was answered is there afterwards, and none half.
+// was answered is there afterwards, and none half; and it is in the audit log.
 func TestKill_LosesNothing(t *testing.T) {
 	database := sqliteURL(t)
 	p := start(t, database)
@@ -106,6 +137,7 @@ func TestKill_LosesNothing(t *testing.T) {
 		p = serve(t, database)
 		load.check(t, p)
 		acked += len(load.acked)
+		load.checkAudit(t, database)
 	}
 	if acked < rounds*10 {
 		t.Errorf("only %d creates were acknowledged in %d rounds: the test proves little", acked, rounds)

@@ -32,6 +32,9 @@ type config struct {
 	ChangesRetention time.Duration
 	ChangesMax       int
 
+	AuditReads     bool
+	AuditRetention time.Duration
+
 	TLSCert, TLSKey              string
 	GRPCClientCA, GRPCClientCert string
 	Plaintext                    bool
@@ -56,6 +59,8 @@ var settings = []setting{
 	{"base-url", "", "public address of the SCIM base, such as https://scim.example.com/scim/v2; without it, the host the client asked for", func(c *config) *string { return &c.BaseURL }},
 	{"changes-retention", "720h0m0s", "how long the change log is kept, which services follow; 0: for ever", func(c *config) *time.Duration { return &c.ChangesRetention }},
 	{"changes-max", "0", "how many changes of a tenant are kept at most; 0: any number", integer{func(c *config) *int { return &c.ChangesMax }, 0, math.MaxInt}},
+	{"audit-retention", "9600h0m0s", "how long the audit log is kept; 0: for ever", func(c *config) *time.Duration { return &c.AuditRetention }},
+	{"audit-reads", "false", "record in the audit log what reads resources, too", func(c *config) *bool { return &c.AuditReads }},
 	{"tls-cert", "", "PEM file with the certificate of both addresses, and those that lead to its root; read again when it changes", func(c *config) *string { return &c.TLSCert }},
 	{"tls-key", "", "PEM file with the private key of --tls-cert", func(c *config) *string { return &c.TLSKey }},
 	{"grpc-client-ca", "", "PEM file with the certificates that client certificates of gRPC are verified by; read again when it changes", func(c *config) *string { return &c.GRPCClientCA }},
@@ -141,6 +146,9 @@ func (c *config) check() error {
 			return fmt.Errorf("base-url is %q; give one such as https://scim.example.com/scim/v2", c.BaseURL)
 		}
 		c.BaseURL = strings.TrimRight(c.BaseURL, "/")
+	}
+	if c.AuditRetention < 0 {
+		return fmt.Errorf("audit-retention is %s; give a duration such as 9600h (400 days), or 0 to keep all", c.AuditRetention)
 	}
 	return c.checkTLS()
 }

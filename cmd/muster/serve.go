@@ -134,11 +134,17 @@ func openProgram(ctx context.Context, c config, log *slog.Logger, out io.Writer)
 	if err = p.registerSchemas(ctx, c.Schemas); err != nil {
 		return nil, err
 	}
-	p.upkeep = []upkeep{{"removing old changes", time.Hour, func(ctx context.Context) error {
-		_, err := p.store.RemoveChanges(ctx, c.ChangesRetention, int64(c.ChangesMax))
-		return err
-	}}}
-	p.core = server.New(p.store, server.Options{Log: log, TLS: p.grpcTLS(c)})
+	p.upkeep = []upkeep{
+		{"removing old changes", time.Hour, func(ctx context.Context) error {
+			_, err := p.store.RemoveChanges(ctx, c.ChangesRetention, int64(c.ChangesMax))
+			return err
+		}},
+		{"sealing the audit log", time.Second, untilNone(p.store.SealAudit)},
+		{"removing old audit events", time.Hour, untilNone(func(ctx context.Context) (int, error) {
+			return p.store.TrimAudit(ctx, c.AuditRetention)
+		})},
+	}
+	p.core = server.New(p.store, server.Options{Log: log, TLS: p.grpcTLS(c), AuditReads: c.AuditReads})
 	handler, err := gateway.New(p.core.Conn(), gateway.Options{BaseURL: c.BaseURL, Log: log}) //nolint:contextcheck // it outlives the start
 	if err != nil {
 		return nil, err

@@ -31,3 +31,21 @@ func (u upkeep) run(ctx context.Context, log *slog.Logger) {
 		wait = u.every
 	}
 }
+
+// untilNone is work that is done in steps, each of which tells how much it did. There
+// is time between two, so that others who write come in between.
+func untilNone(step func(ctx context.Context) (int, error)) func(ctx context.Context) error {
+	return func(ctx context.Context) error {
+		for {
+			n, err := step(ctx)
+			if err != nil || n == 0 {
+				return err
+			}
+			select {
+			case <-time.After(20 * time.Millisecond):
+			case <-ctx.Done():
+				return ctx.Err()
+			}
+		}
+	}
+}
