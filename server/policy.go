@@ -84,6 +84,21 @@ var policy = map[string]access{
 	musterv1.ChangeService_ListChanges_FullMethodName:  {read, ""},
 	musterv1.ChangeService_WatchChanges_FullMethodName: {read, ""},
 
+	musterv1.TenantService_GetTenant_FullMethodName:     {adminRead, ""},
+	musterv1.TenantService_ListTenants_FullMethodName:   {adminRead, ""},
+	musterv1.TenantService_CreateTenant_FullMethodName:  {admin, ""},
+	musterv1.TenantService_UpdateTenant_FullMethodName:  {admin, ""},
+	musterv1.TenantService_SuspendTenant_FullMethodName: {admin, ""},
+	musterv1.TenantService_ResumeTenant_FullMethodName:  {admin, ""},
+	musterv1.TenantService_DeleteTenant_FullMethodName:  {admin, ""},
+
+	musterv1.CredentialService_GetCredential_FullMethodName:    {adminRead, ""},
+	musterv1.CredentialService_ListCredentials_FullMethodName:  {adminRead, ""},
+	musterv1.CredentialService_CreateCredential_FullMethodName: {admin, ""},
+	musterv1.CredentialService_UpdateCredential_FullMethodName: {admin, ""},
+	musterv1.CredentialService_RotateCredential_FullMethodName: {admin, ""},
+	musterv1.CredentialService_RevokeCredential_FullMethodName: {admin, ""},
+
 	// A client checks its token with these first, so they are not public.
 	musterv1.DiscoveryService_GetServiceProviderConfig_FullMethodName: {discover, ""},
 	musterv1.DiscoveryService_ListResourceTypes_FullMethodName:        {discover, ""},

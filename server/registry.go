@@ -11,23 +11,20 @@ import (
 // registry is muster.v1.RegistryService.
 type registry struct {
 	musterv1.UnimplementedRegistryServiceServer
+
+	store *store.Store
 }
 
-// DefaultTenant is the tenant that the first start makes. Its administrators may
-// register for all tenants.
-const DefaultTenant = "default"
-
-// registering is the tenant that a change of registrations is made by.
-func registering(ctx context.Context, forAll bool) (store.Tenant, error) {
-	p := principalOf(ctx)
-	if forAll && p.TenantName != DefaultTenant {
+// registering is the tenant that a change of registrations is about.
+func (s *registry) registering(ctx context.Context, name string, forAll bool) (store.Tenant, error) {
+	if forAll && !administersAll(ctx) {
 		return store.Tenant{}, scim.Errorf(scim.Forbidden, "only a credential of the tenant %s registers for all tenants", DefaultTenant)
 	}
-	return tenantOf(ctx), nil
+	return administered(ctx, s.store, name)
 }
 
-func (*registry) Register(ctx context.Context, req *musterv1.RegisterRequest) (*musterv1.RegisterResponse, error) {
-	tenant, err := registering(ctx, req.GetAllTenants())
+func (s *registry) Register(ctx context.Context, req *musterv1.RegisterRequest) (*musterv1.RegisterResponse, error) {
+	tenant, err := s.registering(ctx, req.GetTenant(), req.GetAllTenants())
 	if err != nil {
 		return nil, err
 	}
@@ -35,15 +32,19 @@ func (*registry) Register(ctx context.Context, req *musterv1.RegisterRequest) (*
 	return &musterv1.RegisterResponse{Schemas: req.GetSchemas(), ResourceTypes: req.GetResourceTypes()}, err
 }
 
-func (*registry) Unregister(ctx context.Context, req *musterv1.UnregisterRequest) (*musterv1.UnregisterResponse, error) {
-	tenant, err := registering(ctx, req.GetAllTenants())
+func (s *registry) Unregister(ctx context.Context, req *musterv1.UnregisterRequest) (*musterv1.UnregisterResponse, error) {
+	tenant, err := s.registering(ctx, req.GetTenant(), req.GetAllTenants())
 	if err != nil {
 		return nil, err
 	}
 	return &musterv1.UnregisterResponse{}, tenant.Unregister(ctx, req.GetAllTenants(), req.GetSchemas(), req.GetResourceTypes())
 }
 
-func (*registry) ListRegistrations(ctx context.Context, _ *musterv1.ListRegistrationsRequest) (*musterv1.ListRegistrationsResponse, error) {
-	all, err := tenantOf(ctx).Registrations(ctx)
+func (s *registry) ListRegistrations(ctx context.Context, req *musterv1.ListRegistrationsRequest) (*musterv1.ListRegistrationsResponse, error) {
+	tenant, err := administered(ctx, s.store, req.GetTenant())
+	if err != nil {
+		return nil, err
+	}
+	all, err := tenant.Registrations(ctx)
 	return &musterv1.ListRegistrationsResponse{Registrations: all}, err
 }

@@ -85,7 +85,9 @@ func New(st *store.Store, opts Options) *Server {
 	for _, r := range []grpc.ServiceRegistrar{s.grpc, s.conn} {
 		musterv1.RegisterProvisioningServiceServer(r, s.provisioning)
 		musterv1.RegisterResourceServiceServer(r, &resources{passwords: s.provisioning.passwords, cursors: s.provisioning.cursors})
-		musterv1.RegisterRegistryServiceServer(r, &registry{})
+		musterv1.RegisterRegistryServiceServer(r, &registry{store: st})
+		musterv1.RegisterTenantServiceServer(r, &tenantService{store: st})
+		musterv1.RegisterCredentialServiceServer(r, &credentialService{store: st})
 		musterv1.RegisterDiscoveryServiceServer(r, &discovery{})
 		musterv1.RegisterChangeServiceServer(r, s.changes)
 	}

@@ -22,8 +22,8 @@ type statement struct {
 	args    []any
 }
 
-// add appends parts: strings as they are, an arg as a placeholder, an in as a
-// condition, a table as a table.
+// add appends parts: strings as they are, an arg as a placeholder, an in or numbers
+// as a condition, a table as a table.
 func (st *statement) add(parts ...any) *statement {
 	for _, p := range parts {
 		switch p := p.(type) {
@@ -35,6 +35,8 @@ func (st *statement) add(parts ...any) *statement {
 			st.text.WriteString(strconv.Itoa(len(st.args)))
 		case in:
 			st.addIn(p)
+		case numbers:
+			st.addNumbers(p)
 		case table:
 			st.addTable(p)
 		}
@@ -57,6 +59,17 @@ func (st *statement) addIn(values in) {
 	st.add(" IN (SELECT value FROM json_each(", arg{jsonList(values)}, "))")
 }
 
+// numbers is the same condition for numbers.
+type numbers []int64
+
+func (st *statement) addNumbers(values numbers) {
+	if st.dialect == postgres {
+		st.add(" = ANY(", arg{[]int64(values)}, ")")
+		return
+	}
+	st.add(" IN (SELECT value FROM json_each(", arg{jsonList(values)}, "))")
+}
+
 // table is the values as a table j with the one column value. Where a key has
 // more columns, a join that begins with it finds each value by the whole key;
 // with a condition, SQLite would rather read all rows that share the first.
@@ -70,10 +83,10 @@ func (st *statement) addTable(values table) {
 	st.add("json_each(", arg{jsonList(values)}, ") AS j")
 }
 
-func jsonList(values []string) string {
+func jsonList(values any) string {
 	list, err := json.Marshal(values)
 	if err != nil {
-		panic(err) // a list of strings has a JSON form
+		panic(err) // a list of strings or numbers has a JSON form
 	}
 	return string(list)
 }

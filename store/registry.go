@@ -391,9 +391,9 @@ func (t Tenant) lockTenants(ctx context.Context, tx tx, forAll bool) (all []lock
 		}
 	}
 	st := t.store.statement()
-	st.add("SELECT id, name FROM tenants")
+	st.add("SELECT id, name FROM tenants WHERE coalesce(state, '') <> '" + string(Deleting) + "'")
 	if !forAll {
-		st.add(" WHERE id = ", arg{t.id})
+		st.add(" AND id = ", arg{t.id})
 	}
 	err = tx.read(ctx, st.add(" ORDER BY id"), func(scan scan) error {
 		other := lockedTenant{Tenant: Tenant{store: t.store}}
@@ -401,6 +401,9 @@ func (t Tenant) lockTenants(ctx context.Context, tx tx, forAll bool) (all []lock
 		all = append(all, other)
 		return err
 	})
+	if err == nil && len(all) == 0 {
+		err = scim.Errorf(scim.NotFound, "the tenant is gone")
+	}
 	return all, err
 }
 

@@ -304,7 +304,7 @@ func TestRegister_ForAll(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if _, err := makeTenant(ctx, tx, "third"); err != nil {
+		if _, err := makeTenant(ctx, tx, TenantInfo{Name: "third", Profile: Tolerant}); err != nil {
 			t.Fatal(err)
 		}
 		if err := tx.Commit(); err != nil {

@@ -198,6 +198,8 @@ func sqliteError(err error) error {
 			return errNotUnique
 		}
 		return errTaken
+	case sqlite3.SQLITE_CONSTRAINT_FOREIGNKEY:
+		return errGone
 	case sqlite3.SQLITE_FULL:
 		return scim.Errorf(scim.Unavailable, "the disk of the database is full")
 	}

@@ -64,11 +64,29 @@ type TenantSettings struct {
 	ConcurrentRequests *int32   `json:"concurrentRequests,omitempty"`
 }
 
+// State is whether a tenant's credentials are let in.
+type State string
+
+// The states of a tenant.
+const (
+	Active    State = "active"
+	Suspended State = "suspended"
+	// Deleting is what a tenant is while its data is being removed, and stays until
+	// it is gone.
+	Deleting State = "deleting"
+)
+
+// firstTenant is the tenant that the first start makes. Its administrators
+// administer all the others, so it is never suspended or deleted.
+const firstTenant = "default"
+
 // TenantInfo is what an operator sees of a tenant.
 type TenantInfo struct {
-	Name    string
-	Profile Profile
-	Created time.Time
+	Name     string
+	State    State
+	Profile  Profile
+	Settings TenantSettings
+	Created  time.Time
 }
 
 // Tenants lists the tenants by name.
@@ -77,30 +95,182 @@ func (s *Store) Tenants(ctx context.Context) ([]TenantInfo, error) {
 	if err != nil {
 		return nil, err
 	}
-	var infos []TenantInfo
-	for _, t := range all {
-		infos = append(infos, TenantInfo{Name: t.Name, Profile: Profile(t.Profile), Created: time.UnixMilli(t.CreatedAt)})
+	infos := make([]TenantInfo, len(all))
+	for i, t := range all {
+		if infos[i], err = tenantInfo(t); err != nil {
+			return nil, err
+		}
 	}
 	return infos, nil
 }
 
-// SetProfile sets the client profile of a tenant. It has effect with the next
-// request, on every server. It fails with NotFound, and with InvalidValue for a
-// profile that is none of ours.
-func (s *Store) SetProfile(ctx context.Context, name string, profile Profile) error {
-	if profile != Tolerant && profile != Strict {
+// TenantInfo finds one tenant. It fails with NotFound.
+func (s *Store) TenantInfo(ctx context.Context, name string) (TenantInfo, error) {
+	found, err := s.client.Tenant.Query().Where(tenant.Name(name)).Only(ctx)
+	if ent.IsNotFound(err) {
+		err = noTenant(name)
+	}
+	if err != nil {
+		return TenantInfo{}, err
+	}
+	return tenantInfo(found)
+}
+
+func noTenant(name string) error { return scim.Errorf(scim.NotFound, "there is no tenant %.80q", name) }
+
+func tenantInfo(t *ent.Tenant) (TenantInfo, error) {
+	info := TenantInfo{Name: t.Name, State: Active, Profile: Profile(t.Profile), Created: time.UnixMilli(t.CreatedAt)}
+	if t.State != nil {
+		info.State = State(*t.State)
+	}
+	if t.Settings == nil {
+		return info, nil
+	}
+	return info, json.Unmarshal([]byte(*t.Settings), &info.Settings)
+}
+
+// settingsText is settings as they are stored; empty: they are the defaults, and
+// stored as NULL.
+func settingsText(settings any) (string, error) {
+	data, err := json.Marshal(settings)
+	if err != nil || string(data) == "{}" {
+		return "", err
+	}
+	return string(data), nil
+}
+
+func (p Profile) check() error {
+	if p != Tolerant && p != Strict {
 		return scim.Errorf(scim.InvalidValue, "the profile is %s or %s", Tolerant, Strict)
 	}
-	// What a resource type is depends on the profile, so this is another catalog.
-	n, err := s.client.Tenant.Update().Where(tenant.Name(name), tenant.ProfileNEQ(string(profile))).
-		SetProfile(string(profile)).AddCatalogVersion(1).Save(ctx)
-	if err != nil || n > 0 {
-		return err
+	return nil
+}
+
+// CreateTenant makes a tenant without credentials, by the name, the profile and the
+// settings of the info; no profile: Tolerant. It fails with InvalidValue for a name
+// or a profile that is none, and with Uniqueness where the name is taken.
+func (s *Store) CreateTenant(ctx context.Context, info TenantInfo) (TenantInfo, error) {
+	if info.Profile == "" {
+		info.Profile = Tolerant
 	}
-	if found, err := s.client.Tenant.Query().Where(tenant.Name(name)).Exist(ctx); err != nil || found {
-		return err
+	if err := info.Profile.check(); err != nil {
+		return TenantInfo{}, err
 	}
-	return scim.Errorf(scim.NotFound, "there is no tenant %.80q", name)
+	if !validName.MatchString(info.Name) {
+		return TenantInfo{}, scim.Errorf(scim.InvalidValue, "the name of a tenant is of at most 64 letters, digits and . _ @ -, and begins with a letter or digit")
+	}
+	tx, err := s.client.Tx(ctx)
+	if err != nil {
+		return TenantInfo{}, err
+	}
+	made, err := makeTenant(ctx, tx, info)
+	if err != nil {
+		_ = tx.Rollback()
+		if ent.IsConstraintError(err) {
+			err = scim.Errorf(scim.Uniqueness, "there is a tenant %s already; choose another name", info.Name)
+		}
+		return TenantInfo{}, err
+	}
+	if err := tx.Commit(); err != nil {
+		return TenantInfo{}, err
+	}
+	return tenantInfo(made)
+}
+
+// UpdateTenant changes the profile and the settings of a tenant, with effect from
+// the next request on every server. change may run more than once. It fails with
+// NotFound, with InvalidValue for a profile that is none, and as change does.
+func (s *Store) UpdateTenant(ctx context.Context, name string, change func(*TenantInfo) error) (TenantInfo, error) {
+	return s.changeTenant(ctx, name, func(info *TenantInfo) error {
+		state := info.State
+		if err := change(info); err != nil {
+			return err
+		}
+		info.State = state
+		return info.Profile.check()
+	})
+}
+
+// SuspendTenant refuses all credentials of a tenant until it is resumed. It fails
+// with NotFound, and with Conflict for a tenant that is being deleted or is the
+// first one.
+func (s *Store) SuspendTenant(ctx context.Context, name string) (TenantInfo, error) {
+	return s.changeTenant(ctx, name, func(info *TenantInfo) error {
+		if name == firstTenant {
+			return scim.Errorf(scim.Conflict, "the tenant %s is never suspended: its administrators would be locked out", firstTenant)
+		}
+		return info.become(Suspended)
+	})
+}
+
+// ResumeTenant ends a suspension. It fails with NotFound, and with Conflict for a
+// tenant that is being deleted.
+func (s *Store) ResumeTenant(ctx context.Context, name string) (TenantInfo, error) {
+	return s.changeTenant(ctx, name, func(info *TenantInfo) error { return info.become(Active) })
+}
+
+func (info *TenantInfo) become(state State) error {
+	if info.State == Deleting {
+		return scim.Errorf(scim.Conflict, "the tenant %s is being deleted; that cannot be undone", info.Name)
+	}
+	info.State = state
+	return nil
+}
+
+// changeTenant reads a tenant, changes it, and writes it, while nobody else does.
+func (s *Store) changeTenant(ctx context.Context, name string, change func(*TenantInfo) error) (info TenantInfo, err error) {
+	err = s.write(ctx, func(ctx context.Context, tx tx) error {
+		id, before, err := s.lockTenant(ctx, tx, name)
+		if err != nil {
+			return err
+		}
+		info = before
+		if err := change(&info); err != nil {
+			return err
+		}
+		settings, err := settingsText(info.Settings)
+		if err != nil {
+			return err
+		}
+		st := s.statement()
+		st.add("UPDATE tenants SET profile = ", arg{string(info.Profile)}, ", settings = ", arg{textOrNull(settings)}, ", state = ", arg{textOrNull(info.State.column())})
+		if info.Profile != before.Profile || info.State == Deleting {
+			// What a resource type is depends on the profile, so this is another catalog;
+			// and a write that was checked by the old one must not be kept any more.
+			st.add(", catalog_version = catalog_version + 1")
+		}
+		return tx.write(ctx, st.add(" WHERE id = ", arg{id}))
+	})
+	return info, err
+}
+
+// column is the state as it is stored; empty: as NULL.
+func (state State) column() string {
+	if state == Active {
+		return ""
+	}
+	return string(state)
+}
+
+// lockTenant reads a tenant that this transaction will write.
+func (s *Store) lockTenant(ctx context.Context, tx tx, name string) (id int64, info TenantInfo, err error) {
+	st := s.statement()
+	st.add("SELECT id, name, state, profile, settings, created_at FROM tenants WHERE name = ", arg{name})
+	if s.dialect == postgres {
+		st.add(" FOR NO KEY UPDATE")
+	}
+	var t ent.Tenant
+	err = tx.read(ctx, st, func(scan scan) error {
+		return scan(&t.ID, &t.Name, &t.State, &t.Profile, &t.Settings, &t.CreatedAt)
+	})
+	if err == nil && t.ID == 0 {
+		err = noTenant(name)
+	}
+	if err != nil {
+		return 0, TenantInfo{}, err
+	}
+	info, err = tenantInfo(&t)
+	return t.ID, info, err
 }
 
 // Bootstrap makes the first tenant, with one bearer credential of the scope "scim"
@@ -127,7 +297,7 @@ func bootstrap(ctx context.Context, tx *ent.Tx, tenantName, credentialName strin
 	if found, err := tx.Tenant.Query().Exist(ctx); found || err != nil {
 		return false, err
 	}
-	t, err := makeTenant(ctx, tx, tenantName)
+	t, err := makeTenant(ctx, tx, TenantInfo{Name: tenantName, Profile: Tolerant})
 	if err != nil {
 		return false, err
 	}
@@ -137,26 +307,36 @@ func bootstrap(ctx context.Context, tx *ent.Tx, tenantName, credentialName strin
 // makeTenant makes a tenant. Where something is registered for all tenants, that is
 // its first catalog. It is looked for after the tenant is there: from then on a
 // registration waits for this transaction, and reaches the tenant.
-func makeTenant(ctx context.Context, tx *ent.Tx, name string) (*ent.Tenant, error) {
-	t, err := tx.Tenant.Create().SetName(name).SetProfile(string(Tolerant)).SetCatalogVersion(0).SetCreatedAt(now()).Save(ctx)
+func makeTenant(ctx context.Context, tx *ent.Tx, info TenantInfo) (*ent.Tenant, error) {
+	settings, err := settingsText(info.Settings)
 	if err != nil {
 		return nil, err
 	}
-	if found, err := tx.Registration.Query().Where(registration.TenantID(allTenants)).Exist(ctx); err != nil || !found {
+	t, err := tx.Tenant.Create().SetName(info.Name).SetProfile(string(info.Profile)).SetNillableSettings(nilIfEmpty(settings)).
+		SetCatalogVersion(0).SetCreatedAt(now()).Save(ctx)
+	if err != nil {
+		return nil, err
+	}
+	found, err := tx.Registration.Query().Where(registration.TenantID(allTenants)).Exist(ctx)
+	if err != nil || !found && info.Profile == Tolerant {
 		return t, err
 	}
 	return t.Update().SetCatalogVersion(1).Save(ctx)
 }
 
-// Tenant finds a tenant by its name, for an operator who works on the database. It
-// fails with NotFound.
+// Tenant finds a tenant by its name, for an operator, who may work on one that is
+// suspended too. It fails with NotFound, and with Conflict for one that is being
+// deleted.
 func (s *Store) Tenant(ctx context.Context, name string) (Tenant, error) {
 	found, err := s.client.Tenant.Query().Where(tenant.Name(name)).Only(ctx)
 	if ent.IsNotFound(err) {
-		err = scim.Errorf(scim.NotFound, "there is no tenant %.80q", name)
+		err = noTenant(name)
 	}
 	if err != nil {
 		return Tenant{}, err
+	}
+	if found.State != nil && State(*found.State) == Deleting {
+		return Tenant{}, scim.Errorf(scim.Conflict, "the tenant %s is being deleted", name)
 	}
 	t := Tenant{store: s, id: found.ID, version: found.CatalogVersion, profile: Profile(found.Profile)}
 	if found.Settings != nil {

@@ -134,16 +134,7 @@ func openProgram(ctx context.Context, c config, log *slog.Logger, out io.Writer)
 	if err = p.registerSchemas(ctx, c.Schemas); err != nil {
 		return nil, err
 	}
-	p.upkeep = []upkeep{
-		{"removing old changes", time.Hour, func(ctx context.Context) error {
-			_, err := p.store.RemoveChanges(ctx, c.ChangesRetention, int64(c.ChangesMax))
-			return err
-		}},
-		{"sealing the audit log", time.Second, untilNone(p.store.SealAudit)},
-		{"removing old audit events", time.Hour, untilNone(func(ctx context.Context) (int, error) {
-			return p.store.TrimAudit(ctx, c.AuditRetention)
-		})},
-	}
+	p.upkeep = p.upkeeps(c)
 	p.core = server.New(p.store, server.Options{Log: log, TLS: p.grpcTLS(c), AuditReads: c.AuditReads})
 	handler, err := gateway.New(p.core.Conn(), gateway.Options{BaseURL: c.BaseURL, Log: log}) //nolint:contextcheck // it outlives the start
 	if err != nil {
@@ -152,6 +143,27 @@ func openProgram(ctx context.Context, c config, log *slog.Logger, out io.Writer)
 	p.face = gateway.Server(c.HTTP, handler)
 	p.face.ErrorLog = slog.NewLogLogger(log.Handler(), slog.LevelInfo) // mostly handshakes that failed
 	return p, p.announce(c, token, out)
+}
+
+// upkeeps are the work that a server does from time to time.
+func (p *program) upkeeps(c config) []upkeep {
+	return []upkeep{
+		{"removing old changes", time.Hour, func(ctx context.Context) error {
+			_, err := p.store.RemoveChanges(ctx, c.ChangesRetention, int64(c.ChangesMax))
+			return err
+		}},
+		{"sealing the audit log", time.Second, untilNone(p.store.SealAudit)},
+		{"removing old audit events", time.Hour, untilNone(func(ctx context.Context) (int, error) {
+			return p.store.TrimAudit(ctx, c.AuditRetention)
+		})},
+		{"deleting the tenants whose deletion was interrupted", 10 * time.Second, func(ctx context.Context) error {
+			names, err := p.store.FinishDeletions(ctx)
+			if len(names) > 0 {
+				p.log.Info("deleted", "tenants", names)
+			}
+			return err
+		}},
+	}
 }
 
 // limitMemory sets these, unless the operator does.

@@ -100,10 +100,14 @@ Both pass suites that follow the RFC. Every tenant begins as tolerant.`,
 	addSettings(cmd, "data", "database")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		return withStore(cmd.Context(), cmd.Flags(), func(ctx context.Context, s *store.Store) error {
-			if err := s.SetProfile(ctx, args[0], store.Profile(*profile)); err != nil {
+			_, err := s.UpdateTenant(ctx, args[0], func(info *store.TenantInfo) error {
+				info.Profile = store.Profile(*profile)
+				return nil
+			})
+			if err != nil {
 				return fmt.Errorf("setting the profile of %s: %w", args[0], err)
 			}
-			_, err := fmt.Fprintf(cmd.OutOrStdout(), "%s: the profile is %s\n", args[0], *profile)
+			_, err = fmt.Fprintf(cmd.OutOrStdout(), "%s: the profile is %s\n", args[0], *profile)
 			return err
 		})
 	}

@@ -264,7 +264,8 @@ const (
 	// As live.
 	Credential_MODE_UNSPECIFIED Credential_Mode = 0
 	Credential_MODE_LIVE        Credential_Mode = 1
-	// Its writes are validated and answered as live ones, and not kept.
+	// Its writes are validated and answered as live ones, and not kept. It cannot
+	// have the scope admin.
 	Credential_MODE_PREVIEW Credential_Mode = 2
 )
 
@@ -722,7 +723,8 @@ type UpdateTenantRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The tenant, by its name, with new values.
 	Tenant *Tenant `protobuf:"bytes,1,opt,name=tenant,proto3" json:"tenant,omitempty"`
-	// Which of profile, deprovision and limits to set. Empty: those that are present.
+	// Which of profile, deprovision, limits and the fields of limits to set. Empty:
+	// those that are present. What the server sets is passed over.
 	UpdateMask    *fieldmaskpb.FieldMask `protobuf:"bytes,2,opt,name=update_mask,json=updateMask,proto3" json:"update_mask,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1516,7 +1518,8 @@ type IssuerCredential struct {
 	Audience string `protobuf:"bytes,2,opt,name=audience,proto3" json:"audience,omitempty"`
 	// The signature algorithms that are accepted. Empty: RS256 and ES256.
 	Algorithms []string `protobuf:"bytes,3,rep,name=algorithms,proto3" json:"algorithms,omitempty"`
-	// The scope that a token must have. Empty: scim.
+	// The scope that a token must have. Empty: scim. What the caller may do is
+	// the scopes of the credential.
 	RequiredScope string `protobuf:"bytes,4,opt,name=required_scope,json=requiredScope,proto3" json:"required_scope,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1865,8 +1868,9 @@ type UpdateCredentialRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The credential, by its tenant and name, with new values.
 	Credential *Credential `protobuf:"bytes,1,opt,name=credential,proto3" json:"credential,omitempty"`
-	// Which of scopes, mode, networks, expire_time, oauth and issuer to set. Empty:
-	// those that are present.
+	// Which of scopes, mode, networks, expire_time, oauth, issuer and the fields of
+	// these two to set. Empty: those that are present. What the server sets is passed
+	// over.
 	UpdateMask    *fieldmaskpb.FieldMask `protobuf:"bytes,2,opt,name=update_mask,json=updateMask,proto3" json:"update_mask,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache

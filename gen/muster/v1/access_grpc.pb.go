@@ -46,12 +46,16 @@ type TenantServiceClient interface {
 	ListTenants(ctx context.Context, in *ListTenantsRequest, opts ...grpc.CallOption) (*ListTenantsResponse, error)
 	// Changes the settings of a tenant, with effect from the next request.
 	UpdateTenant(ctx context.Context, in *UpdateTenantRequest, opts ...grpc.CallOption) (*UpdateTenantResponse, error)
-	// Refuses all its credentials until it is resumed. Nothing is lost.
+	// Refuses all its credentials until it is resumed. Nothing is lost. The tenant
+	// "default" is never suspended.
 	SuspendTenant(ctx context.Context, in *SuspendTenantRequest, opts ...grpc.CallOption) (*SuspendTenantResponse, error)
 	// Ends a suspension.
 	ResumeTenant(ctx context.Context, in *ResumeTenantRequest, opts ...grpc.CallOption) (*ResumeTenantResponse, error)
-	// Removes a tenant with all its data: resources, credentials, schemas, change log and audit log.
-	// It must be suspended, or the call fails with conflict. The tenant "default" cannot be removed.
+	// Removes a tenant with all its data: resources, credentials, schemas, change log
+	// and audit log. It must be suspended, or the call fails with conflict; the tenant
+	// "default" cannot be removed. Once begun it cannot be undone, and goes on where the
+	// caller does not wait; what the end of the server interrupts its next start
+	// finishes.
 	DeleteTenant(ctx context.Context, in *DeleteTenantRequest, opts ...grpc.CallOption) (*DeleteTenantResponse, error)
 }
 
@@ -149,12 +153,16 @@ type TenantServiceServer interface {
 	ListTenants(context.Context, *ListTenantsRequest) (*ListTenantsResponse, error)
 	// Changes the settings of a tenant, with effect from the next request.
 	UpdateTenant(context.Context, *UpdateTenantRequest) (*UpdateTenantResponse, error)
-	// Refuses all its credentials until it is resumed. Nothing is lost.
+	// Refuses all its credentials until it is resumed. Nothing is lost. The tenant
+	// "default" is never suspended.
 	SuspendTenant(context.Context, *SuspendTenantRequest) (*SuspendTenantResponse, error)
 	// Ends a suspension.
 	ResumeTenant(context.Context, *ResumeTenantRequest) (*ResumeTenantResponse, error)
-	// Removes a tenant with all its data: resources, credentials, schemas, change log and audit log.
-	// It must be suspended, or the call fails with conflict. The tenant "default" cannot be removed.
+	// Removes a tenant with all its data: resources, credentials, schemas, change log
+	// and audit log. It must be suspended, or the call fails with conflict; the tenant
+	// "default" cannot be removed. Once begun it cannot be undone, and goes on where the
+	// caller does not wait; what the end of the server interrupts its next start
+	// finishes.
 	DeleteTenant(context.Context, *DeleteTenantRequest) (*DeleteTenantResponse, error)
 	mustEmbedUnimplementedTenantServiceServer()
 }
@@ -398,12 +406,16 @@ type CredentialServiceClient interface {
 	GetCredential(ctx context.Context, in *GetCredentialRequest, opts ...grpc.CallOption) (*GetCredentialResponse, error)
 	// Lists the credentials of a tenant, by name.
 	ListCredentials(ctx context.Context, in *ListCredentialsRequest, opts ...grpc.CallOption) (*ListCredentialsResponse, error)
-	// Changes a credential, with effect from the next request.
+	// Changes a credential, with effect from the next request. Other scopes end the
+	// access and refresh tokens that were issued to it. A credential cannot take the
+	// scope admin from itself, nor the network it is used from: that fails with conflict.
 	UpdateCredential(ctx context.Context, in *UpdateCredentialRequest, opts ...grpc.CallOption) (*UpdateCredentialResponse, error)
 	// Gives a credential another secret. The present ones stay valid for the overlap.
+	// Fails with conflict where it has none.
 	RotateCredential(ctx context.Context, in *RotateCredentialRequest, opts ...grpc.CallOption) (*RotateCredentialResponse, error)
 	// Removes a credential and all tokens that were issued to it. No request that
-	// comes after it is let in, on any server.
+	// comes after it is let in, on any server. A credential cannot revoke itself: that
+	// fails with conflict.
 	RevokeCredential(ctx context.Context, in *RevokeCredentialRequest, opts ...grpc.CallOption) (*RevokeCredentialResponse, error)
 }
 
@@ -490,12 +502,16 @@ type CredentialServiceServer interface {
 	GetCredential(context.Context, *GetCredentialRequest) (*GetCredentialResponse, error)
 	// Lists the credentials of a tenant, by name.
 	ListCredentials(context.Context, *ListCredentialsRequest) (*ListCredentialsResponse, error)
-	// Changes a credential, with effect from the next request.
+	// Changes a credential, with effect from the next request. Other scopes end the
+	// access and refresh tokens that were issued to it. A credential cannot take the
+	// scope admin from itself, nor the network it is used from: that fails with conflict.
 	UpdateCredential(context.Context, *UpdateCredentialRequest) (*UpdateCredentialResponse, error)
 	// Gives a credential another secret. The present ones stay valid for the overlap.
+	// Fails with conflict where it has none.
 	RotateCredential(context.Context, *RotateCredentialRequest) (*RotateCredentialResponse, error)
 	// Removes a credential and all tokens that were issued to it. No request that
-	// comes after it is let in, on any server.
+	// comes after it is let in, on any server. A credential cannot revoke itself: that
+	// fails with conflict.
 	RevokeCredential(context.Context, *RevokeCredentialRequest) (*RevokeCredentialResponse, error)
 	mustEmbedUnimplementedCredentialServiceServer()
 }

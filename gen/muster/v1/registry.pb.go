@@ -32,6 +32,7 @@ type RegisterRequest struct {
 	// change.
 	ResourceTypes []*ResourceType `protobuf:"bytes,2,rep,name=resource_types,json=resourceTypes,proto3" json:"resource_types,omitempty"`
 	AllTenants    bool            `protobuf:"varint,3,opt,name=all_tenants,json=allTenants,proto3" json:"all_tenants,omitempty"`
+	Tenant        string          `protobuf:"bytes,4,opt,name=tenant,proto3" json:"tenant,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -85,6 +86,13 @@ func (x *RegisterRequest) GetAllTenants() bool {
 		return x.AllTenants
 	}
 	return false
+}
+
+func (x *RegisterRequest) GetTenant() string {
+	if x != nil {
+		return x.Tenant
+	}
+	return ""
 }
 
 type RegisterResponse struct {
@@ -147,6 +155,7 @@ type UnregisterRequest struct {
 	// The names of resource types.
 	ResourceTypes []string `protobuf:"bytes,2,rep,name=resource_types,json=resourceTypes,proto3" json:"resource_types,omitempty"`
 	AllTenants    bool     `protobuf:"varint,3,opt,name=all_tenants,json=allTenants,proto3" json:"all_tenants,omitempty"`
+	Tenant        string   `protobuf:"bytes,4,opt,name=tenant,proto3" json:"tenant,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -202,6 +211,13 @@ func (x *UnregisterRequest) GetAllTenants() bool {
 	return false
 }
 
+func (x *UnregisterRequest) GetTenant() string {
+	if x != nil {
+		return x.Tenant
+	}
+	return ""
+}
+
 type UnregisterResponse struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	unknownFields protoimpl.UnknownFields
@@ -240,6 +256,7 @@ func (*UnregisterResponse) Descriptor() ([]byte, []int) {
 
 type ListRegistrationsRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
+	Tenant        string                 `protobuf:"bytes,1,opt,name=tenant,proto3" json:"tenant,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -272,6 +289,13 @@ func (x *ListRegistrationsRequest) ProtoReflect() protoreflect.Message {
 // Deprecated: Use ListRegistrationsRequest.ProtoReflect.Descriptor instead.
 func (*ListRegistrationsRequest) Descriptor() ([]byte, []int) {
 	return file_muster_v1_registry_proto_rawDescGZIP(), []int{4}
+}
+
+func (x *ListRegistrationsRequest) GetTenant() string {
+	if x != nil {
+		return x.Tenant
+	}
+	return ""
 }
 
 type ListRegistrationsResponse struct {
@@ -414,22 +438,25 @@ var File_muster_v1_registry_proto protoreflect.FileDescriptor
 
 const file_muster_v1_registry_proto_rawDesc = "" +
 	"\n" +
-	"\x18muster/v1/registry.proto\x12\tmuster.v1\x1a\x16muster/v1/schema.proto\"\x9f\x01\n" +
+	"\x18muster/v1/registry.proto\x12\tmuster.v1\x1a\x16muster/v1/schema.proto\"\xb7\x01\n" +
 	"\x0fRegisterRequest\x12+\n" +
 	"\aschemas\x18\x01 \x03(\v2\x11.muster.v1.SchemaR\aschemas\x12>\n" +
 	"\x0eresource_types\x18\x02 \x03(\v2\x17.muster.v1.ResourceTypeR\rresourceTypes\x12\x1f\n" +
 	"\vall_tenants\x18\x03 \x01(\bR\n" +
-	"allTenants\"\x7f\n" +
+	"allTenants\x12\x16\n" +
+	"\x06tenant\x18\x04 \x01(\tR\x06tenant\"\x7f\n" +
 	"\x10RegisterResponse\x12+\n" +
 	"\aschemas\x18\x01 \x03(\v2\x11.muster.v1.SchemaR\aschemas\x12>\n" +
-	"\x0eresource_types\x18\x02 \x03(\v2\x17.muster.v1.ResourceTypeR\rresourceTypes\"u\n" +
+	"\x0eresource_types\x18\x02 \x03(\v2\x17.muster.v1.ResourceTypeR\rresourceTypes\"\x8d\x01\n" +
 	"\x11UnregisterRequest\x12\x18\n" +
 	"\aschemas\x18\x01 \x03(\tR\aschemas\x12%\n" +
 	"\x0eresource_types\x18\x02 \x03(\tR\rresourceTypes\x12\x1f\n" +
 	"\vall_tenants\x18\x03 \x01(\bR\n" +
-	"allTenants\"\x14\n" +
-	"\x12UnregisterResponse\"\x1a\n" +
-	"\x18ListRegistrationsRequest\"Z\n" +
+	"allTenants\x12\x16\n" +
+	"\x06tenant\x18\x04 \x01(\tR\x06tenant\"\x14\n" +
+	"\x12UnregisterResponse\"2\n" +
+	"\x18ListRegistrationsRequest\x12\x16\n" +
+	"\x06tenant\x18\x01 \x01(\tR\x06tenant\"Z\n" +
 	"\x19ListRegistrationsResponse\x12=\n" +
 	"\rregistrations\x18\x01 \x03(\v2\x17.muster.v1.RegistrationR\rregistrations\"\xaa\x01\n" +
 	"\fRegistration\x12\x1f\n" +

@@ -32,8 +32,9 @@ const (
 //
 // RegistryService keeps the schemas and resource types that operators add to
 // those of the contract, for one tenant or for all. It needs a credential with the
-// scope admin; the credential decides the tenant unless all_tenants is set, which
-// only a credential of the tenant "default" may do.
+// scope admin, or admin:read for what only reads. Where a request names no tenant it
+// means the caller's own; only a credential of the tenant "default" may name another,
+// or set all_tenants.
 //
 // Each change is made as a whole or not at all. One that stored resources would not
 // fit is refused with failedPrecondition and the reason "conflict", which names the
@@ -93,8 +94,9 @@ func (c *registryServiceClient) ListRegistrations(ctx context.Context, in *ListR
 //
 // RegistryService keeps the schemas and resource types that operators add to
 // those of the contract, for one tenant or for all. It needs a credential with the
-// scope admin; the credential decides the tenant unless all_tenants is set, which
-// only a credential of the tenant "default" may do.
+// scope admin, or admin:read for what only reads. Where a request names no tenant it
+// means the caller's own; only a credential of the tenant "default" may name another,
+// or set all_tenants.
 //
 // Each change is made as a whole or not at all. One that stored resources would not
 // fit is refused with failedPrecondition and the reason "conflict", which names the
