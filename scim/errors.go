@@ -3,6 +3,7 @@ package scim
 import (
 	"errors"
 	"fmt"
+	"time"
 )
 
 // Reason says why a request failed, as one of a closed set of words: the
@@ -120,6 +121,8 @@ type Error struct {
 	Detail string
 	// Attribute is the path of the attribute at fault, where there is one.
 	Attribute string
+	// RetryAfter is when the same request can succeed, where that is known.
+	RetryAfter time.Duration
 }
 
 func (e *Error) Error() string { return e.Reason.String() + ": " + e.Detail }
@@ -132,6 +135,12 @@ func Errorf(reason Reason, format string, args ...any) *Error {
 // At names the attribute at fault.
 func (e *Error) At(attr string) *Error {
 	e.Attribute = attr
+	return e
+}
+
+// After says when the same request can succeed.
+func (e *Error) After(wait time.Duration) *Error {
+	e.RetryAfter = wait
 	return e
 }
 

@@ -18,7 +18,7 @@ import (
 
 // authenticate finds out who is calling, and tells the caller's side for its log.
 func (s *Server) authenticate(ctx context.Context, c *call) error {
-	err := s.identify(ctx, c)
+	err := s.identifyOnce(ctx, c)
 	told := metadata.MD{requestIDKey: {c.requestID}}
 	if p := c.principal; p.Credential.Name != "" {
 		told[tenantKey], told[credentialKey] = []string{p.TenantName}, []string{p.Credential.Name}
@@ -30,6 +30,26 @@ func (s *Server) authenticate(ctx context.Context, c *call) error {
 	}
 	c.begin(c.method)
 	return c.proceed(ctx)
+}
+
+// identifyOnce is identify, but for callers who failed too often of late.
+func (s *Server) identifyOnce(ctx context.Context, c *call) error {
+	header := first(ctx, "authorization")
+	if access, known := policy[c.method]; header == "" || known && access.action == public {
+		return s.identify(ctx, c)
+	}
+	shown := HashToken(header)
+	if err := s.throttle.allow(c.address, shown); err != nil {
+		return err
+	}
+	err := s.identify(ctx, c)
+	switch {
+	case scim.ReasonOf(err) == scim.Unauthenticated:
+		s.throttle.failed(c.address, shown)
+	case err == nil:
+		s.throttle.worked(c.address, shown)
+	}
+	return err
 }
 
 // identify finds the principal of a call that is not public. Where it fails, the

@@ -7,9 +7,6 @@ import (
 	"strings"
 	"time"
 
-	"golang.org/x/sync/semaphore"
-	"google.golang.org/grpc"
-	"google.golang.org/grpc/metadata"
 	"google.golang.org/protobuf/proto"
 
 	musterv1 "github.com/muster-scim/muster/gen/muster/v1"
@@ -22,37 +19,12 @@ import (
 // long that their clients give up while they are under way.
 const (
 	bulksAtOnce = 4
+	bulksOfOne  = 3  // of one tenant
 	maxBulks    = 32 // with those that wait
 	maxBulkWait = 30 * time.Second
 )
 
-// bulkTurns are the turns of bulk requests.
-type bulkTurns struct{ admitted, working *semaphore.Weighted }
-
-func newBulkTurns() bulkTurns {
-	return bulkTurns{semaphore.NewWeighted(maxBulks), semaphore.NewWeighted(bulksAtOnce)}
-}
-
-// take waits for a turn, which done ends.
-func (t bulkTurns) take(ctx context.Context) (done func(), err error) {
-	busy := scim.Errorf(scim.RateLimited, "too many bulk requests at once; try again later")
-	if !t.admitted.TryAcquire(1) {
-		return nil, busy
-	}
-	patient, cancel := context.WithTimeout(ctx, maxBulkWait)
-	defer cancel()
-	if err := t.working.Acquire(patient, 1); err != nil {
-		t.admitted.Release(1)
-		if ctx.Err() == nil {
-			err = busy
-		}
-		return nil, err
-	}
-	return func() {
-		t.working.Release(1)
-		t.admitted.Release(1)
-	}, nil
-}
+func newBulkTurns() *store.Turns { return store.NewTurns(bulksAtOnce, maxBulks-bulksAtOnce) }
 
 // Bulk does the operations of a bulk request (RFC 7644 section 3.7). Each is read
 // twice: first for what it refers to, which decides their order, and again when its
@@ -61,11 +33,11 @@ func (s *provisioning) Bulk(ctx context.Context, req *musterv1.BulkRequest) (*mu
 	if err := checkBulk(req); err != nil {
 		return nil, err
 	}
-	done, err := s.bulks.take(ctx)
+	done, err := s.bulks.Take(ctx, tenantOf(ctx).ID(), bulksOfOne, maxBulkWait)
+	if scim.ReasonOf(err) == scim.RateLimited {
+		err = scim.Errorf(scim.RateLimited, "too many bulk requests at once; try again later").After(maxBulkWait)
+	}
 	if err != nil {
-		if scim.ReasonOf(err) == scim.RateLimited {
-			_ = grpc.SetHeader(ctx, metadata.Pairs("retry-after", strconv.Itoa(int(maxBulkWait.Seconds())))) // it fails only after the header was sent
-		}
 		return nil, err
 	}
 	defer done()

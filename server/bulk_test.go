@@ -17,6 +17,7 @@ import (
 
 	musterv1 "github.com/muster-scim/muster/gen/muster/v1"
 	"github.com/muster-scim/muster/scim"
+	"github.com/muster-scim/muster/store"
 )
 
 // doBulk makes a bulk call and returns the statuses and reasons.
@@ -116,49 +117,23 @@ func TestExplain(t *testing.T) {
 	}
 }
 
-// As many as there are turns are worked on; some more wait, and not for ever; the
-// rest is sent away at once.
+// Bulk requests of one tenant leave room for another's, wait for a while, and are
+// then sent away.
 func TestBulk_Turns(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		turns := newBulkTurns()
-		var ends []func()
-		for range bulksAtOnce {
-			done, err := turns.take(t.Context())
-			if err != nil {
+		for range bulksOfOne {
+			if _, err := turns.Take(t.Context(), 1, bulksOfOne, maxBulkWait); err != nil {
 				t.Fatal(err)
 			}
-			ends = append(ends, done)
 		}
 		begin := time.Now()
-		waiting := make(chan error)
-		wait := func(ctx context.Context) {
-			go func() {
-				_, err := turns.take(ctx)
-				waiting <- err
-			}()
-			synctest.Wait()
+		if _, err := turns.Take(t.Context(), 1, bulksOfOne, maxBulkWait); scim.ReasonOf(err) != scim.RateLimited || time.Since(begin) != maxBulkWait {
+			t.Errorf("after %v: %v", time.Since(begin), err)
 		}
-		for range maxBulks - bulksAtOnce {
-			wait(t.Context())
-		}
-		if _, err := turns.take(t.Context()); scim.ReasonOf(err) != scim.RateLimited || time.Since(begin) != 0 {
-			t.Errorf("one too many: after %v, %v", time.Since(begin), err)
-		}
-		for range maxBulks - bulksAtOnce {
-			if err := <-waiting; scim.ReasonOf(err) != scim.RateLimited || time.Since(begin) != maxBulkWait {
-				t.Errorf("after %v: %v", time.Since(begin), err)
-			}
-		}
-		wait(t.Context())
-		ends[0]()
-		if err := <-waiting; err != nil {
-			t.Errorf("its turn came, and %v", err)
-		}
-		gone, cancel := context.WithCancel(t.Context())
-		wait(gone)
-		cancel()
-		if err := <-waiting; !errors.Is(err, context.Canceled) {
-			t.Errorf("the client went, and %v", err)
+		begin = time.Now()
+		if _, err := turns.Take(t.Context(), 2, bulksOfOne, maxBulkWait); err != nil || time.Since(begin) != 0 {
+			t.Errorf("another tenant, after %v: %v", time.Since(begin), err)
 		}
 	})
 }
@@ -166,12 +141,10 @@ func TestBulk_Turns(t *testing.T) {
 // A client that is sent away learns when to come again.
 func TestBulk_Busy(t *testing.T) {
 	s, ctx := newServer(t)
-	if !s.provisioning.bulks.admitted.TryAcquire(maxBulks) {
-		t.Fatal("somebody is there")
-	}
+	s.provisioning.bulks = store.NewTurns(0, 0)
 	var header metadata.MD
 	_, err := musterv1.NewProvisioningServiceClient(s.Conn()).Bulk(ctx, &musterv1.BulkRequest{}, grpc.Header(&header))
-	if reasonOf(err) != "rateLimited" || len(header.Get("retry-after")) != 1 {
+	if reasonOf(err) != "rateLimited" || header.Get("retry-after")[0] != "30" || retryDelay(err) != maxBulkWait {
 		t.Errorf("got %v with %v", err, header)
 	}
 }

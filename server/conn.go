@@ -14,10 +14,7 @@ import (
 // through the interceptors as one over a socket; only the wire is missing.
 // Messages are handed over, not copied: a request belongs to the server once it
 // is sent, and an answer to the caller.
-type conn struct {
-	methods     map[string]method
-	interceptor grpc.UnaryServerInterceptor
-}
+type conn struct{ methods map[string]method }
 
 // A method of a registered service.
 type method struct {
@@ -26,9 +23,7 @@ type method struct {
 	service any
 }
 
-func newConn(interceptor grpc.UnaryServerInterceptor) *conn {
-	return &conn{methods: make(map[string]method), interceptor: interceptor}
-}
+func newConn() *conn { return &conn{methods: make(map[string]method)} }
 
 // RegisterService makes the unary methods of a service callable.
 func (c *conn) RegisterService(desc *grpc.ServiceDesc, service any) {
@@ -46,12 +41,12 @@ func (c *conn) Invoke(ctx context.Context, name string, args, reply any, opts ..
 	outgoing, _ := metadata.FromOutgoingContext(ctx)
 	ctx = metadata.NewOutgoingContext(ctx, nil) // the server's own calls are not the client's
 	ctx = metadata.NewIncomingContext(ctx, outgoing)
-	stream := &transportStream{name: name}
+	stream := &transportStream{name: name, request: args}
 	ctx = grpc.NewContextWithServerTransportStream(ctx, stream)
 	answer, err := m.Handler(m.service, ctx, func(request any) error {
 		handOver(request, args)
 		return nil
-	}, c.interceptor)
+	}, nil)
 	for _, o := range opts {
 		switch o := o.(type) {
 		case grpc.HeaderCallOption:
@@ -75,15 +70,11 @@ func (c *conn) NewStream(context.Context, *grpc.StreamDesc, string, ...grpc.Call
 	return nil, status.Error(codes.Unimplemented, "there are no streams on a connection in process")
 }
 
-// isInProcess tells whether a call came through a conn.
-func isInProcess(ctx context.Context) bool {
-	_, ok := grpc.ServerTransportStreamFromContext(ctx).(*transportStream)
-	return ok
-}
-
-// transportStream keeps the metadata that a method answers with.
+// transportStream keeps the metadata that a method answers with. The context of a
+// call that came through a conn has one.
 type transportStream struct {
 	name            string
+	request         any
 	header, trailer metadata.MD
 }
 

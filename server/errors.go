@@ -3,11 +3,16 @@ package server
 import (
 	"context"
 	"errors"
+	"math"
+	"strconv"
 
 	"google.golang.org/genproto/googleapis/rpc/errdetails"
+	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/protoadapt"
+	"google.golang.org/protobuf/types/known/durationpb"
 
 	"github.com/muster-scim/muster/scim"
 )
@@ -56,7 +61,8 @@ func explain(err error) *scim.Error {
 }
 
 // statusOf is the status of an error: what explain says, with the reason in an
-// ErrorInfo and the attribute at fault in a field violation.
+// ErrorInfo, the attribute at fault in a field violation, and when to try again in a
+// RetryInfo.
 func statusOf(err error) *status.Status {
 	if _, ours := errors.AsType[*scim.Error](err); !ours {
 		if errors.Is(err, context.Canceled) {
@@ -76,11 +82,23 @@ func statusOf(err error) *status.Status {
 			{Field: e.Attribute, Description: e.Detail, Reason: e.Reason.String()},
 		}})
 	}
+	if e.RetryAfter > 0 {
+		details = append(details, &errdetails.RetryInfo{RetryDelay: durationpb.New(e.RetryAfter)})
+	}
 	st := status.New(reasonCodes[e.Reason], e.Detail)
 	if detailed, err := st.WithDetails(details...); err == nil {
 		return detailed
 	}
 	return st
+}
+
+// tellRetryAfter puts in the header when the client can try again, in seconds, where
+// that is known.
+func tellRetryAfter(ctx context.Context, err error) {
+	if e, ok := errors.AsType[*scim.Error](err); ok && e.RetryAfter > 0 {
+		seconds := strconv.FormatFloat(math.Ceil(e.RetryAfter.Seconds()), 'f', 0, 64)
+		_ = grpc.SetHeader(ctx, metadata.Pairs("retry-after", seconds)) // it fails only after the header was sent
+	}
 }
 
 // isInternal tells whether the client was not told the cause.

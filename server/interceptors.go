@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net/netip"
 	"runtime/debug"
+	"slices"
 	"time"
 
 	"google.golang.org/grpc"
@@ -31,13 +32,14 @@ type call struct {
 	inProcess bool
 	address   netip.Addr      // of the client, where it is known
 	agent     string          // its User-Agent
-	request   any             // the message; nil for a stream
+	request   any             // the message, once it is read; nil for a stream
 	principal store.Principal // who is calling, once authenticated
 	operator  string          // the human behind it, where one is known
 	act       *store.Act      // what is being done, for the audit log
 
 	ahead  []interceptor // the steps that are still to take
-	handle handler       // what comes after them
+	read   handler       // reads the message and goes on; nil for a stream
+	handle handler       // what comes after the steps
 }
 
 // proceed takes the call to the end of its way.
@@ -80,33 +82,69 @@ func tenantOf(ctx context.Context) store.Tenant {
 }
 
 // run takes a call through the interceptors to its handler.
-func (s *Server) run(ctx context.Context, method string, request any, handle handler) error {
-	c := &call{method: method, requestID: first(ctx, requestIDKey), inProcess: isInProcess(ctx), request: request, ahead: s.interceptors, handle: handle}
+func (s *Server) run(ctx context.Context, c *call) error {
+	stream, inProcess := grpc.ServerTransportStreamFromContext(ctx).(*transportStream)
+	if inProcess {
+		c.inProcess, c.request = true, stream.request
+	}
 	c.address, c.agent = callerOf(ctx, c.inProcess)
 	if c.inProcess {
 		c.operator = first(ctx, operatorKey)
 	}
-	if c.requestID == "" || len(c.requestID) > 128 {
+	if c.requestID = first(ctx, requestIDKey); c.requestID == "" || len(c.requestID) > 128 {
 		c.requestID = rand.Text()
 	}
+	c.ahead = s.interceptors
 	return c.proceed(context.WithValue(ctx, callKey{}, c))
 }
 
-func (s *Server) unary(ctx context.Context, req any, info *grpc.UnaryServerInfo, h grpc.UnaryHandler) (answer any, err error) {
-	err = s.run(ctx, info.FullMethod, req, func(ctx context.Context) (err error) {
-		answer, err = h(ctx, req)
-		return err
-	})
-	if err != nil {
-		return nil, err
+// guarded registers services so that their methods of one message go through the
+// interceptors before that message is read: of a caller who is not let in, nothing is
+// held in memory. (gRPC's own interceptors come after the reading.)
+type guarded struct {
+	grpc.ServiceRegistrar
+
+	server *Server
+}
+
+// RegisterService registers a service.
+func (g guarded) RegisterService(desc *grpc.ServiceDesc, service any) {
+	ours := *desc
+	ours.Methods = slices.Clone(desc.Methods)
+	for i, m := range desc.Methods {
+		ours.Methods[i].Handler = g.server.unary("/"+desc.ServiceName+"/"+m.MethodName, m.Handler)
 	}
-	return answer, nil
+	g.ServiceRegistrar.RegisterService(&ours, service)
+}
+
+// unary makes the handler of a method of one message: generated reads the message,
+// and calls what is left of the interceptors.
+func (s *Server) unary(name string, generated grpc.MethodHandler) grpc.MethodHandler {
+	return func(service any, ctx context.Context, decode func(any) error, _ grpc.UnaryServerInterceptor) (any, error) {
+		var answer any
+		c := &call{method: name}
+		c.read = func(ctx context.Context) error {
+			_, err := generated(service, ctx, decode, func(ctx context.Context, request any, _ *grpc.UnaryServerInfo, h grpc.UnaryHandler) (any, error) {
+				c.request = request
+				c.handle = func(ctx context.Context) (err error) {
+					answer, err = h(ctx, request)
+					return err
+				}
+				return nil, c.proceed(ctx)
+			})
+			return err
+		}
+		if err := s.run(ctx, c); err != nil {
+			return nil, err
+		}
+		return answer, nil
+	}
 }
 
 func (s *Server) stream(srv any, ss grpc.ServerStream, info *grpc.StreamServerInfo, h grpc.StreamHandler) error {
-	return s.run(ss.Context(), info.FullMethod, nil, func(ctx context.Context) error {
+	return s.run(ss.Context(), &call{method: info.FullMethod, handle: func(ctx context.Context) error {
 		return h(srv, &streamIn{ss, ctx})
-	})
+	}})
 }
 
 // streamIn is a stream with the context that the interceptors made.
@@ -146,6 +184,7 @@ func (s *Server) translateErrors(ctx context.Context, c *call) error {
 		return nil
 	}
 	c.logCause(ctx, s.log, err)
+	tellRetryAfter(ctx, err)
 	return statusOf(err).Err()
 }
 
@@ -173,6 +212,21 @@ func authorize(ctx context.Context, c *call) error {
 		return err
 	}
 	return c.proceed(ctx)
+}
+
+// receive reads the message of a call that has one. Of calls that are open to
+// everybody only a few may be there at once, since each can hold a large message.
+func (s *Server) receive(ctx context.Context, c *call) error {
+	if c.read == nil {
+		return c.proceed(ctx)
+	}
+	if policy[c.method].action == public {
+		if !s.public.TryAcquire(1) {
+			return scim.Errorf(scim.RateLimited, "too many calls without a credential at once; try again later").After(time.Second)
+		}
+		defer s.public.Release(1)
+	}
+	return c.read(ctx)
 }
 
 // permit tells whether the policy lets the caller call a method: the one of this

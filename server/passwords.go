@@ -2,11 +2,12 @@ package server
 
 import (
 	"context"
+	"math"
 
 	"github.com/alexedwards/argon2id"
-	"golang.org/x/sync/semaphore"
 
 	"github.com/muster-scim/muster/scim"
+	"github.com/muster-scim/muster/store"
 )
 
 // The cost of a hash: OWASP's first choice for argon2id. Two at once use 38 MiB.
@@ -20,9 +21,9 @@ const (
 )
 
 // passwords hashes passwords and other write-only values, a few at once, before any transaction begins.
-type passwords struct{ turns *semaphore.Weighted }
+type passwords struct{ turns *store.Turns }
 
-func newPasswords() passwords { return passwords{semaphore.NewWeighted(hashesAtOnce)} }
+func newPasswords() passwords { return passwords{store.NewTurns(hashesAtOnce, math.MaxInt)} }
 
 // hash makes the hash of a password. present is the hash of the present one, or
 // "": where it is of the same password the result is "", for nothing changes.
@@ -30,10 +31,11 @@ func (p passwords) hash(ctx context.Context, attr *scim.Attribute, plain, presen
 	if !attr.Registered() && len(plain) > maxPassword {
 		return "", scim.Errorf(scim.InvalidValue, "%s has at most %d bytes", attr.Path, maxPassword).At(attr.Path)
 	}
-	if err := p.turns.Acquire(ctx, 1); err != nil {
+	done, err := p.turns.Take(ctx, tenantOf(ctx).ID(), hashesAtOnce, 0)
+	if err != nil {
 		return "", err
 	}
-	defer p.turns.Release(1)
+	defer done()
 	if present != "" {
 		same, err := argon2id.ComparePasswordAndHash(plain, present)
 		if same || err != nil {

@@ -13,6 +13,7 @@ import (
 	"sync"
 	"time"
 
+	"golang.org/x/sync/semaphore"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/health"
 	healthv1 "google.golang.org/grpc/health/grpc_health_v1"
@@ -25,8 +26,10 @@ import (
 
 // Limits of a connection and a call.
 const (
-	maxMessage    = 4 << 20 // bytes of a request
-	maxStreams    = 256     // calls at once on one connection
+	maxMessage    = 4 << 20          // bytes of a request
+	maxStreams    = 256              // calls at once on one connection
+	maxPublic     = 32               // calls at once, of one message, that need no credential
+	maxIdle       = 10 * time.Minute // of a connection without calls
 	maxHeaderList = 16 << 10
 	minPing       = 20 * time.Second // clients that ping more often are cut off
 	handshake     = 10 * time.Second
@@ -42,6 +45,8 @@ type Options struct {
 	TLS *tls.Config
 	// AuditReads: what reads resources is recorded in the audit log too.
 	AuditReads bool
+	// Limits are how much it does, and for whom.
+	Limits Limits
 }
 
 // Server is the gRPC core.
@@ -57,32 +62,38 @@ type Server struct {
 	stopping     chan struct{} // closed when it stops: streams end
 	stop         func()
 	audit        *auditLog
+	limits       *limits
+	throttle     *Throttle
+	public       *semaphore.Weighted // calls that need no credential
 }
 
 // New makes a server over an open store. It listens nowhere yet; Conn works at
 // once.
 func New(st *store.Store, opts Options) *Server {
-	s := &Server{store: st, log: opts.Log, health: health.NewServer(), stopping: make(chan struct{})}
+	s := &Server{
+		store: st, log: opts.Log, health: health.NewServer(), stopping: make(chan struct{}),
+		limits: newLimits(opts.Limits), throttle: NewThrottle(opts.Limits.FailedLogins), public: semaphore.NewWeighted(maxPublic),
+	}
 	s.stop = sync.OnceFunc(func() { close(s.stopping) })
 	if s.log == nil {
 		s.log = slog.New(slog.DiscardHandler)
 	}
 	s.audit = newAuditLog(st, s.log, opts.AuditReads)
-	s.interceptors = []interceptor{s.logCall, s.translateErrors, recoverPanics, s.audit.intercept, s.authenticate, authorize}
+	s.interceptors = []interceptor{s.logCall, s.translateErrors, recoverPanics, s.audit.intercept, s.authenticate, authorize, s.receive, s.limit}
 	s.grpc = grpc.NewServer(
 		grpc.Creds(s.transportCredentials(opts.TLS)),
-		grpc.UnaryInterceptor(s.unary),
 		grpc.StreamInterceptor(s.stream),
 		grpc.MaxRecvMsgSize(maxMessage),
 		grpc.MaxConcurrentStreams(maxStreams),
 		grpc.MaxHeaderListSize(maxHeaderList),
 		grpc.ConnectionTimeout(handshake),
+		grpc.KeepaliveParams(keepalive.ServerParameters{MaxConnectionIdle: maxIdle}),
 		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: minPing, PermitWithoutStream: true}),
 	)
-	s.conn = newConn(s.unary)
+	s.conn = newConn()
 	s.changes = newChanges(s)
 	s.provisioning = newProvisioning(st, s.log, s.audit)
-	for _, r := range []grpc.ServiceRegistrar{s.grpc, s.conn} {
+	for _, r := range []grpc.ServiceRegistrar{guarded{s.grpc, s}, guarded{s.conn, s}} {
 		musterv1.RegisterProvisioningServiceServer(r, s.provisioning)
 		musterv1.RegisterResourceServiceServer(r, &resources{passwords: s.provisioning.passwords, cursors: s.provisioning.cursors})
 		musterv1.RegisterRegistryServiceServer(r, &registry{store: st})
@@ -91,7 +102,7 @@ func New(st *store.Store, opts Options) *Server {
 		musterv1.RegisterDiscoveryServiceServer(r, &discovery{})
 		musterv1.RegisterChangeServiceServer(r, s.changes)
 	}
-	healthv1.RegisterHealthServer(s.grpc, s.health)
+	healthv1.RegisterHealthServer(guarded{s.grpc, s}, s.health)
 	reflection.RegisterV1(s.grpc)
 	return s
 }
@@ -99,6 +110,9 @@ func New(st *store.Store, opts Options) *Server {
 // Conn is a connection to the server without a socket: the same methods behind
 // the same interceptors.
 func (s *Server) Conn() grpc.ClientConnInterface { return s.conn }
+
+// Throttle is that of the server, for whatever else asks callers for secrets.
+func (s *Server) Throttle() *Throttle { return s.throttle }
 
 // Serve serves the connections of a listener until Shutdown.
 func (s *Server) Serve(l net.Listener) error { return s.grpc.Serve(l) }

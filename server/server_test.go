@@ -28,6 +28,11 @@ const token = "token-of-this-test"
 // newServer is a server over a new database, and a context that may call it.
 func newServer(t *testing.T) (*Server, context.Context) {
 	t.Helper()
+	return newServerWith(t, Options{})
+}
+
+func newServerWith(t *testing.T, opts Options) (*Server, context.Context) {
+	t.Helper()
 	ctx := context.Background()
 	st, err := store.Open(ctx, "sqlite://"+filepath.Join(t.TempDir(), "muster.db"))
 	if err != nil {
@@ -40,7 +45,7 @@ func newServer(t *testing.T) (*Server, context.Context) {
 	if _, err := st.Bootstrap(ctx, "default", "test", sha256.Sum256([]byte(token))); err != nil {
 		t.Fatal(err)
 	}
-	return New(st, Options{}), metadata.AppendToOutgoingContext(ctx, "authorization", "Bearer "+token)
+	return New(st, opts), metadata.AppendToOutgoingContext(ctx, "authorization", "Bearer "+token)
 }
 
 // overSocket is a connection to the server by the network.
@@ -202,7 +207,7 @@ func TestConn_IsLikeASocket(t *testing.T) {
 // A panic is one failed call, with nothing of it for the client.
 func TestRecoverPanics(t *testing.T) {
 	s, _ := newServer(t)
-	err := s.run(context.Background(), "/grpc.health.v1.Health/Check", nil, func(context.Context) error { panic("a secret") })
+	err := s.run(context.Background(), &call{method: "/grpc.health.v1.Health/Check", handle: func(context.Context) error { panic("a secret") }})
 	if status.Code(err) != codes.Internal || strings.Contains(err.Error(), "secret") {
 		t.Errorf("got %v", err)
 	}

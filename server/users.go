@@ -17,7 +17,7 @@ type provisioning struct {
 	log       *slog.Logger
 	audit     *auditLog
 	passwords passwords
-	bulks     bulkTurns
+	bulks     *store.Turns
 	cursors   *cursors
 }
 

@@ -81,12 +81,13 @@ func (a *Act) TakeKept() []AuditEvent {
 	return kept
 }
 
-// write runs a job as Store.write does. What it records of its act is that of its
+// write runs a job as Store.write does, for the tenant, which has its fair share of
+// what can be written at once. What it records of its act is that of its
 // last run.
 func (t Tenant) write(ctx context.Context, j job) error { return t.writeWithin(ctx, writeTimeout, j) }
 
 func (t Tenant) writeWithin(ctx context.Context, limit time.Duration, j job) error {
-	return t.store.writeWithin(ctx, limit, func(ctx context.Context, tx tx) error {
+	return t.store.writeWithin(ctx, t.id, limit, func(ctx context.Context, tx tx) error {
 		if t.act != nil {
 			t.act.recorded, t.act.kept = false, nil
 		}

@@ -5,8 +5,6 @@ import (
 	"math"
 	"slices"
 
-	"golang.org/x/sync/semaphore"
-
 	musterv1 "github.com/muster-scim/muster/gen/muster/v1"
 	"github.com/muster-scim/muster/scim"
 )
@@ -218,20 +216,17 @@ const (
 	fewLinks = 2000
 )
 
-// turns are for answers with many links.
-type turns struct{ *semaphore.Weighted }
-
-func newTurns() turns { return turns{semaphore.NewWeighted(2)} }
-
-// take waits for a turn, which ends with the request that ctx belongs to.
-func (t turns) take(ctx context.Context) error {
+// takeLarge waits for a turn of an answer with many links, which ends with the
+// request that ctx belongs to.
+func (t Tenant) takeLarge(ctx context.Context) error {
 	if ctx.Done() == nil {
 		return nil // not a request: nobody would end the turn
 	}
-	if err := t.Acquire(ctx, 1); err != nil {
+	done, err := t.store.shares.large.take(ctx, t.id)
+	if err != nil {
 		return err
 	}
-	context.AfterFunc(ctx, func() { t.Release(1) })
+	context.AfterFunc(ctx, done)
 	return nil
 }
 
@@ -245,7 +240,7 @@ func (t Tenant) loadLinks(ctx context.Context, rt *scim.ResourceType, resources 
 	if err != errEnough { //nolint:errorlint // our own, unwrapped
 		return served, err
 	}
-	if err := t.store.turns.take(ctx); err != nil {
+	if err := t.takeLarge(ctx); err != nil {
 		return 0, err
 	}
 	if len(resources) > 1 {

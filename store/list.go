@@ -94,7 +94,11 @@ type foundResource struct {
 func (l *listing) findInTime(whole context.Context) error {
 	ctx, cancel := context.WithTimeout(whole, maxQuery)
 	defer cancel()
-	err := l.find(ctx)
+	done, err := l.tenant.store.shares.searches.take(ctx, l.tenant.id)
+	if err == nil {
+		err = l.find(ctx)
+		done()
+	}
 	if err != nil && ctx.Err() != nil && whole.Err() == nil {
 		return scim.Errorf(scim.Unavailable, "the query takes too long; add a condition on an attribute such as userName, or sort by one")
 	}

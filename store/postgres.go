@@ -28,7 +28,7 @@ func openPostgres(ctx context.Context, url string) (*Store, error) {
 	if err != nil {
 		return nil, errors.New("the URL of the database cannot be read; it looks like postgres://USER:PASSWORD@HOST:5432/NAME, with special characters percent-encoded")
 	}
-	config.MaxConns = max(config.MaxConns, 16)
+	config.MaxConns = max(config.MaxConns, 20)
 	config.AfterConnect = func(ctx context.Context, conn *pgx.Conn) error {
 		_, err := conn.Exec(ctx, settings)
 		return err
@@ -45,7 +45,7 @@ func openPostgres(ctx context.Context, url string) (*Store, error) {
 	return &Store{
 		dialect:  postgres,
 		client:   ent.NewClient(ent.Driver(entsql.OpenDB(entdialect.Postgres, db))),
-		turns:    newTurns(),
+		shares:   newShares(int(config.MaxConns)*3/10, int(config.MaxConns)/2),
 		follower: newFollower(),
 		pool:     pool,
 		db:       db,

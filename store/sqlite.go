@@ -16,9 +16,9 @@ import (
 	"github.com/muster-scim/muster/ent"
 )
 
-// sqliteReaders is how many connections read at once. Each has a cache of its
-// own, so they are few.
-const sqliteReaders = 4
+// sqliteReaders is how many connections read at once; one of them is never busy with
+// a search. Each has a cache of its own, so they are few.
+const sqliteReaders = 5
 
 // openSQLite opens one file, which is made where it is missing.
 //
@@ -68,7 +68,7 @@ func openSQLiteFile(ctx context.Context, path string, readers int, pragmas ...st
 	return &Store{
 		dialect:  sqlite,
 		client:   ent.NewClient(ent.Driver(entsql.OpenDB(entdialect.SQLite, db))),
-		turns:    newTurns(),
+		shares:   newShares(sqliteReaders-1, 1),
 		follower: newFollower(),
 		db:       db,
 		reading:  reading,

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"runtime/debug"
+	"slices"
 	"sync"
 	"time"
 )
@@ -12,10 +13,15 @@ import (
 // costs far more than the statements before it, so it runs all jobs that wait in
 // one transaction and commits for all of them (group commit): with many clients
 // each pays a part of one sync, and a single client pays no more than before.
+//
+// Tenants take turns in a batch, and a batch that takes long is committed before all
+// had their turn. So the job of a tenant that writes little waits for few of others.
 type sqliteWriter struct {
 	conn *sqliteConn
 	jobs chan *waiting
 	done chan struct{}
+	// left are the jobs that the last batch had no time for.
+	left []*waiting
 	// expected is how many jobs the last batch had.
 	expected int
 
@@ -26,6 +32,7 @@ type sqliteWriter struct {
 // A waiting job, and where its outcome goes.
 type waiting struct {
 	ctx     context.Context //nolint:containedctx // it travels to the goroutine that writes
+	tenant  int64
 	job     job
 	outcome chan error
 }
@@ -46,9 +53,12 @@ type panicked struct{ text string }
 
 func (p *panicked) Error() string { return p.text }
 
-// maxBatch is the most jobs of one commit: it bounds how long the first waits
-// for the last.
-const maxBatch = 128
+// maxBatch is the most jobs of one commit, and batchTime is how long it goes on to
+// begin them: they bound how long the first waits for the last.
+const (
+	maxBatch  = 128
+	batchTime = 10 * time.Millisecond
+)
 
 // linger is how long a batch waits for as many jobs as the last one had. It is
 // a part of what a commit takes.
@@ -60,9 +70,9 @@ func newSQLiteWriter(conn *sqliteConn) *sqliteWriter {
 	return w
 }
 
-// do hands a job to the writer and waits for its commit.
-func (w *sqliteWriter) do(ctx context.Context, j job) error {
-	item := &waiting{ctx: ctx, job: j, outcome: make(chan error, 1)}
+// do hands a job of a tenant to the writer and waits for its commit.
+func (w *sqliteWriter) do(ctx context.Context, tenant int64, j job) error {
+	item := &waiting{ctx: ctx, tenant: tenant, job: j, outcome: make(chan error, 1)}
 	w.mu.RLock()
 	if w.closed {
 		w.mu.RUnlock()
@@ -92,16 +102,23 @@ func (w *sqliteWriter) close() error {
 
 func (w *sqliteWriter) run() {
 	defer close(w.done)
-	for first := range w.jobs {
-		w.commit(w.collect(first))
+	for {
+		if len(w.left) == 0 {
+			first, ok := <-w.jobs
+			if !ok {
+				return
+			}
+			w.left = append(w.left, first)
+		}
+		batch := inTurn(w.collect(w.left))
+		w.left = slices.Clone(batch[w.commit(batch):])
 	}
 }
 
-// collect adds to the first job those that wait already, and those that come
+// collect adds to the jobs at hand those that wait already, and those that come
 // within linger if the batch before was larger: its clients are about to write
 // again, and one commit for all is over sooner than two.
-func (w *sqliteWriter) collect(first *waiting) []*waiting {
-	batch := []*waiting{first}
+func (w *sqliteWriter) collect(batch []*waiting) []*waiting {
 	var late <-chan time.Time // made when it is needed
 	for len(batch) < maxBatch {
 		select {
@@ -133,28 +150,49 @@ func (w *sqliteWriter) collect(first *waiting) []*waiting {
 	return batch
 }
 
-// commit runs a batch in one transaction. A job that fails before it wrote
-// anything fails alone; one that fails later spoils the transaction, and then
-// each gets one of its own.
-func (w *sqliteWriter) commit(batch []*waiting) {
-	outcomes, spoiled := w.try(batch)
-	if spoiled && len(batch) > 1 {
-		for _, item := range batch {
-			outcome, _ := w.try([]*waiting{item})
-			item.outcome <- outcome[0]
+// inTurn orders jobs so that each tenant has one, and then each a second.
+func inTurn(batch []*waiting) []*waiting {
+	rounds := make([][]*waiting, 0, 8)
+	had := make(map[int64]int)
+	for _, item := range batch {
+		n := had[item.tenant]
+		had[item.tenant] = n + 1
+		if n == len(rounds) {
+			rounds = append(rounds, nil)
 		}
-		return
+		rounds[n] = append(rounds[n], item)
 	}
-	for i, item := range batch {
-		item.outcome <- outcomes[i]
+	if len(had) <= 1 {
+		return batch
 	}
+	return slices.Concat(rounds...)
 }
 
-// try runs a batch in one transaction and returns the outcome of each job.
-// spoiled: the transaction was rolled back, and the outcomes say why.
+// commit runs jobs of a batch, from the first, in one transaction, and tells how many
+// have their outcome. A job that fails before it wrote anything fails alone. One that
+// fails later spoils the transaction: those before it are run again without it, and it
+// begins the next batch. If that is spoiled too, each gets a transaction of its own.
+func (w *sqliteWriter) commit(batch []*waiting) (n int) {
+	outcomes, spoiled := w.try(batch)
+	if n = len(outcomes); spoiled && n > 1 {
+		outcomes, spoiled = w.try(batch[:n-1])
+		n = len(outcomes)
+	}
+	for i, item := range batch[:n] {
+		if spoiled && n > 1 {
+			alone, _ := w.try(batch[i : i+1])
+			outcomes[i] = alone[0]
+		}
+		item.outcome <- outcomes[i]
+	}
+	return n
+}
+
+// try runs jobs of a batch, from the first, in one transaction, and returns the
+// outcomes of those that there was time for. spoiled: the transaction was rolled back,
+// and the outcomes say why.
 func (w *sqliteWriter) try(batch []*waiting) (outcomes []error, spoiled bool) {
 	ctx := context.Background()
-	outcomes = make([]error, len(batch))
 	fail := func(err error) ([]error, bool) {
 		_ = w.control(ctx, "ROLLBACK") // SQLite may have rolled back by itself
 		for i := range outcomes {
@@ -165,10 +203,16 @@ func (w *sqliteWriter) try(batch []*waiting) (outcomes []error, spoiled bool) {
 		return outcomes, true
 	}
 	if err := w.control(ctx, "BEGIN IMMEDIATE"); err != nil {
+		outcomes = make([]error, len(batch))
 		return fail(err)
 	}
+	begun := time.Now()
 	for i, item := range batch {
-		if outcomes[i] = item.ctx.Err(); outcomes[i] != nil {
+		if i > 0 && time.Since(begun) > batchTime {
+			break // the others are next
+		}
+		outcomes = append(outcomes, item.ctx.Err())
+		if outcomes[i] != nil {
 			continue // nobody waits for it any more
 		}
 		tx := &sqliteTx{conn: w.conn}

@@ -24,7 +24,7 @@ import (
 type Store struct {
 	dialect dialect
 	client  *ent.Client // for tenants and credentials; on SQLite it writes as the writer does
-	turns   turns
+	shares  shares
 	// catalogs are those of the tenants that called lately.
 	catalogs catalogs
 	follower *follower

@@ -31,22 +31,31 @@ type job func(ctx context.Context, tx tx) error
 // acknowledged write survives a crash of the process and of the machine. Once
 // begun it is not cancelled: the client may go, the write goes on.
 func (s *Store) write(ctx context.Context, j job) error {
-	return s.writeWithin(ctx, writeTimeout, j)
+	return s.writeWithin(ctx, 0, writeTimeout, j)
 }
 
-// writeWithin is write for a job that may take so long. SQLite has nobody that it
-// could wait for.
-func (s *Store) writeWithin(ctx context.Context, limit time.Duration, j job) error {
-	err := error(nil)
+// writeWithin is write, for a tenant (0: none), for a job that may take so long.
+// SQLite has nobody that it could wait for.
+func (s *Store) writeWithin(ctx context.Context, tenant int64, limit time.Duration, j job) (err error) {
 	if s.dialect == sqlite {
-		err = s.writer.do(ctx, j)
+		err = s.writer.do(ctx, tenant, j)
 	} else {
-		err = s.writePostgres(ctx, limit, j)
+		err = s.writeInTurn(ctx, tenant, limit, j)
 	}
 	if err == nil {
 		s.follower.wrote()
 	}
 	return err
+}
+
+// writeInTurn writes to PostgreSQL when it is the tenant's turn.
+func (s *Store) writeInTurn(ctx context.Context, tenant int64, limit time.Duration, j job) error {
+	done, err := s.shares.writes.take(ctx, tenant)
+	if err != nil {
+		return err
+	}
+	defer done()
+	return s.writePostgres(ctx, limit, j)
 }
 
 // read runs a query outside of any transaction and calls row for each row.

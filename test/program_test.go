@@ -93,11 +93,13 @@ func start(t *testing.T, database string, args ...string) *program {
 	return serve(t, database, args...)
 }
 
-// serve starts a server on a database that is ready.
+// serve starts a server on a database that is ready, without the limits that a test
+// could meet by its speed, or by credentials that are wrong; args may set them.
 func serve(t *testing.T, database string, args ...string) *program {
 	t.Helper()
 	p := &program{database: database, out: &output{}, ended: make(chan error, 1)}
-	p.cmd = command(database, append([]string{"serve", "--http", "127.0.0.1:0", "--grpc", "127.0.0.1:0", "--log-format", "json"}, args...)...)
+	p.cmd = command(database, append([]string{"serve", "--http", "127.0.0.1:0", "--grpc", "127.0.0.1:0", "--log-format", "json",
+		"--rate-limit", "0", "--credential-rate-limit", "0", "--failed-logins", "0"}, args...)...)
 	p.cmd.Stdout, p.cmd.Stderr = p.out, p.out
 	if err := p.cmd.Start(); err != nil {
 		t.Fatal(err)

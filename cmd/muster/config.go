@@ -14,6 +14,8 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 	"github.com/spf13/viper"
+
+	"github.com/muster-scim/muster/server"
 )
 
 // config is what the operator decides. Each setting is a flag, an environment
@@ -38,6 +40,9 @@ type config struct {
 	TLSCert, TLSKey              string
 	GRPCClientCA, GRPCClientCert string
 	Plaintext                    bool
+
+	Limits         server.Limits
+	MaxConnections int
 }
 
 // setting describes one setting, once for all three places: its name, its default
@@ -50,7 +55,7 @@ type setting struct {
 }
 
 // settings lists all settings, in the order in which people read them.
-var settings = []setting{
+var settings = slices.Concat([]setting{
 	{"data", "./data", "folder of the embedded database; made if missing", func(c *config) *string { return &c.Data }},
 	{"database", "", "database, instead of --data: postgres://USER:PASSWORD@HOST/NAME or sqlite://PATH", func(c *config) *string { return &c.Database }},
 	{"schemas", "", "folder of *.json files with SCIM schemas and resource types, which are registered for all tenants", func(c *config) *string { return &c.Schemas }},
@@ -68,7 +73,7 @@ var settings = []setting{
 	{"plaintext", "false", "listen without TLS where other machines can connect: tokens and all data can be read on the way", func(c *config) *bool { return &c.Plaintext }},
 	{"log-level", "info", "debug, info, warn or error", func(c *config) *string { return &c.LogLevel }},
 	{"log-format", "auto", "text, json, or auto: text on a terminal, JSON otherwise", func(c *config) *string { return &c.LogFormat }},
-}
+}, limitSettings)
 
 // addSettings gives a command the flags of the settings, or of only some, and
 // --config.

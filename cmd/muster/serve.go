@@ -135,7 +135,7 @@ func openProgram(ctx context.Context, c config, log *slog.Logger, out io.Writer)
 		return nil, err
 	}
 	p.upkeep = p.upkeeps(c)
-	p.core = server.New(p.store, server.Options{Log: log, TLS: p.grpcTLS(c), AuditReads: c.AuditReads})
+	p.core = server.New(p.store, server.Options{Log: log, TLS: p.grpcTLS(c), AuditReads: c.AuditReads, Limits: c.Limits})
 	handler, err := gateway.New(p.core.Conn(), gateway.Options{BaseURL: c.BaseURL, Log: log}) //nolint:contextcheck // it outlives the start
 	if err != nil {
 		return nil, err
@@ -243,6 +243,7 @@ func (p *program) listen(ctx context.Context, c config) (err error) {
 	if p.grpc, err = l.Listen(ctx, "tcp", c.GRPC); err != nil {
 		return fmt.Errorf("the gRPC server cannot listen; choose another address with --grpc: %w", err)
 	}
+	p.http, p.grpc = limitConnections(p.http, c.MaxConnections), limitConnections(p.grpc, c.MaxConnections)
 	return p.checkPlaintext(c)
 }
 

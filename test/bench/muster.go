@@ -38,7 +38,8 @@ func startMuster(ctx context.Context, program, database string) (*muster, error)
 	if out, err := migrate.CombinedOutput(); err != nil {
 		return nil, fmt.Errorf("%s migrate: %w: %s", program, err, out)
 	}
-	m := &muster{cmd: exec.CommandContext(ctx, program, "serve", "--http", addr, "--grpc", "127.0.0.1:0", "--log-level", "error"), base: "http://" + addr + "/scim/v2"}
+	m := &muster{cmd: exec.CommandContext(ctx, program, "serve", "--http", addr, "--grpc", "127.0.0.1:0", "--log-level", "error",
+		"--rate-limit", "0", "--credential-rate-limit", "0"), base: "http://" + addr + "/scim/v2"}
 	m.cmd.Env, m.cmd.Stderr = env, os.Stderr
 	if err := m.cmd.Start(); err != nil {
 		return nil, err

@@ -1,0 +1,30 @@
+package main
+
+import (
+	"math"
+	"net"
+	"time"
+
+	"golang.org/x/net/netutil"
+)
+
+// limitSettings are how much the server does at once, and for whom.
+var limitSettings = []setting{
+	{"rate-limit", "1000", "requests a second of one tenant, in the long run; 0: any number", number{func(c *config) *float64 { return &c.Limits.Tenant.PerSecond }, 0, 1e6}},
+	{"rate-burst", "2000", "requests of one tenant at once, after a quiet time", integer{func(c *config) *int { return &c.Limits.Tenant.Burst }, 1, 1e6}},
+	{"credential-rate-limit", "1000", "requests a second of one credential, in the long run; 0: any number", number{func(c *config) *float64 { return &c.Limits.Credential.PerSecond }, 0, 1e6}},
+	{"credential-rate-burst", "2000", "requests of one credential at once, after a quiet time", integer{func(c *config) *int { return &c.Limits.Credential.Burst }, 1, 1e6}},
+	{"concurrent-requests", "64", "requests of one tenant that are worked on at the same time; 0: any number", integer{func(c *config) *int { return &c.Limits.OfTenant }, 0, 1e5}},
+	{"total-concurrent-requests", "256", "requests of all tenants that are worked on at the same time; 0: any number", integer{func(c *config) *int { return &c.Limits.Total }, 0, 1e5}},
+	{"failed-logins", "30", "attempts with a credential that is not valid, from one address; 0: any number", integer{func(c *config) *int { return &c.Limits.FailedLogins.Count }, 0, 1e6}},
+	{"failed-logins-window", "1m0s", "time in which so many attempts are allowed", func(c *config) *time.Duration { return &c.Limits.FailedLogins.Window }},
+	{"max-connections", "4096", "connections of each listener; further ones wait; 0: any number", integer{func(c *config) *int { return &c.MaxConnections }, 0, math.MaxInt32}},
+}
+
+// limitConnections lets a listener have no more than so many connections.
+func limitConnections(l net.Listener, most int) net.Listener {
+	if most == 0 {
+		return l
+	}
+	return netutil.LimitListener(l, most)
+}
