@@ -6,6 +6,7 @@ import (
 	"encoding/base64"
 	"io"
 	"net/http"
+	"net/netip"
 	"strconv"
 	"strings"
 
@@ -26,6 +27,7 @@ type exchange struct {
 	request   *http.Request // as it came
 	id        string        // of the request
 	base      string        // URL of the SCIM endpoints
+	address   netip.Addr    // of the client
 	mediaType string        // of the answer
 	body      body          // of the request
 	projected bool          // the request says which attributes it wants

@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/muster-scim/muster/scim"
+	"github.com/muster-scim/muster/transport"
 )
 
 // requestIDHeader is in the form that net/http keeps, so that it converts nothing.
@@ -35,6 +36,7 @@ type front struct {
 	mux     http.Handler
 	log     *slog.Logger
 	baseURL string
+	proxies transport.Proxies
 }
 
 func (f *front) ServeHTTP(w http.ResponseWriter, r *http.Request) {
@@ -57,9 +59,11 @@ func (f *front) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 
 // begin opens the exchange.
 func (f *front) begin(w http.ResponseWriter, r *http.Request) *exchange {
+	from := peer(r)
 	x := &exchange{ResponseWriter: w, request: r, base: f.baseURL, mediaType: answerType(r.Header)}
+	x.address = f.proxies.Client(from, r.Header["X-Forwarded-For"])
 	if x.base == "" {
-		x.base = ownURL(r)
+		x.base = ownURL(r, f.proxies.Believe(from))
 	}
 	if x.id = r.Header.Get(requestIDHeader); !saneID(x.id) { //nolint:canonicalheader // it is net/http's form
 		x.id = rand.Text()
@@ -70,32 +74,70 @@ func (f *front) begin(w http.ResponseWriter, r *http.Request) *exchange {
 	return x
 }
 
-// clientAddress is the address that the request came from, without the port.
-func clientAddress(r *http.Request) string {
-	at, err := netip.ParseAddrPort(r.RemoteAddr)
-	if err != nil {
-		return ""
-	}
-	return at.Addr().Unmap().String()
+// peer is who the connection is from: the client, or a proxy. The zero Addr: not
+// known.
+func peer(r *http.Request) netip.Addr {
+	at, _ := netip.ParseAddrPort(r.RemoteAddr)
+	return at.Addr().Unmap()
 }
 
-// ownURL is the base URL as the client wrote it.
-func ownURL(r *http.Request) string {
-	switch {
-	case r.Host == "": // HTTP/1.0
-		return basePath
-	case r.TLS != nil:
-		return "https://" + r.Host + basePath
+// addressText is an address for the core and the log; empty: not known.
+func addressText(a netip.Addr) string {
+	if !a.IsValid() {
+		return ""
 	}
-	return "http://" + r.Host + basePath
+	return a.String()
+}
+
+// ownURL is the base URL as the client wrote it. Where it came through a proxy that is
+// believed, that tells what the client wrote.
+func ownURL(r *http.Request, believed bool) string {
+	scheme, host := "http", r.Host
+	if r.TLS != nil {
+		scheme = "https"
+	}
+	if believed {
+		if told := lastOf(r.Header["X-Forwarded-Proto"]); told == "http" || told == "https" {
+			scheme = told
+		}
+		if told := lastOf(r.Header["X-Forwarded-Host"]); saneHost(told) {
+			host = told
+		}
+	}
+	if host == "" { // HTTP/1.0
+		return basePath
+	}
+	return scheme + "://" + host + basePath
+}
+
+// lastOf is the last element of a header that is a list: what the nearest proxy says.
+// What stands before it may be the client's own.
+func lastOf(lines []string) string {
+	if len(lines) == 0 {
+		return ""
+	}
+	line := lines[len(lines)-1]
+	return strings.TrimSpace(line[strings.LastIndexByte(line, ',')+1:])
+}
+
+// saneHost tells whether a text can be the host of a URL, with or without a port.
+func saneHost(host string) bool {
+	for i := range len(host) {
+		if !alphanumeric(host[i]) && strings.IndexByte("-._:[]", host[i]) < 0 {
+			return false
+		}
+	}
+	return 0 < len(host) && len(host) <= 260 // a name and a port
+}
+
+func alphanumeric(c byte) bool {
+	return 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || '0' <= c && c <= '9'
 }
 
 // saneID tells whether a request id of the client can be passed on.
 func saneID(id string) bool {
 	for i := range len(id) {
-		c := id[i]
-		letter := 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || '0' <= c && c <= '9'
-		if !letter && strings.IndexByte("-_.:/+=@", c) < 0 {
+		if !alphanumeric(id[i]) && strings.IndexByte("-_.:/+=@", id[i]) < 0 {
 			return false
 		}
 	}
@@ -131,6 +173,7 @@ func (f *front) logRequest(ctx context.Context, x *exchange, took time.Duration)
 		slog.String("tenant", x.tenant),
 		slog.String("credential", x.credential),
 		slog.String("request_id", x.id),
+		slog.String("address", addressText(x.address)),
 	)
 }
 
@@ -167,7 +210,7 @@ func (x *exchange) admit(ctx context.Context) (*http.Request, *problem) {
 	}
 	inner := &http.Request{
 		Method: method, URL: &url.URL{Path: place.path},
-		Header: http.Header{requestIDHeader: {x.id}, addressHeader: {clientAddress(r)}, agentHeader: {r.UserAgent()}},
+		Header: http.Header{requestIDHeader: {x.id}, addressHeader: {addressText(x.address)}, agentHeader: {r.UserAgent()}},
 		Body:   &x.body,
 		Form:   form, PostForm: form, // set, so that no one parses them again
 	}

@@ -24,6 +24,7 @@ import (
 
 	musterv1 "github.com/muster-scim/muster/gen/muster/v1"
 	"github.com/muster-scim/muster/scim"
+	"github.com/muster-scim/muster/transport"
 )
 
 // basePath is where SCIM is served. http.yaml writes it out in each rule.
@@ -40,6 +41,9 @@ type Options struct {
 	// BaseURL is the public address, such as https://scim.example.com/scim/v2; it
 	// begins every URI in an answer. Empty: as the request addressed us.
 	BaseURL string
+	// Proxies are believed about the client's address (X-Forwarded-For), and without a
+	// BaseURL about how it addressed us (X-Forwarded-Proto and X-Forwarded-Host).
+	Proxies transport.Proxies
 	// Log gets one line for each request. Nil: no log.
 	Log *slog.Logger
 }
@@ -74,7 +78,7 @@ func New(conn grpc.ClientConnInterface, opts Options) (http.Handler, error) {
 	if log == nil {
 		log = slog.New(slog.DiscardHandler)
 	}
-	return &front{mux: mux, log: log, baseURL: strings.TrimRight(opts.BaseURL, "/")}, nil
+	return &front{mux: mux, log: log, baseURL: strings.TrimRight(opts.BaseURL, "/"), proxies: opts.Proxies}, nil
 }
 
 // forwarded tells under which name a header goes to the core. Authorization does

@@ -151,8 +151,9 @@ func (s shown) proves(c *store.Credential) bool {
 }
 
 // callerOf is where a call came from: the address, if it is known, and the user
-// agent. For a call in process the REST face says so.
-func callerOf(ctx context.Context, inProcess bool) (address netip.Addr, agent string) {
+// agent. For a call in process the REST face says so; over a socket a proxy that is
+// believed.
+func (s *Server) callerOf(ctx context.Context, inProcess bool) (address netip.Addr, agent string) {
 	agent = first(ctx, agentKey)
 	if inProcess {
 		address, _ = netip.ParseAddr(first(ctx, addressKey))
@@ -161,7 +162,7 @@ func callerOf(ctx context.Context, inProcess bool) (address netip.Addr, agent st
 	agent = first(ctx, "user-agent")
 	if p, ok := peer.FromContext(ctx); ok {
 		if at, err := netip.ParseAddrPort(p.Addr.String()); err == nil {
-			address = at.Addr().Unmap()
+			address = s.proxies.Client(at.Addr().Unmap(), metadata.ValueFromIncomingContext(ctx, "x-forwarded-for"))
 		}
 	}
 	return address, agent

@@ -87,7 +87,7 @@ func (s *Server) run(ctx context.Context, c *call) error {
 	if inProcess {
 		c.inProcess, c.request = true, stream.request
 	}
-	c.address, c.agent = callerOf(ctx, c.inProcess)
+	c.address, c.agent = s.callerOf(ctx, c.inProcess)
 	if c.inProcess {
 		c.operator = first(ctx, operatorKey)
 	}

@@ -22,6 +22,7 @@ import (
 
 	musterv1 "github.com/muster-scim/muster/gen/muster/v1"
 	"github.com/muster-scim/muster/store"
+	"github.com/muster-scim/muster/transport"
 )
 
 // Limits of a connection and a call.
@@ -47,12 +48,15 @@ type Options struct {
 	AuditReads bool
 	// Limits are how much it does, and for whom.
 	Limits Limits
+	// Proxies are believed about the address of the client (x-forwarded-for).
+	Proxies transport.Proxies
 }
 
 // Server is the gRPC core.
 type Server struct {
 	store        *store.Store
 	log          *slog.Logger
+	proxies      transport.Proxies
 	interceptors []interceptor
 	grpc         *grpc.Server
 	health       *health.Server
@@ -71,7 +75,7 @@ type Server struct {
 // once.
 func New(st *store.Store, opts Options) *Server {
 	s := &Server{
-		store: st, log: opts.Log, health: health.NewServer(), stopping: make(chan struct{}),
+		store: st, log: opts.Log, proxies: opts.Proxies, health: health.NewServer(), stopping: make(chan struct{}),
 		limits: newLimits(opts.Limits), throttle: NewThrottle(opts.Limits.FailedLogins), public: semaphore.NewWeighted(maxPublic),
 	}
 	s.stop = sync.OnceFunc(func() { close(s.stopping) })

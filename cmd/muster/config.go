@@ -16,6 +16,7 @@ import (
 	"github.com/spf13/viper"
 
 	"github.com/muster-scim/muster/server"
+	"github.com/muster-scim/muster/transport"
 )
 
 // config is what the operator decides. Each setting is a flag, an environment
@@ -40,6 +41,8 @@ type config struct {
 	TLSCert, TLSKey              string
 	GRPCClientCA, GRPCClientCert string
 	Plaintext                    bool
+	TrustedProxies               string
+	proxies                      transport.Proxies // the same, understood
 
 	Limits         server.Limits
 	MaxConnections int
@@ -71,6 +74,7 @@ var settings = slices.Concat([]setting{
 	{"grpc-client-ca", "", "PEM file with the certificates that client certificates of gRPC are verified by; read again when it changes", func(c *config) *string { return &c.GRPCClientCA }},
 	{"grpc-client-cert", "optional", "whether a gRPC client must have a certificate: optional or required", func(c *config) *string { return &c.GRPCClientCert }},
 	{"plaintext", "false", "listen without TLS where other machines can connect: tokens and all data can be read on the way", func(c *config) *bool { return &c.Plaintext }},
+	{"trusted-proxies", "", "addresses and prefixes of the proxies whose X-Forwarded-For, -Proto and -Host are believed, separated by commas", func(c *config) *string { return &c.TrustedProxies }},
 	{"log-level", "info", "debug, info, warn or error", func(c *config) *string { return &c.LogLevel }},
 	{"log-format", "auto", "text, json, or auto: text on a terminal, JSON otherwise", func(c *config) *string { return &c.LogFormat }},
 }, limitSettings)
@@ -155,7 +159,7 @@ func (c *config) check() error {
 	if c.AuditRetention < 0 {
 		return fmt.Errorf("audit-retention is %s; give a duration such as 9600h (400 days), or 0 to keep all", c.AuditRetention)
 	}
-	return c.checkTLS()
+	return c.checkTransport()
 }
 
 // databaseURL is what store.Open is given.

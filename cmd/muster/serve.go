@@ -135,8 +135,8 @@ func openProgram(ctx context.Context, c config, log *slog.Logger, out io.Writer)
 		return nil, err
 	}
 	p.upkeep = p.upkeeps(c)
-	p.core = server.New(p.store, server.Options{Log: log, TLS: p.grpcTLS(c), AuditReads: c.AuditReads, Limits: c.Limits})
-	handler, err := gateway.New(p.core.Conn(), gateway.Options{BaseURL: c.BaseURL, Log: log}) //nolint:contextcheck // it outlives the start
+	p.core = server.New(p.store, server.Options{Log: log, TLS: p.grpcTLS(c), Proxies: c.proxies, AuditReads: c.AuditReads, Limits: c.Limits})
+	handler, err := gateway.New(p.core.Conn(), gateway.Options{BaseURL: c.BaseURL, Proxies: c.proxies, Log: log}) //nolint:contextcheck // it outlives the start
 	if err != nil {
 		return nil, err
 	}

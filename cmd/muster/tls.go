@@ -19,8 +19,8 @@ const (
 	certRequired = "required"
 )
 
-// checkTLS refuses settings of the transport that contradict each other.
-func (c *config) checkTLS() error {
+// checkTransport refuses settings of the transport that contradict each other.
+func (c *config) checkTransport() (err error) {
 	switch {
 	case (c.TLSCert == "") != (c.TLSKey == ""):
 		return errors.New("give both --tls-cert and --tls-key, or neither")
@@ -32,6 +32,9 @@ func (c *config) checkTLS() error {
 		return fmt.Errorf("grpc-client-cert is %q; use optional or required", c.GRPCClientCert)
 	case c.GRPCClientCert == certRequired && c.GRPCClientCA == "":
 		return errors.New("--grpc-client-cert required needs --grpc-client-ca: the certificates that they are verified by")
+	}
+	if c.proxies, err = transport.ParseProxies(c.TrustedProxies); err != nil {
+		return fmt.Errorf("trusted-proxies: %w", err)
 	}
 	return nil
 }
