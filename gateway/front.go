@@ -59,11 +59,10 @@ func (f *front) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 
 // begin opens the exchange.
 func (f *front) begin(w http.ResponseWriter, r *http.Request) *exchange {
-	from := peer(r)
-	x := &exchange{ResponseWriter: w, request: r, base: f.baseURL, mediaType: answerType(r.Header)}
-	x.address = f.proxies.Client(from, r.Header["X-Forwarded-For"])
+	base, from := Addressed(r, f.proxies)
+	x := &exchange{ResponseWriter: w, request: r, base: f.baseURL, address: from, mediaType: answerType(r.Header)}
 	if x.base == "" {
-		x.base = ownURL(r, f.proxies.Believe(from))
+		x.base = base
 	}
 	if x.id = r.Header.Get(requestIDHeader); !saneID(x.id) { //nolint:canonicalheader // it is net/http's form
 		x.id = rand.Text()
@@ -72,6 +71,13 @@ func (f *front) begin(w http.ResponseWriter, r *http.Request) *exchange {
 	// Answers hold what is known of people: no cache keeps them.
 	w.Header().Set("Cache-Control", "no-store")
 	return x
+}
+
+// Addressed tells how a client addressed the server, as the base URL of SCIM, and from
+// where: for what is served beside this face. Proxies are those that are believed.
+func Addressed(r *http.Request, proxies transport.Proxies) (base string, from netip.Addr) {
+	own := peer(r)
+	return ownURL(r, proxies.Believe(own)), proxies.Client(own, r.Header["X-Forwarded-For"])
 }
 
 // peer is who the connection is from: the client, or a proxy. The zero Addr: not

@@ -61,6 +61,10 @@ func (s *Server) identify(ctx context.Context, c *call) error {
 	if err := s.identifyShown(ctx, c); err != nil {
 		return err
 	}
+	if p := &c.principal; p.Granted != nil {
+		// What the credential lost since the token was issued, the token lost too.
+		p.Credential.Scopes = withinScopes(p.Granted, p.Credential.Scopes)
+	}
 	if networks := c.principal.Credential.Networks; len(networks) > 0 && !slices.ContainsFunc(networks, func(n netip.Prefix) bool { return n.Contains(c.address) }) {
 		return scim.Errorf(scim.Forbidden, "the credential may not be used from this address")
 	}

@@ -31,6 +31,11 @@ func (*discovery) GetServiceProviderConfig(context.Context, *musterv1.GetService
 			Description: "A token in the header Authorization: Bearer TOKEN",
 			SpecUri:     "https://www.rfc-editor.org/info/rfc6750",
 			Primary:     true,
+		}, {
+			Type:        "oauth2",
+			Name:        "OAuth 2.0",
+			Description: "An access token of this server's own authorization server, in the same header; /.well-known/oauth-authorization-server describes it",
+			SpecUri:     "https://www.rfc-editor.org/info/rfc6749",
 		}},
 	}}, nil
 }

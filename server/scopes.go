@@ -76,3 +76,32 @@ func permitsOne(scope string, a action, resourceType string) bool {
 	ofType, only, _ := strings.Cut(rest, ":")
 	return (resourceType == "" || ofType == resourceType) && (only == "" || only == word)
 }
+
+// everyType is the name of no resource type: what is allowed on it is so on all.
+const everyType = "\x00"
+
+// ScopeWithin tells whether a scope allows nothing that the others do not.
+func ScopeWithin(scope string, others []string) bool {
+	area, rest, _ := strings.Cut(scope, ":")
+	switch {
+	case CheckScopes([]string{scope}) != nil:
+		return false
+	case scope == ScopeAdmin:
+		return permits(others, admin, "")
+	case area == ScopeAdmin:
+		return permits(others, adminRead, "")
+	}
+	ofType, only, _ := strings.Cut(rest, ":")
+	if ofType == "read" || ofType == "write" {
+		ofType, only = "", ofType
+	}
+	if ofType == "" {
+		ofType = everyType
+	}
+	return (only == "write" || permits(others, read, ofType)) && (only == "read" || permits(others, write, ofType))
+}
+
+// withinScopes are those of the scopes that allow nothing which others do not.
+func withinScopes(scopes, others []string) []string {
+	return slices.DeleteFunc(slices.Clone(scopes), func(s string) bool { return !ScopeWithin(s, others) })
+}

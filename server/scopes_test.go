@@ -82,3 +82,39 @@ func TestParseAuthorization(t *testing.T) {
 		}
 	}
 }
+
+func TestScopeWithin(t *testing.T) {
+	for _, test := range []struct {
+		scope  string
+		others []string
+		want   bool
+	}{
+		{"scim", []string{"scim"}, true},
+		{"scim", []string{"scim:read", "scim:write"}, true},
+		{"scim", []string{"scim:read"}, false},
+		{"scim", []string{"scim:User", "scim:Group"}, false},
+		{"scim", []string{"admin"}, false},
+		{"scim:read", []string{"scim"}, true},
+		{"scim:read", []string{"scim:write"}, false},
+		{"scim:read", []string{"scim:User:read"}, false},
+		{"scim:User", []string{"scim"}, true},
+		{"scim:User", []string{"scim:User:read", "scim:User:write"}, true},
+		{"scim:User", []string{"scim:User:read", "scim:write"}, true},
+		{"scim:User", []string{"scim:Group"}, false},
+		{"scim:User:write", []string{"scim:User"}, true},
+		{"scim:User:write", []string{"scim:User:read"}, false},
+		{"scim:User:write", []string{"scim:Group:write"}, false},
+		{"admin", []string{"scim", "admin"}, true},
+		{"admin", []string{"scim", "admin:read"}, false},
+		{"admin:read", []string{"admin"}, true},
+		{"admin:read", []string{"scim"}, false},
+		{"admin:write", []string{"admin"}, false},
+		{"openid", []string{"scim", "admin"}, false},
+		{"", []string{"scim", "admin"}, false},
+		{"scim:\x00", []string{"scim:\x00"}, true},
+	} {
+		if got := ScopeWithin(test.scope, test.others); got != test.want {
+			t.Errorf("%q within %q: %v", test.scope, test.others, got)
+		}
+	}
+}

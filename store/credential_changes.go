@@ -158,7 +158,7 @@ func (t Tenant) UpdateCredential(ctx context.Context, name string, change func(*
 			return err
 		}
 		if !slices.Equal(before.Scopes, c.Scopes) {
-			if err := tx.write(ctx, t.store.statement().add("DELETE FROM tokens WHERE credential_id = ", arg{id}, " AND purpose <> '"+purposeSecret+"'")); err != nil {
+			if err := tx.write(ctx, t.store.statement().add("DELETE FROM tokens WHERE credential_id = ", arg{id}, " AND purpose IN ('"+purposeAccess+"', '"+purposeRefresh+"', '"+purposeCode+"')")); err != nil {
 				return err
 			}
 		}

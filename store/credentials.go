@@ -72,6 +72,9 @@ type Principal struct {
 	// Credential is all that is needed to decide what it may do: neither Created nor
 	// LastUsed.
 	Credential Credential
+	// Granted are the scopes of the access token that the caller showed, which may be
+	// fewer than the credential has by now, or others; nil: it showed none.
+	Granted []string
 }
 
 // The purposes of tokens.
@@ -87,13 +90,14 @@ const principalColumns = "t.id, t.name, t.profile, t.catalog_version, t.state, t
 	" c.id, c.name, c.kind, c.scopes, c.mode, c.networks, c.expires_at, c.lookup, c.settings"
 
 // Authenticate finds the credential that a secret or an access token with the
-// SHA-256 hash stands for. It fails with Unauthenticated where there is none or it
+// SHA-256 hash stands for. The secret of an OAuth client is good for access tokens
+// only, and stands for nothing here. It fails with Unauthenticated where there is none or it
 // has expired, and with Forbidden where its tenant is suspended. The secret is
 // random, so comparing its hash in an index tells nothing about it.
 func (s *Store) Authenticate(ctx context.Context, hash [32]byte) (Principal, error) {
 	st := s.statement()
 	st.add("SELECT "+principalColumns+", k.scopes, k.expires_at FROM tokens k JOIN credentials c ON c.id = k.credential_id JOIN tenants t ON t.id = c.tenant_id"+
-		" WHERE k.hash = ", arg{hash[:]}, " AND k.purpose IN ('"+purposeSecret+"', '"+purposeAccess+"')")
+		" WHERE k.hash = ", arg{hash[:]}, " AND (k.purpose = '"+purposeSecret+"' AND c.kind <> '"+string(OAuth)+"' OR k.purpose = '"+purposeAccess+"' AND c.kind = '"+string(OAuth)+"')")
 	return s.principal(ctx, st)
 }
 
@@ -164,7 +168,7 @@ func (row *principalRow) finish(p *Principal) error {
 	c := &p.Credential
 	c.Kind, c.Scopes = Kind(row.kind), strings.Fields(row.scopes)
 	if row.tokenScopes != nil {
-		c.Scopes = strings.Fields(*row.tokenScopes)
+		p.Granted = append([]string{}, strings.Fields(*row.tokenScopes)...)
 	}
 	c.understand(row.mode, row.networks, row.lookup, row.expires)
 	if row.tenantSettings != nil {

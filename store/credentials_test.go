@@ -101,11 +101,11 @@ func TestUpdateCredential_EndsTokens(t *testing.T) {
 		if _, err := s.Authenticate(ctx, issued); !reasonIs(err, scim.Unauthenticated) {
 			t.Errorf("a token of other scopes: %v", err)
 		}
-		if _, err := s.Authenticate(ctx, secret); err != nil {
+		if _, err := s.AuthenticateClient(ctx, "x", secret); err != nil {
 			t.Errorf("the secret: %v", err)
 		}
 		mustDo(t, onlyErr(tenant.UpdateCredential(ctx, "c", func(c *Credential) error { c.Settings.JWKS = "{}"; return nil })))
-		if _, err := s.Authenticate(ctx, secret); !reasonIs(err, scim.Unauthenticated) {
+		if _, err := s.AuthenticateClient(ctx, "x", secret); !reasonIs(err, scim.Unauthenticated) {
 			t.Errorf("the secret of a client with keys: %v", err)
 		}
 	})

@@ -17,9 +17,10 @@ var rooms = map[string][]string{
 	"server":      {"scim", "gen", "store", "ent", "transport"}, // ent through store
 	"gateway":     {"scim", "gen", "transport"},
 	"transport":   {},
+	"oauth":       {"scim", "gen", "store", "server", "ent", "transport"}, // ent through store, transport through server
 	"simulate":    {},
 	"conformance": {},
-	"cmd/muster":  {"scim", "gen", "ent", "store", "server", "gateway", "transport", "simulate", "conformance"},
+	"cmd/muster":  {"scim", "gen", "ent", "store", "server", "gateway", "oauth", "transport", "simulate", "conformance"},
 }
 
 func TestRooms(t *testing.T) {

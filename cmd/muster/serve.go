@@ -17,6 +17,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/muster-scim/muster/gateway"
+	"github.com/muster-scim/muster/oauth"
 	"github.com/muster-scim/muster/server"
 	"github.com/muster-scim/muster/store"
 	"github.com/muster-scim/muster/transport"
@@ -77,6 +78,7 @@ func serveCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
+			slog.SetDefault(log) // for what libraries have to say
 			p, err := openProgram(cmd.Context(), c, log, cmd.OutOrStdout())
 			if err != nil {
 				return err
@@ -140,7 +142,8 @@ func openProgram(ctx context.Context, c config, log *slog.Logger, out io.Writer)
 	if err != nil {
 		return nil, err
 	}
-	p.face = gateway.Server(c.HTTP, handler)
+	authorization := oauth.New(p.store, oauthOptions(c, p.core.Throttle(), log))
+	p.face = gateway.Server(c.HTTP, authorization.Before(handler))
 	p.face.ErrorLog = slog.NewLogLogger(log.Handler(), slog.LevelInfo) // mostly handshakes that failed
 	return p, p.announce(c, token, out)
 }
@@ -163,6 +166,7 @@ func (p *program) upkeeps(c config) []upkeep {
 			}
 			return err
 		}},
+		{"removing expired tokens", time.Minute, untilNone(p.store.RemoveExpiredTokens)},
 	}
 }
 

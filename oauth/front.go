@@ -1,0 +1,148 @@
+package oauth
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"log/slog"
+	"math"
+	"mime"
+	"net/http"
+	"net/netip"
+	"net/url"
+	"runtime/debug"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/zitadel/oidc/v3/pkg/oidc"
+	"github.com/zitadel/oidc/v3/pkg/op"
+
+	"github.com/muster-scim/muster/scim"
+)
+
+// maxForm is how many bytes a form may have.
+const maxForm = 64 << 10
+
+// An exchange is one request and its answer.
+type exchange struct {
+	http.ResponseWriter
+
+	issuer  string
+	address netip.Addr
+
+	// For the log.
+	status             int
+	tenant, credential string
+}
+
+type exchangeKey struct{}
+
+// exchangeOf is the exchange that the context belongs to.
+func exchangeOf(ctx context.Context) *exchange {
+	return ctx.Value(exchangeKey{}).(*exchange) //nolint:forcetypeassert // serve has set it
+}
+
+// WriteHeader adds the headers that belong to a status.
+func (x *exchange) WriteHeader(status int) {
+	if x.status = status; status == http.StatusUnauthorized {
+		x.Header().Set("WWW-Authenticate", `Basic realm="muster"`)
+	}
+	x.ResponseWriter.WriteHeader(status)
+}
+
+// tellRetryAfter puts in the header when the client can try again, in seconds.
+func (x *exchange) tellRetryAfter(err error) {
+	if e, ours := errors.AsType[*scim.Error](err); ours && e.RetryAfter > 0 {
+		x.Header().Set("Retry-After", strconv.Itoa(int(math.Ceil(e.RetryAfter.Seconds()))))
+	}
+}
+
+func (x *exchange) Write(data []byte) (int, error) {
+	if x.status == 0 {
+		x.WriteHeader(http.StatusOK)
+	}
+	return x.ResponseWriter.Write(data)
+}
+
+// serve takes a request to its endpoint and writes its line in the log, which has
+// no query and no form.
+func (s *Server) serve(w http.ResponseWriter, r *http.Request, e endpoint) {
+	start := time.Now()
+	id := rand.Text()
+	h := w.Header()
+	h.Set("X-Request-Id", id)
+	h.Set("Cache-Control", "no-store")
+	h.Set("Pragma", "no-cache")
+	h.Set("X-Content-Type-Options", "nosniff")
+	x := &exchange{ResponseWriter: w}
+	x.issuer, x.address = s.opts.Addressed(r)
+	defer func() {
+		if cause := recover(); cause != nil {
+			s.log.Error("panic", "cause", cause, "request_id", id, "stack", string(debug.Stack()))
+			if x.status == 0 {
+				x.WriteHeader(http.StatusInternalServerError)
+			}
+		}
+		s.log.LogAttrs(r.Context(), slog.LevelInfo, "request",
+			slog.String("method", r.Method), slog.String("path", r.URL.Path), slog.Int("status", x.status),
+			slog.Float64("duration_ms", float64(time.Since(start).Microseconds())/1000),
+			slog.String("tenant", x.tenant), slog.String("credential", x.credential), slog.String("request_id", id), slog.String("address", x.address.String()))
+	}()
+	if !slices.Contains(strings.Split(e.methods, ", "), r.Method) {
+		h.Set("Allow", e.methods)
+		http.Error(x, "the method is not allowed here", http.StatusMethodNotAllowed)
+		return
+	}
+	r = r.WithContext(context.WithValue(r.Context(), exchangeKey{}, x))
+	r.Body = http.MaxBytesReader(x, r.Body, maxForm)
+	e.serve(x, r)
+}
+
+// serveForm serves the token and the revocation endpoint: what they are asked stands
+// in the body only, so that no log of addresses shows a secret (RFC 6749 section
+// 2.3.1).
+func (s *Server) serveForm(w http.ResponseWriter, r *http.Request) {
+	r.URL.RawQuery = ""
+	media, _, _ := mime.ParseMediaType(r.Header.Get("Content-Type"))
+	if media != "application/x-www-form-urlencoded" {
+		op.WriteError(w, r, oidc.ErrInvalidRequest().WithDescription("send a form: application/x-www-form-urlencoded"), nil)
+		return
+	}
+	if problem := readForm(r); problem != "" {
+		op.WriteError(w, r, oidc.ErrInvalidRequest().WithDescription("%s", problem), nil)
+		return
+	}
+	s.wire.ServeHTTP(w, r)
+}
+
+// readForm reads query and body into r.Form, and tells what is wrong with them. No
+// parameter may come twice (RFC 6749 section 3.1), and an empty one is as none.
+func readForm(r *http.Request) (problem string) {
+	if err := r.ParseForm(); err != nil {
+		return "the form cannot be read, or is too large"
+	}
+	for name, values := range r.Form {
+		if len(values) > 1 {
+			return "the parameter " + strconv.Quote(name) + " is given twice"
+		}
+		if values[0] == "" {
+			delete(r.Form, name)
+		}
+	}
+	return ""
+}
+
+// IssuerOf is the issuer that belongs to the public address of the SCIM base: what
+// stands before /scim/v2, or else its origin.
+func IssuerOf(baseURL string) string {
+	if before, ok := strings.CutSuffix(strings.TrimRight(baseURL, "/"), "/scim/v2"); ok {
+		return before
+	}
+	u, err := url.Parse(baseURL)
+	if err != nil {
+		return ""
+	}
+	return u.Scheme + "://" + u.Host
+}
