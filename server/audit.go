@@ -1,6 +1,7 @@
 package server
 
 import (
+	"cmp"
 	"context"
 	"log/slog"
 	"strings"
@@ -30,13 +31,12 @@ func newAuditLog(st *store.Store, log *slog.Logger, reads bool) *auditLog {
 // too.
 func (a *auditLog) intercept(ctx context.Context, c *call) error {
 	c.begin(c.method)
-	err := recoverPanics(ctx, c)
+	err := recoverPanics(store.Acting(ctx, &c.act), c)
 	if a.records(c, err) {
-		if c.isBulk() { // the last act was an operation
+		if c.isBulk() || c.act.Credential == "" { // the last act was an operation, or it was not known who calls
 			c.begin(c.method)
 		}
-		resourceType, id := subjectOf(c)
-		a.note(ctx, c, resourceType, id, err)
+		a.note(ctx, c, err)
 	}
 	return err
 }
@@ -63,19 +63,25 @@ func (c *call) isBulk() bool { return c.method == musterv1.ProvisioningService_B
 
 // begin begins an act of the call: the call itself, or one operation of a bulk.
 func (c *call) begin(method string) {
-	c.act = &store.Act{
-		Method: strings.TrimPrefix(method, "/"), RequestID: c.requestID,
-		Credential: c.principal.Credential.Name, Operator: c.operator, Client: c.agent,
-		Preview: c.principal.Credential.Preview,
+	c.act = store.Act{
+		TenantID: c.principal.Tenant.ID(), Credential: c.principal.Credential.Name, Preview: c.principal.Credential.Preview,
+		Method: strings.TrimPrefix(method, "/"), RequestID: c.requestID, Operator: c.operator, Client: c.agent,
 	}
 	if c.address.IsValid() {
 		c.act.Address = c.address.String()
 	}
+	c.act.ResourceType, c.act.ResourceID = c.subject()
+}
+
+// beginAct begins the act of a call, now that it is known who is calling and what for.
+func beginAct(ctx context.Context, c *call) error {
+	c.begin(c.method)
+	return c.proceed(ctx)
 }
 
 // note records how the act of a call ended, unless the store has done so.
-func (a *auditLog) note(ctx context.Context, c *call, resourceType, id string, err error) {
-	act := c.act
+func (a *auditLog) note(ctx context.Context, c *call, err error) {
+	act := &c.act
 	if err == nil && act.Recorded() {
 		for _, e := range act.TakeKept() {
 			a.queue.add(ctx, e)
@@ -83,9 +89,9 @@ func (a *auditLog) note(ctx context.Context, c *call, resourceType, id string, e
 		return
 	}
 	e := store.AuditEvent{
-		TenantID: c.principal.Tenant.ID(), Time: time.Now(), RequestID: act.RequestID, Credential: c.principal.Credential.Name, Operator: act.Operator,
-		Address: act.Address, Client: act.Client, Method: act.Method, ResourceType: resourceType, ResourceID: id,
-		Outcome: store.AuditOK, Preview: c.principal.Credential.Preview,
+		TenantID: act.TenantID, Time: time.Now(), RequestID: act.RequestID, Credential: act.Credential, Operator: act.Operator,
+		Address: act.Address, Client: act.Client, Method: act.Method, ResourceType: act.ResourceType, ResourceID: act.ResourceID,
+		Outcome: store.AuditOK, Preview: act.Preview,
 	}
 	if err != nil {
 		told := explain(err)
@@ -96,18 +102,30 @@ func (a *auditLog) note(ctx context.Context, c *call, resourceType, id string, e
 	}
 }
 
-// subjectOf is what a call is about: the type and id of a resource; of a tenant or a
-// credential the name.
-func subjectOf(c *call) (resourceType, id string) {
+// subject is what a call is about: the type and id of a resource; the name of a
+// tenant; TENANT/NAME of a credential.
+func (c *call) subject() (resourceType, id string) {
 	resourceType = policy[c.method].resourceType
 	if r, ok := c.request.(interface{ GetResourceType() string }); ok && resourceType == "" {
 		resourceType = r.GetResourceType()
 	}
+	named := func(tenant, name string) string { return cmp.Or(tenant, c.principal.TenantName) + "/" + name }
 	switch r := c.request.(type) {
 	case interface{ GetId() string }:
 		return resourceType, r.GetId()
+	case interface{ GetCredential() *musterv1.Credential }:
+		return "Credential", named(r.GetCredential().GetTenant(), r.GetCredential().GetName())
+	case interface{ GetTenant() *musterv1.Tenant }:
+		return "Tenant", r.GetTenant().GetName()
+	case interface {
+		GetTenant() string
+		GetName() string
+	}:
+		return "Credential", named(r.GetTenant(), r.GetName())
 	case interface{ GetName() string }:
-		id = r.GetName()
+		return "Tenant", r.GetName()
+	case interface{ GetTenant() string }: // what lists what a tenant has
+		return "Tenant", cmp.Or(r.GetTenant(), c.principal.TenantName)
 	}
-	return resourceType, id
+	return resourceType, ""
 }

@@ -51,7 +51,7 @@ func (q *auditQueue) add(ctx context.Context, e store.AuditEvent) {
 	q.waiting = append(q.waiting, e)
 	if q.done == nil {
 		q.done = make(chan struct{})
-		go q.drain(context.WithoutCancel(ctx))
+		go q.drain(store.Acting(context.WithoutCancel(ctx), nil)) // it is nobody's act
 	}
 }
 

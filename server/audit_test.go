@@ -82,7 +82,7 @@ func TestAudit_EachWriteOnce(t *testing.T) {
 	lines, events := audited(t, s, firstTenant(t, s))
 	expectLines(t, "events", lines,
 		"CreateUser User ok", "CreateUser User uniqueness", "CreateUser User invalidSyntax", "ReplaceUser User ok", "ReplaceUser User versionMismatch",
-		"DeleteUser User ok", "DeleteUser User notFound", "ListRegistrations forbidden")
+		"DeleteUser User ok", "DeleteUser User notFound", "ListRegistrations Tenant forbidden")
 	for i, e := range events {
 		if e.RequestID != "mine" || e.Address != "192.0.2.9" || e.Client != "curl/8" || e.Operator != "grace" || e.Credential != "test" || time.Since(e.Time).Abs() > time.Minute {
 			t.Errorf("the event is %+v", e)
@@ -123,7 +123,7 @@ func TestAudit_Administrators(t *testing.T) {
 	_, _ = client.ListRegistrations(ctx, &musterv1.ListRegistrationsRequest{})
 	_, _ = client.Unregister(ctx, &musterv1.UnregisterRequest{Schemas: []string{"urn:example:other"}})
 	lines, events := audited(t, s, firstTenant(t, s))
-	expectLines(t, "events", lines, "Register ok", "Register ok", "ListRegistrations ok", "Unregister notFound")
+	expectLines(t, "events", lines, "Register Tenant ok", "Register Tenant ok", "ListRegistrations Tenant ok", "Unregister Tenant notFound")
 	if !strings.Contains(events[0].Changes, "schema urn:example:thing") || events[1].Changes != "" {
 		t.Errorf("the changes are %q and then %q", events[0].Changes, events[1].Changes)
 	}

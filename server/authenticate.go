@@ -28,7 +28,6 @@ func (s *Server) authenticate(ctx context.Context, c *call) error {
 	if err != nil {
 		return err
 	}
-	c.begin(c.method)
 	return c.proceed(ctx)
 }
 

@@ -261,14 +261,14 @@ func (b *bulk) finish(ctx context.Context, st *step) {
 func (b *bulk) note(ctx context.Context, st *step) {
 	c := callOf(ctx)
 	c.act.Method = strings.TrimPrefix(st.method(), "/")
-	resourceType, id := "", st.id
+	c.act.ResourceType, c.act.ResourceID = "", st.id
 	if st.rt != nil {
-		resourceType = st.rt.Name
+		c.act.ResourceType = st.rt.Name
 	}
-	if meant, unknown := b.meant(id); unknown == nil {
-		id = meant
+	if meant, unknown := b.meant(st.id); unknown == nil {
+		c.act.ResourceID = meant
 	}
-	b.service.audit.note(ctx, c, resourceType, id, st.err)
+	b.service.audit.note(ctx, c, st.err)
 }
 
 // method is the RPC that the step is a call of; where it names none, that of the bulk.

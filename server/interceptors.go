@@ -35,7 +35,7 @@ type call struct {
 	request   any             // the message, once it is read; nil for a stream
 	principal store.Principal // who is calling, once authenticated
 	operator  string          // the human behind it, where one is known
-	act       *store.Act      // what is being done, for the audit log
+	act       store.Act       // what is being done, for the audit log
 
 	ahead  []interceptor // the steps that are still to take
 	read   handler       // reads the message and goes on; nil for a stream
@@ -75,11 +75,8 @@ func callOf(ctx context.Context) *call {
 // principalOf is the caller. Methods that ask for it are never public.
 func principalOf(ctx context.Context) store.Principal { return callOf(ctx).principal }
 
-// tenantOf is the tenant of the caller, to act there.
-func tenantOf(ctx context.Context) store.Tenant {
-	c := callOf(ctx)
-	return c.principal.Tenant.As(c.act)
-}
+// tenantOf is the tenant of the caller.
+func tenantOf(ctx context.Context) store.Tenant { return principalOf(ctx).Tenant }
 
 // run takes a call through the interceptors to its handler.
 func (s *Server) run(ctx context.Context, c *call) error {

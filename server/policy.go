@@ -81,6 +81,9 @@ var policy = map[string]access{
 	musterv1.RegistryService_ListRegistrations_FullMethodName: {adminRead, ""},
 
 	// Each names the types whose changes the caller may read.
+	musterv1.AuditService_ListAuditEvents_FullMethodName: {adminRead, ""},
+	musterv1.AuditService_VerifyAuditLog_FullMethodName:  {adminRead, ""},
+
 	musterv1.ChangeService_ListChanges_FullMethodName:  {read, ""},
 	musterv1.ChangeService_WatchChanges_FullMethodName: {read, ""},
 

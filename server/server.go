@@ -83,7 +83,7 @@ func New(st *store.Store, opts Options) *Server {
 		s.log = slog.New(slog.DiscardHandler)
 	}
 	s.audit = newAuditLog(st, s.log, opts.AuditReads)
-	s.interceptors = []interceptor{s.logCall, s.translateErrors, recoverPanics, s.audit.intercept, s.authenticate, authorize, s.receive, s.limit}
+	s.interceptors = []interceptor{s.logCall, s.translateErrors, recoverPanics, s.audit.intercept, s.authenticate, authorize, s.receive, beginAct, s.limit}
 	s.grpc = grpc.NewServer(
 		grpc.Creds(s.transportCredentials(opts.TLS)),
 		grpc.StreamInterceptor(s.stream),
@@ -105,6 +105,7 @@ func New(st *store.Store, opts Options) *Server {
 		musterv1.RegisterCredentialServiceServer(r, &credentialService{store: st})
 		musterv1.RegisterDiscoveryServiceServer(r, &discovery{})
 		musterv1.RegisterChangeServiceServer(r, s.changes)
+		musterv1.RegisterAuditServiceServer(r, &auditService{store: st})
 	}
 	healthv1.RegisterHealthServer(guarded{s.grpc, s}, s.health)
 	reflection.RegisterV1(s.grpc)

@@ -1,6 +1,7 @@
 package store
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/binary"
@@ -55,7 +56,10 @@ type AuditEvent struct {
 // Act is one thing that somebody does, or tries to do: what the events of its writes
 // say of it. An Act is for one goroutine at a time.
 type Act struct {
+	TenantID                                                 int64 // of the credential
 	Method, RequestID, Credential, Operator, Address, Client string
+	// ResourceType and ResourceID are what it is about, where the write does not say.
+	ResourceType, ResourceID string
 	// Preview: its writes are not kept, so their events are for TakeKept.
 	Preview bool
 
@@ -63,11 +67,18 @@ type Act struct {
 	kept     []AuditEvent
 }
 
-// As is the handle with which a write records, in its transaction, that it was this
-// act.
-func (t Tenant) As(act *Act) Tenant {
-	t.act = act
-	return t
+type actKey struct{}
+
+// Acting is a context in which writes record, in their transactions, that they were
+// this act.
+func Acting(ctx context.Context, act *Act) context.Context {
+	return context.WithValue(ctx, actKey{}, act)
+}
+
+// actOf is the act of a context, or nil: its writes are not recorded.
+func actOf(ctx context.Context) *Act {
+	act, _ := ctx.Value(actKey{}).(*Act)
+	return act
 }
 
 // Recorded tells whether the last write of the act has its event, in the log or kept.
@@ -82,37 +93,49 @@ func (a *Act) TakeKept() []AuditEvent {
 }
 
 // write runs a job as Store.write does, for the tenant, which has its fair share of
-// what can be written at once. What it records of its act is that of its
-// last run.
+// what can be written at once. The job may record its act.
 func (t Tenant) write(ctx context.Context, j job) error { return t.writeWithin(ctx, writeTimeout, j) }
 
 func (t Tenant) writeWithin(ctx context.Context, limit time.Duration, j job) error {
-	return t.store.writeWithin(ctx, t.id, limit, func(ctx context.Context, tx tx) error {
-		if t.act != nil {
-			t.act.recorded, t.act.kept = false, nil
-		}
-		return j(ctx, tx)
-	})
+	return t.store.writeWithin(ctx, t.id, limit, ofAct(j))
 }
 
-// audit records what a write does as an event of its act. method is that of the
-// act where it is empty.
-func (t Tenant) audit(ctx context.Context, tx tx, method, resourceType, resourceID, changes string) error {
-	a := t.act
+// writeAct is Store.write for a job that records its act.
+func (s *Store) writeAct(ctx context.Context, j job) error { return s.write(ctx, ofAct(j)) }
+
+// ofAct is a job that forgets what an earlier run of it has recorded.
+func ofAct(j job) job {
+	return func(ctx context.Context, tx tx) error {
+		if a := actOf(ctx); a != nil {
+			a.recorded, a.kept = false, nil
+		}
+		return j(ctx, tx)
+	}
+}
+
+// event is that of a write of the act which succeeds. Method, type and id are those of
+// the act where they are empty.
+func (a *Act) event(method, resourceType, resourceID, changes string) AuditEvent {
+	return AuditEvent{
+		TenantID: a.TenantID, Time: time.UnixMilli(now()), RequestID: a.RequestID, Credential: a.Credential, Operator: a.Operator,
+		Address: a.Address, Client: a.Client, Method: cmp.Or(method, a.Method), ResourceType: cmp.Or(resourceType, a.ResourceType),
+		ResourceID: cmp.Or(resourceID, a.ResourceID), Outcome: AuditOK, Preview: a.Preview, Changes: changes,
+	}
+}
+
+// audit records what a write does as an event of its act, if it has one.
+func (s *Store) audit(ctx context.Context, tx tx, method, resourceType, resourceID, changes string) error {
+	a := actOf(ctx)
 	if a == nil {
 		return nil
 	}
-	if method == "" {
-		method = a.Method
-	}
-	e := AuditEvent{TenantID: t.id, Time: time.UnixMilli(now()), RequestID: a.RequestID, Credential: a.Credential, Operator: a.Operator, Address: a.Address,
-		Client: a.Client, Method: method, ResourceType: resourceType, ResourceID: resourceID, Outcome: AuditOK, Preview: a.Preview, Changes: changes}
+	e := a.event(method, resourceType, resourceID, changes)
 	a.recorded = true
 	if a.Preview {
 		a.kept = append(a.kept, e)
 		return nil
 	}
-	return tx.write(ctx, t.store.insertEvent(&e))
+	return tx.write(ctx, s.insertEvent(&e))
 }
 
 // AddAuditEvents adds events of what was written nowhere: all of them or none.

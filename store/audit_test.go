@@ -12,9 +12,26 @@ import (
 	"github.com/muster-scim/muster/scim"
 )
 
-// acting is a handle whose writes are recorded.
-func acting(t Tenant) Tenant {
-	return t.As(&Act{Method: "test/Write", RequestID: "r1", Credential: "test", Operator: "grace", Address: "192.0.2.1", Client: "curl"})
+// acting is a context whose writes are recorded for a tenant.
+func acting(t Tenant) (context.Context, *Act) {
+	act := &Act{TenantID: t.id, Method: "test/Write", RequestID: "r1", Credential: "test", Operator: "grace", Address: "192.0.2.1", Client: "curl"}
+	return Acting(context.Background(), act), act
+}
+
+func createAs(ctx context.Context, tb testing.TB, t Tenant, rt *scim.ResourceType, format string, args ...any) string {
+	tb.Helper()
+	r, err := t.Create(ctx, rt, decode(tb, rt, format, args...), false)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return r.GetId()
+}
+
+func patchAs(ctx context.Context, tb testing.TB, t Tenant, rt *scim.ResourceType, id, operations string) {
+	tb.Helper()
+	if _, err := t.Update(ctx, rt, id, scim.Match{}, compilePatch(tb, rt, operations), false); err != nil {
+		tb.Fatal(err)
+	}
 }
 
 // events are all events of a tenant, the oldest first.
@@ -65,19 +82,20 @@ func changesOf(tb testing.TB, s *Store, tenant int64) (lines []string) {
 // differs, a delete all that was; and nothing of it is a secret.
 func TestAudit_Changes(t *testing.T) {
 	onBoth(t, func(t *testing.T, s *Store) {
-		tenant := acting(newTenant(t, s))
-		ada := create(t, tenant, scim.User, `{"userName":"ada","password":"the hash of a secret","title":"T"}`)
-		group := create(t, tenant, scim.Group, `{"displayName":"G","members":[{"value":%q}]}`, ada)
-		mustPatch(t, tenant, scim.User, ada, `[{"op":"replace","path":"title","value":"U"},{"op":"replace","path":"password","value":"another secret"}]`)
-		mustPatch(t, tenant, scim.User, ada, `[{"op":"replace","path":"title","value":"U"}]`)
-		mustPatch(t, tenant, scim.Group, group, `[{"op":"remove","path":"members"}]`)
-		mustPatch(t, tenant, scim.Group, group, `[{"op":"add","path":"members","value":[{"value":"`+ada+`"}]}]`)
-		if err := tenant.Delete(context.Background(), scim.User, ada, scim.Match{}); err != nil {
+		tenant := newTenant(t, s)
+		ctx, _ := acting(tenant)
+		ada := createAs(ctx, t, tenant, scim.User, `{"userName":"ada","password":"the hash of a secret","title":"T"}`)
+		group := createAs(ctx, t, tenant, scim.Group, `{"displayName":"G","members":[{"value":%q}]}`, ada)
+		patchAs(ctx, t, tenant, scim.User, ada, `[{"op":"replace","path":"title","value":"U"},{"op":"replace","path":"password","value":"another secret"}]`)
+		patchAs(ctx, t, tenant, scim.User, ada, `[{"op":"replace","path":"title","value":"U"}]`)
+		patchAs(ctx, t, tenant, scim.Group, group, `[{"op":"remove","path":"members"}]`)
+		patchAs(ctx, t, tenant, scim.Group, group, `[{"op":"add","path":"members","value":[{"value":"`+ada+`"}]}]`)
+		if err := tenant.Delete(ctx, scim.User, ada, scim.Match{}); err != nil {
 			t.Fatal(err)
 		}
-		grace := create(t, tenant, scim.User, `{"userName":"grace"}`)
-		mustPatch(t, tenant, scim.Group, group, `[{"op":"add","path":"members","value":[{"value":"`+grace+`"}]}]`)
-		if err := tenant.Delete(context.Background(), scim.Group, group, scim.Match{}); err != nil {
+		grace := createAs(ctx, t, tenant, scim.User, `{"userName":"grace"}`)
+		patchAs(ctx, t, tenant, scim.Group, group, `[{"op":"add","path":"members","value":[{"value":"`+grace+`"}]}]`)
+		if err := tenant.Delete(ctx, scim.Group, group, scim.Match{}); err != nil {
 			t.Fatal(err)
 		}
 		want := []string{
@@ -110,10 +128,10 @@ func TestAudit_Changes(t *testing.T) {
 // neither, and its act says so.
 func TestAudit_FailedWrite(t *testing.T) {
 	onBoth(t, func(t *testing.T, s *Store) {
-		tenant := acting(newTenant(t, s))
-		ctx := context.Background()
-		id := create(t, tenant, scim.User, `{"userName":"ada"}`)
-		if !tenant.act.Recorded() {
+		tenant := newTenant(t, s)
+		ctx, act := acting(tenant)
+		id := createAs(ctx, t, tenant, scim.User, `{"userName":"ada"}`)
+		if !act.Recorded() {
 			t.Error("a create is not recorded")
 		}
 		if _, err := tenant.Create(ctx, scim.User, decode(t, scim.User, `{"userName":"ADA"}`), false); scim.ReasonOf(err) != scim.Uniqueness {
@@ -123,8 +141,8 @@ func TestAudit_FailedWrite(t *testing.T) {
 		if _, err := tenant.CreateTogether(ctx, all); scim.ReasonOf(err) != scim.Uniqueness {
 			t.Fatal(err)
 		}
-		mustPatch(t, tenant, scim.User, id, `[{"op":"replace","path":"userName","value":"ada"}]`)
-		if tenant.act.Recorded() {
+		patchAs(ctx, t, tenant, scim.User, id, `[{"op":"replace","path":"userName","value":"ada"}]`)
+		if act.Recorded() {
 			t.Error("what changed nothing is recorded")
 		}
 		if got := events(t, s, tenant.id); len(got) != 1 {
@@ -136,10 +154,12 @@ func TestAudit_FailedWrite(t *testing.T) {
 // The writes of a preview have their events kept for later, and not in the log.
 func TestAudit_Preview(t *testing.T) {
 	onBoth(t, func(t *testing.T, s *Store) {
-		tenant := newTenant(t, s).As(&Act{Method: "m", Preview: true})
-		id := create(t, tenant, scim.User, `{"userName":"ada"}`)
-		kept := tenant.act.TakeKept()
-		if len(kept) != 1 || kept[0].ResourceID != id || !kept[0].Preview || !tenant.act.Recorded() || len(tenant.act.TakeKept()) != 0 {
+		tenant := newTenant(t, s)
+		ctx, act := acting(tenant)
+		act.Preview = true
+		id := createAs(ctx, t, tenant, scim.User, `{"userName":"ada"}`)
+		kept := act.TakeKept()
+		if len(kept) != 1 || kept[0].ResourceID != id || !kept[0].Preview || !act.Recorded() || len(act.TakeKept()) != 0 {
 			t.Errorf("kept are %+v", kept)
 		}
 		if got := events(t, s, tenant.id); len(got) != 0 {
@@ -151,12 +171,19 @@ func TestAudit_Preview(t *testing.T) {
 // Registrations are recorded with what was and what is registered.
 func TestAudit_Registrations(t *testing.T) {
 	onBoth(t, func(t *testing.T, s *Store) {
-		tenant := acting(newTenant(t, s))
-		mustPut(t, tenant, false, "["+thing(`{"name":"a"}`)+"]")
+		tenant := newTenant(t, s)
+		ctx, _ := acting(tenant)
+		schemas, types, err := scim.ParseRegistrations([]byte("[" + thing(`{"name":"a"}`) + "]"))
+		if err == nil {
+			err = tenant.Register(ctx, false, schemas, types)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
 		if got := changesOf(t, s, tenant.id); len(got) != 1 || !strings.Contains(got[0], `"resource type Thing":{"after":{`) || strings.Contains(got[0], "before") {
 			t.Errorf("got %s", got)
 		}
-		if err := tenant.Unregister(context.Background(), false, nil, []string{"Thing"}); err != nil {
+		if err := tenant.Unregister(ctx, false, nil, []string{"Thing"}); err != nil {
 			t.Fatal(err)
 		}
 		if got := changesOf(t, s, tenant.id); len(got) != 2 || !strings.Contains(got[1], `"resource type Thing":{"before":{`) || strings.Contains(got[1], "after") {

@@ -40,9 +40,9 @@ func BenchmarkCreate(b *testing.B) {
 		var n atomic.Int64
 		b.ResetTimer()
 		b.RunParallel(func(pb *testing.PB) {
-			t := acting(t) // an act is for one goroutine
+			ctx, _ := acting(t) // an act is for one goroutine
 			for pb.Next() {
-				if _, err := t.Create(context.Background(), scim.User, richUser(b, n.Add(1)), false); err != nil {
+				if _, err := t.Create(ctx, scim.User, richUser(b, n.Add(1)), false); err != nil {
 					b.Error(err)
 				}
 			}

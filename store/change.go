@@ -102,7 +102,7 @@ func (t Tenant) apply(ctx context.Context, tx tx, rt *scim.ResourceType, w *row,
 	if err := t.record(ctx, tx, rt, w, updated, d.json(changed)); err != nil {
 		return nil, err
 	}
-	if err := t.audit(ctx, tx, "", rt.Name, w.id, eventChanges(d.attributes, d.members, nil)); err != nil {
+	if err := t.store.audit(ctx, tx, "", rt.Name, w.id, eventChanges(d.attributes, d.members, nil)); err != nil {
 		return nil, err
 	}
 	return r, t.confirmCatalog(ctx, tx)
@@ -154,7 +154,7 @@ func (t Tenant) Delete(ctx context.Context, rt *scim.ResourceType, id string, ma
 // auditDelete records what a resource was that is being deleted, with the groups that
 // it leaves.
 func (t Tenant) auditDelete(ctx context.Context, tx tx, rt *scim.ResourceType, w *row, left []string) error {
-	if t.act == nil {
+	if actOf(ctx) == nil {
 		return nil
 	}
 	d := newDiff()
@@ -170,7 +170,7 @@ func (t Tenant) auditDelete(ctx context.Context, tx tx, rt *scim.ResourceType, w
 		}
 	}
 	attributes := attributesDiff(rt, mustDecode(rt, w.document), nothing(rt), nil)
-	return t.audit(ctx, tx, "", rt.Name, w.id, eventChanges(attributes, d.members, left))
+	return t.store.audit(ctx, tx, "", rt.Name, w.id, eventChanges(attributes, d.members, left))
 }
 
 // leaveGroups gives each group that holds the resource a new version, records why,

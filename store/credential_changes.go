@@ -54,6 +54,9 @@ func (t Tenant) AddCredential(ctx context.Context, c Credential, hash []byte) er
 		}
 		return errSameProof
 	}
+	if err := auditThrough(ctx, tx, stateChanges(nil, c.state())); err != nil {
+		return errors.Join(err, tx.Rollback())
+	}
 	return tx.Commit()
 }
 
@@ -145,7 +148,7 @@ func noCredential(name string) error {
 // own its secrets. change may run more than once. It fails with NotFound, with
 // Uniqueness where another credential has the lookup, and as change does.
 func (t Tenant) UpdateCredential(ctx context.Context, name string, change func(*Credential) error) (c Credential, err error) {
-	err = t.store.write(ctx, func(ctx context.Context, tx tx) error {
+	err = t.write(ctx, func(ctx context.Context, tx tx) error {
 		id, before, err := t.lockCredential(ctx, tx, name)
 		if err != nil {
 			return err
@@ -155,6 +158,9 @@ func (t Tenant) UpdateCredential(ctx context.Context, name string, change func(*
 			return err
 		}
 		if err := t.writeCredential(ctx, tx, id, &c); err != nil {
+			return err
+		}
+		if err := t.store.auditState(ctx, tx, before.state(), c.state()); err != nil {
 			return err
 		}
 		if !slices.Equal(before.Scopes, c.Scopes) {
@@ -219,7 +225,7 @@ func (t Tenant) writeCredential(ctx context.Context, tx tx, id int64, c *Credent
 // present ones stay valid for the overlap; none: they end at once. It fails with
 // NotFound, and with Conflict for a credential that has no secret.
 func (t Tenant) RotateCredential(ctx context.Context, name string, hash [32]byte, overlap time.Duration) (c Credential, err error) {
-	err = t.store.write(ctx, func(ctx context.Context, tx tx) error {
+	err = t.write(ctx, func(ctx context.Context, tx tx) error {
 		var id int64
 		if id, c, err = t.lockCredential(ctx, tx, name); err != nil {
 			return err
@@ -239,7 +245,7 @@ func (t Tenant) RotateCredential(ctx context.Context, name string, hash [32]byte
 				return err
 			}
 		}
-		return nil
+		return t.store.audit(ctx, tx, "", "", "", aSecret)
 	})
 	return c, err
 }
@@ -247,11 +253,16 @@ func (t Tenant) RotateCredential(ctx context.Context, name string, hash [32]byte
 // RevokeCredential removes a credential and its tokens. No request that comes after
 // it is let in. It fails with NotFound.
 func (t Tenant) RevokeCredential(ctx context.Context, name string) error {
-	n, err := t.store.client.Credential.Delete().Where(credential.TenantID(t.id), credential.Name(name)).Exec(ctx)
-	if err == nil && n == 0 {
-		err = noCredential(name)
-	}
-	return err
+	return t.write(ctx, func(ctx context.Context, tx tx) error {
+		id, c, err := t.lockCredential(ctx, tx, name)
+		if err != nil {
+			return err
+		}
+		if err := tx.write(ctx, t.store.statement().add("DELETE FROM credentials WHERE id = ", arg{id})); err != nil { // and its tokens
+			return err
+		}
+		return t.store.auditState(ctx, tx, c.state(), nil)
+	})
 }
 
 func nilIfEmpty(s string) *string {

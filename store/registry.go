@@ -308,7 +308,7 @@ func (t Tenant) changeCatalog(ctx context.Context, forAll bool, change catalogCh
 
 // auditCatalog records how the registrations of one owner differ from what they were.
 func (t Tenant) auditCatalog(ctx context.Context, tx tx, forAll bool, before registrations) error {
-	if t.act == nil {
+	if actOf(ctx) == nil {
 		return nil
 	}
 	all, err := readRegistrations(ctx, t.store, tx, t.id)
@@ -338,7 +338,7 @@ func (t Tenant) auditCatalog(ctx context.Context, tx tx, forAll bool, before reg
 		AllTenants bool                                  `json:"allTenants,omitempty"`
 		Attributes map[string]map[string]json.RawMessage `json:"attributes"`
 	}{forAll, differ}
-	return t.audit(ctx, tx, "", "", "", string(mustJSON(changes)))
+	return t.store.audit(ctx, tx, "", "", "", string(mustJSON(changes)))
 }
 
 // renewCatalog makes what has been changed of the registrations the tenant's

@@ -126,7 +126,7 @@ func (t Tenant) CreateTogether(ctx context.Context, all []*New) (failed int, err
 		if err := n.prepare(); err != nil {
 			return i, err
 		}
-		if t.act != nil {
+		if actOf(ctx) != nil {
 			n.attributes = attributesDiff(n.Type, nothing(n.Type), n.Resource, n.lifted.secrets)
 		}
 		own[n.ID] = n.Type.Name
@@ -183,10 +183,10 @@ func (t Tenant) insertLinks(ctx context.Context, tx tx, n *New) error {
 	if err := t.addLinks(ctx, tx, n.ID, n.members, d); err != nil {
 		return err
 	}
-	if err := t.record(ctx, tx, n.Type, &n.row, created, d.json(&n.row)); err != nil || t.act == nil {
+	if err := t.record(ctx, tx, n.Type, &n.row, created, d.json(&n.row)); err != nil || actOf(ctx) == nil {
 		return err
 	}
-	return t.audit(ctx, tx, n.Method, n.Type.Name, n.ID, eventChanges(n.attributes, d.members, nil))
+	return t.store.audit(ctx, tx, n.Method, n.Type.Name, n.ID, eventChanges(n.attributes, d.members, nil))
 }
 
 // prepare takes the resource apart into what the tables hold.

@@ -23,7 +23,6 @@ type Tenant struct {
 	version  int64
 	profile  Profile
 	settings TenantSettings
-	act      *Act // nil: its writes are not recorded in the audit log
 }
 
 // ID is the number of the tenant in its database.
@@ -171,10 +170,14 @@ func (s *Store) CreateTenant(ctx context.Context, info TenantInfo) (TenantInfo, 
 		}
 		return TenantInfo{}, err
 	}
-	if err := tx.Commit(); err != nil {
-		return TenantInfo{}, err
+	info, err = tenantInfo(made)
+	if err == nil {
+		err = auditThrough(ctx, tx, stateChanges(nil, info.state()))
 	}
-	return tenantInfo(made)
+	if err != nil {
+		return TenantInfo{}, errors.Join(err, tx.Rollback())
+	}
+	return info, tx.Commit()
 }
 
 // UpdateTenant changes the profile and the settings of a tenant, with effect from
@@ -219,7 +222,7 @@ func (info *TenantInfo) become(state State) error {
 
 // changeTenant reads a tenant, changes it, and writes it, while nobody else does.
 func (s *Store) changeTenant(ctx context.Context, name string, change func(*TenantInfo) error) (info TenantInfo, err error) {
-	err = s.write(ctx, func(ctx context.Context, tx tx) error {
+	err = s.writeAct(ctx, func(ctx context.Context, tx tx) error {
 		id, before, err := s.lockTenant(ctx, tx, name)
 		if err != nil {
 			return err
@@ -239,7 +242,10 @@ func (s *Store) changeTenant(ctx context.Context, name string, change func(*Tena
 			// and a write that was checked by the old one must not be kept any more.
 			st.add(", catalog_version = catalog_version + 1")
 		}
-		return tx.write(ctx, st.add(" WHERE id = ", arg{id}))
+		if err := tx.write(ctx, st.add(" WHERE id = ", arg{id})); err != nil {
+			return err
+		}
+		return s.auditState(ctx, tx, before.state(), info.state())
 	})
 	return info, err
 }
