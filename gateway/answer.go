@@ -30,6 +30,7 @@ type exchange struct {
 	address   netip.Addr    // of the client
 	mediaType string        // of the answer
 	body      body          // of the request
+	maxBody   int           // bytes
 	projected bool          // the request says which attributes it wants
 	describes bool          // the answer describes the server
 	endpoint  string        // without the slash: Users

@@ -37,6 +37,7 @@ type front struct {
 	log     *slog.Logger
 	baseURL string
 	proxies transport.Proxies
+	maxBody int // bytes: what is enough for many operations is so for one
 }
 
 func (f *front) ServeHTTP(w http.ResponseWriter, r *http.Request) {
@@ -60,7 +61,7 @@ func (f *front) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 // begin opens the exchange.
 func (f *front) begin(w http.ResponseWriter, r *http.Request) *exchange {
 	base, from := Addressed(r, f.proxies)
-	x := &exchange{ResponseWriter: w, request: r, base: f.baseURL, address: from, mediaType: answerType(r.Header)}
+	x := &exchange{ResponseWriter: w, request: r, base: f.baseURL, address: from, maxBody: f.maxBody, mediaType: answerType(r.Header)}
 	if x.base == "" {
 		x.base = base
 	}
@@ -238,17 +239,17 @@ func (x *exchange) readBody() *problem {
 		return &problem{status: http.StatusUnsupportedMediaType,
 			detail: "send application/scim+json or application/json, in UTF-8 and not compressed"}
 	}
-	if r.ContentLength > maxBody {
-		return tooLarge()
+	if r.ContentLength > int64(x.maxBody) {
+		return x.tooLarge()
 	}
 	var buf bytes.Buffer
 	buf.Grow(int(min(max(r.ContentLength, 0), 64<<10)) + bytes.MinRead)
-	n, err := buf.ReadFrom(io.LimitReader(r.Body, maxBody+1))
+	n, err := buf.ReadFrom(io.LimitReader(r.Body, int64(x.maxBody)+1))
 	switch {
 	case err != nil:
 		return problemOf(scim.InvalidSyntax, "the body could not be read to its end")
-	case n > maxBody:
-		return tooLarge()
+	case n > int64(x.maxBody):
+		return x.tooLarge()
 	case n == 0:
 		return problemOf(scim.InvalidSyntax, "the request needs a body")
 	}
@@ -256,8 +257,8 @@ func (x *exchange) readBody() *problem {
 	return nil
 }
 
-func tooLarge() *problem {
-	return problemOf(scim.PayloadTooLarge, fmt.Sprintf("the body is larger than %d bytes", maxBody))
+func (x *exchange) tooLarge() *problem {
+	return problemOf(scim.PayloadTooLarge, fmt.Sprintf("the body is larger than %d bytes", x.maxBody))
 }
 
 const (

@@ -18,6 +18,7 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	musterv1 "github.com/muster-scim/muster/gen/muster/v1"
+	"github.com/muster-scim/muster/scim"
 )
 
 func TestFace_Body(t *testing.T) {
@@ -55,7 +56,7 @@ func TestFace_Body(t *testing.T) {
 func TestFace_BodyTooLarge(t *testing.T) {
 	c := &canned{}
 	h := newFace(t, c, Options{})
-	fits := `{"userName":"` + strings.Repeat("a", maxBody-len(`{"userName":""}`)) + `"}`
+	fits := `{"userName":"` + strings.Repeat("a", scim.MaxBody-len(`{"userName":""}`)) + `"}`
 	if ask(t, h, http.MethodPost, "/scim/v2/Users", fits); c.calls != 1 {
 		t.Error("a body of the largest size did not pass")
 	}

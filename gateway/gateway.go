@@ -32,8 +32,7 @@ const basePath = "/scim/v2"
 
 // Limits of a request.
 const (
-	maxBody    = scim.MaxBulkPayload // bytes: what is enough for many operations is so for one
-	maxHeaders = 64 << 10            // bytes, with the request line
+	maxHeaders = 64 << 10 // bytes, with the request line
 )
 
 // Options are what the face can be told. The zero Options work.
@@ -44,6 +43,9 @@ type Options struct {
 	// Proxies are believed about the client's address (X-Forwarded-For), and without a
 	// BaseURL about how it addressed us (X-Forwarded-Proto and X-Forwarded-Host).
 	Proxies transport.Proxies
+	// Limits are how large a request may be; the zero Limits: scim.DefaultLimits. They
+	// are the store's.
+	Limits scim.Limits
 	// Log gets one line for each request. Nil: no log.
 	Log *slog.Logger
 }
@@ -51,8 +53,11 @@ type Options struct {
 // New makes the face of the services that conn reaches. It serves SCIM below
 // /scim/v2 and answers every other path with a SCIM error.
 func New(conn grpc.ClientConnInterface, opts Options) (http.Handler, error) {
+	if opts.Limits == (scim.Limits{}) {
+		opts.Limits = scim.DefaultLimits()
+	}
 	mux := runtime.NewServeMux(
-		runtime.WithMarshalerOption(runtime.MIMEWildcard, marshaler{}),
+		runtime.WithMarshalerOption(runtime.MIMEWildcard, marshaler{opts.Limits}),
 		runtime.WithForwardResponseOption(decorate),
 		runtime.WithForwardResponseRewriter(toAnswer),
 		runtime.WithErrorHandler(answerError),
@@ -78,7 +83,7 @@ func New(conn grpc.ClientConnInterface, opts Options) (http.Handler, error) {
 	if log == nil {
 		log = slog.New(slog.DiscardHandler)
 	}
-	return &front{mux: mux, log: log, baseURL: strings.TrimRight(opts.BaseURL, "/"), proxies: opts.Proxies}, nil
+	return &front{mux: mux, log: log, baseURL: strings.TrimRight(opts.BaseURL, "/"), proxies: opts.Proxies, maxBody: opts.Limits.Body}, nil
 }
 
 // forwarded tells under which name a header goes to the core. Authorization does

@@ -13,27 +13,27 @@ import (
 
 // marshaler is SCIM JSON for grpc-gateway: requests are decoded and answers
 // printed by the rules of package scim.
-type marshaler struct{}
+type marshaler struct{ limits scim.Limits }
 
 // NewDecoder decodes the body of a request, which the front has read.
-func (marshaler) NewDecoder(r io.Reader) runtime.Decoder {
+func (m marshaler) NewDecoder(r io.Reader) runtime.Decoder {
 	return runtime.DecoderFunc(func(v any) error {
 		b, ok := r.(*body)
 		if !ok {
 			return fmt.Errorf("gateway: a body of type %T did not come through the front", r)
 		}
-		b.fault = decode(b.data, v)
+		b.fault = m.decode(b.data, v)
 		b.data = nil // what is left is the message
 		return b.fault
 	})
 }
 
 // Unmarshal decodes data into the field of a request message.
-func (marshaler) Unmarshal(data []byte, v any) error { return decode(data, v) }
+func (m marshaler) Unmarshal(data []byte, v any) error { return m.decode(data, v) }
 
 // decode decodes data into v, which points to the field of a request message
 // that http.yaml makes the body.
-func decode(data []byte, v any) (err error) {
+func (m marshaler) decode(data []byte, v any) (err error) {
 	switch field := v.(type) {
 	case **musterv1.User:
 		*field, err = decodeResource[*musterv1.User](scim.User, data)
@@ -44,7 +44,7 @@ func decode(data []byte, v any) (err error) {
 	case *[]*musterv1.PatchOperation:
 		*field, err = scim.DecodePatch(data)
 	case *musterv1.BulkRequest:
-		err = decodeBulk(data, field)
+		err = decodeBulk(data, m.limits, field)
 	case *musterv1.SearchRequest, *musterv1.ListUsersRequest, *musterv1.ListGroupsRequest, *musterv1.ListResourcesRequest:
 		err = decodeSearch(data, v)
 	default:
@@ -53,8 +53,8 @@ func decode(data []byte, v any) (err error) {
 	return err
 }
 
-func decodeBulk(data []byte, into *musterv1.BulkRequest) error {
-	req, err := scim.DecodeBulk(data)
+func decodeBulk(data []byte, limits scim.Limits, into *musterv1.BulkRequest) error {
+	req, err := scim.DecodeBulk(data, limits)
 	if err != nil {
 		return err
 	}

@@ -6,14 +6,6 @@ import (
 	"strings"
 )
 
-// The limits of a bulk request (RFC 7644 section 3.7.4).
-const (
-	// MaxBulkOperations is the most operations of one bulk request.
-	MaxBulkOperations = 1000
-	// MaxBulkPayload is the most bytes of one.
-	MaxBulkPayload = 2 << 20
-)
-
 // bulkIDPrefix begins a value that stands for the id of a resource which another
 // operation of the same bulk request creates (RFC 7644 section 3.7.2).
 const bulkIDPrefix = "bulkId:"

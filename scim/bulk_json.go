@@ -14,9 +14,9 @@ import (
 // which its execution finds; so is what its data say, which stay text until then.
 //
 // The error is InvalidSyntax, or PayloadTooLarge for too many operations.
-func DecodeBulk(data []byte) (*musterv1.BulkRequest, error) {
+func DecodeBulk(data []byte, limits Limits) (*musterv1.BulkRequest, error) {
 	in := newJSONReader(data, len(data)) // no limit: the data of operations stay text
-	b := bulkReader{in: in, req: &musterv1.BulkRequest{}}
+	b := bulkReader{in: in, limits: limits, req: &musterv1.BulkRequest{}}
 	if k := in.peek(); k != kindObject && k != kindNone {
 		in.fail(Errorf(InvalidSyntax, "the body is %s, not a JSON object", k))
 	}
@@ -34,6 +34,7 @@ func DecodeBulk(data []byte) (*musterv1.BulkRequest, error) {
 // A bulkReader reads a bulk request.
 type bulkReader struct {
 	in     *jsonReader
+	limits Limits
 	req    *musterv1.BulkRequest
 	listed bool // there is a member Operations
 }
@@ -85,30 +86,12 @@ func (b *bulkReader) operations() {
 			b.in.fail(Errorf(InvalidSyntax, "an operation is an object, not %s", k))
 			return
 		}
-		if err := CheckBulkOperations(len(b.req.GetOperations()) + 1); err != nil {
+		if err := b.limits.CheckBulk(len(b.req.GetOperations())+1, 0); err != nil {
 			b.in.fail(err)
 			return
 		}
 		b.req.Operations = append(b.req.Operations, b.operation())
 	}
-}
-
-// CheckBulkOperations fails with PayloadTooLarge where n operations are too many
-// for one request.
-func CheckBulkOperations(n int) *Error {
-	if n > MaxBulkOperations {
-		return Errorf(PayloadTooLarge, "the bulk request has more than %d operations (maxOperations)", MaxBulkOperations)
-	}
-	return nil
-}
-
-// CheckBulkPayload fails with PayloadTooLarge where n bytes are too many for one
-// request.
-func CheckBulkPayload(n int) *Error {
-	if n > MaxBulkPayload {
-		return Errorf(PayloadTooLarge, "the bulk request is larger than %d bytes (maxPayloadSize)", MaxBulkPayload)
-	}
-	return nil
 }
 
 func (b *bulkReader) operation() *musterv1.BulkOperation {

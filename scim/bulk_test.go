@@ -237,7 +237,7 @@ func TestDecodeBulk(t *testing.T) {
 		`{"Operations":[],"failOnErrors":true}`: `invalidSyntax`,
 		`{"Operations":[` + strings.Repeat(`{},`, MaxBulkOperations) + `{}]}`: `payloadTooLarge`,
 	} {
-		req, err := DecodeBulk([]byte(body))
+		req, err := DecodeBulk([]byte(body), DefaultLimits())
 		if err != nil {
 			if got := ReasonOf(err).String(); got != want {
 				t.Errorf("%.200s: %v, want %s", body, err, want)
@@ -282,7 +282,7 @@ func TestDecode_TooManyValues(t *testing.T) {
 			return err
 		},
 		"bulk": func(list string) error {
-			_, err := DecodeBulk([]byte(`{"Operations":[{"data":` + list + `},{"data":` + list + `}]}`))
+			_, err := DecodeBulk([]byte(`{"Operations":[{"data":`+list+`},{"data":`+list+`}]}`), DefaultLimits())
 			return err
 		},
 	}

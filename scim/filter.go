@@ -94,13 +94,3 @@ type Path struct {
 	Filter Filter
 	Sub    *Attribute
 }
-
-// The limits of the filter language.
-const (
-	// MaxFilterLength is the most bytes of a filter.
-	MaxFilterLength = 8 << 10
-	// MaxFilterDepth is how deep parentheses, brackets and not may nest.
-	MaxFilterDepth = 32
-	// MaxFilterTerms is the most comparisons in one filter.
-	MaxFilterTerms = 256
-)

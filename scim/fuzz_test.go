@@ -88,7 +88,7 @@ func FuzzDecodeBulk(f *testing.F) {
 		f.Add([]byte(body))
 	}
 	f.Fuzz(func(t *testing.T, body []byte) {
-		req, err := DecodeBulk(body)
+		req, err := DecodeBulk(body, DefaultLimits())
 		if err != nil {
 			if r := ReasonOf(err); r != InvalidSyntax && r != InvalidValue && r != PayloadTooLarge {
 				t.Fatalf("%q: %v", body, err)

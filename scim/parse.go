@@ -23,7 +23,7 @@ import (
 // or cannot be searched for, an operator or value that does not fit the attribute,
 // or a filter beyond the limits.
 func (rt *ResourceType) ParseFilter(text string) (Filter, error) {
-	p := parser{rt: rt, in: text, reason: InvalidFilter}
+	p := parser{rt: rt, limits: rt.within(), in: text, reason: InvalidFilter}
 	f := p.filter()
 	if p.fault != nil {
 		return nil, p.fault
@@ -37,7 +37,7 @@ func (rt *ResourceType) ParseFilter(text string) (Filter, error) {
 func ParseFilters(types []*ResourceType, text string) ([]Filter, error) {
 	filters := make([]Filter, len(types))
 	for i, rt := range types {
-		p := parser{rt: rt, others: types, in: text, reason: InvalidFilter}
+		p := parser{rt: rt, limits: rt.within(), others: types, in: text, reason: InvalidFilter}
 		if filters[i] = p.filter(); p.fault != nil {
 			return nil, p.fault
 		}
@@ -52,8 +52,8 @@ func ParseFilters(types []*ResourceType, text string) ([]Filter, error) {
 //
 // The error is InvalidPath, or InvalidFilter for what is wrong within brackets.
 func (rt *ResourceType) ParsePath(text string) (Path, error) {
-	p := parser{rt: rt, in: text, reason: InvalidPath}
-	p.checkText("path")
+	p := parser{rt: rt, limits: rt.within(), in: text, reason: InvalidPath}
+	p.checkText("path", maxPathLength)
 	path := p.path()
 	p.end("the end of the path")
 	if p.fault != nil {
@@ -68,6 +68,7 @@ func (rt *ResourceType) ParsePath(text string) (Path, error) {
 // nothing.
 type parser struct {
 	rt     *ResourceType
+	limits Limits
 	others []*ResourceType // whose attributes are known too, in a filter
 	in     string
 	pos    int // in bytes
@@ -81,17 +82,20 @@ type parser struct {
 
 // filter reads a whole filter.
 func (p *parser) filter() Filter {
-	p.checkText("filter")
+	p.checkText("filter", p.limits.FilterLength)
 	f := p.or()
 	p.end(`"and", "or" or the end of the filter`)
 	return f
 }
 
+// maxPathLength is the most bytes of a path.
+const maxPathLength = 8 << 10
+
 // checkText refuses text that is too long or not UTF-8.
-func (p *parser) checkText(what string) {
+func (p *parser) checkText(what string, most int) {
 	switch {
-	case len(p.in) > MaxFilterLength:
-		p.fault = Errorf(p.reason, "the %s is longer than %d bytes", what, MaxFilterLength)
+	case len(p.in) > most:
+		p.fault = Errorf(p.reason, "the %s is longer than %d bytes", what, most)
 	case !utf8.ValidString(p.in):
 		p.fault = Errorf(p.reason, "the %s is not UTF-8", what)
 	}
@@ -147,8 +151,8 @@ func (p *parser) factor() Filter {
 // nested reads the filter within parentheses, or within the brackets that filter
 // the elements of an attribute, and what closes them.
 func (p *parser) nested(element *Attribute, closing byte) Filter {
-	if p.depth++; p.depth > MaxFilterDepth {
-		p.failf(p.pos, "the filter nests more than %d deep", MaxFilterDepth)
+	if p.depth++; p.depth > p.limits.FilterDepth {
+		p.failf(p.pos, "the filter nests more than %d deep", p.limits.FilterDepth)
 	}
 	if p.fault != nil {
 		return nil
@@ -344,8 +348,8 @@ func (t nameTable) findDotted(name string) *Attribute {
 
 // comparison reads the operator and value after the name of a.
 func (p *parser) comparison(a *Attribute) Filter {
-	if p.terms++; p.terms > MaxFilterTerms {
-		p.failf(p.pos, "the filter has more than %d comparisons", MaxFilterTerms)
+	if p.terms++; p.terms > p.limits.FilterTerms {
+		p.failf(p.pos, "the filter has more than %d comparisons", p.limits.FilterTerms)
 	}
 	p.space()
 	start := p.pos

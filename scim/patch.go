@@ -8,9 +8,6 @@ import (
 	musterv1 "github.com/muster-scim/muster/gen/muster/v1"
 )
 
-// MaxPatchOperations is the most operations of one patch.
-const MaxPatchOperations = 1000
-
 // patch is the change of a PATCH: its operations, compiled.
 type patch struct {
 	rt    *ResourceType
@@ -52,8 +49,8 @@ func (rt *ResourceType) CompilePatch(ops []*musterv1.PatchOperation) (Change, er
 	if len(ops) == 0 {
 		return nil, Errorf(InvalidSyntax, "a patch needs at least one operation in Operations")
 	}
-	if len(ops) > MaxPatchOperations {
-		return nil, Errorf(TooMany, "a patch has at most %d operations", MaxPatchOperations)
+	if most := rt.within().PatchOperations; len(ops) > most {
+		return nil, Errorf(TooMany, "a patch has at most %d operations", most)
 	}
 	p := &patch{rt: rt}
 	for _, op := range ops {

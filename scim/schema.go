@@ -143,6 +143,7 @@ type ResourceType struct {
 	message    reflect.Type // the Go struct of the message
 	registry   int          // index of the field that holds registered extensions
 	strict     bool         // see Catalog.Strict
+	limits     *Limits      // see Catalog.Within; nil: the default
 	mandatory  []*Schema    // the extensions that every resource must have
 	top        []*Attribute // core attributes, then one pseudo-attribute an extension
 	stored     []*Attribute // those of top that the document holds

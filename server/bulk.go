@@ -30,7 +30,7 @@ func newBulkTurns() *store.Turns { return store.NewTurns(bulksAtOnce, maxBulks-b
 // twice: first for what it refers to, which decides their order, and again when its
 // turn comes. So no more than one at a time is more than text.
 func (s *provisioning) Bulk(ctx context.Context, req *musterv1.BulkRequest) (*musterv1.BulkResponse, error) {
-	if err := checkBulk(req); err != nil {
+	if err := checkBulk(tenantOf(ctx).Catalog().Limits(), req); err != nil {
 		return nil, err
 	}
 	done, err := s.bulks.Take(ctx, tenantOf(ctx).ID(), bulksOfOne, maxBulkWait)
@@ -55,11 +55,8 @@ func (s *provisioning) Bulk(ctx context.Context, req *musterv1.BulkRequest) (*mu
 }
 
 // checkBulk checks the limits of a request.
-func checkBulk(req *musterv1.BulkRequest) error {
-	if err := scim.CheckBulkOperations(len(req.GetOperations())); err != nil {
-		return err
-	}
-	if err := scim.CheckBulkPayload(proto.Size(req)); err != nil {
+func checkBulk(limits scim.Limits, req *musterv1.BulkRequest) error {
+	if err := limits.CheckBulk(len(req.GetOperations()), proto.Size(req)); err != nil {
 		return err
 	}
 	if req.GetFailOnErrors() < 0 {

@@ -13,17 +13,19 @@ type discovery struct {
 	musterv1.UnimplementedDiscoveryServiceServer
 }
 
-func (*discovery) GetServiceProviderConfig(context.Context, *musterv1.GetServiceProviderConfigRequest) (*musterv1.GetServiceProviderConfigResponse, error) {
+func (*discovery) GetServiceProviderConfig(ctx context.Context, _ *musterv1.GetServiceProviderConfigRequest) (*musterv1.GetServiceProviderConfigResponse, error) {
+	l := tenantOf(ctx).Catalog().Limits()
+	page := int32(l.PageSize) //nolint:gosec // no limit is that high
 	return &musterv1.GetServiceProviderConfigResponse{ServiceProviderConfig: &musterv1.ServiceProviderConfig{
 		Patch:          &musterv1.ServiceProviderConfig_Patch{Supported: true},
-		Bulk:           &musterv1.ServiceProviderConfig_Bulk{Supported: true, MaxOperations: scim.MaxBulkOperations, MaxPayloadSize: scim.MaxBulkPayload},
-		Filter:         &musterv1.ServiceProviderConfig_Filter{Supported: true, MaxResults: MaxResults},
+		Bulk:           &musterv1.ServiceProviderConfig_Bulk{Supported: true, MaxOperations: int32(l.BulkOperations), MaxPayloadSize: int32(l.Body)},
+		Filter:         &musterv1.ServiceProviderConfig_Filter{Supported: true, MaxResults: page},
 		ChangePassword: &musterv1.ServiceProviderConfig_ChangePassword{Supported: true},
 		Sort:           &musterv1.ServiceProviderConfig_Sort{Supported: true},
 		Etag:           &musterv1.ServiceProviderConfig_Etag{Supported: true},
 		Pagination: &musterv1.ServiceProviderConfig_Pagination{
 			Cursor: true, Index: true, DefaultPaginationMethod: "index",
-			DefaultPageSize: MaxResults, MaxPageSize: MaxResults, CursorTimeout: int32(CursorTimeout / time.Second),
+			DefaultPageSize: page, MaxPageSize: page, CursorTimeout: int32(CursorTimeout / time.Second),
 		},
 		AuthenticationSchemes: []*musterv1.ServiceProviderConfig_AuthenticationScheme{{
 			Type:        "oauthbearertoken",

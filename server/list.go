@@ -11,10 +11,6 @@ import (
 	"github.com/muster-scim/muster/store"
 )
 
-// MaxResults is the most resources in one page, and how many there are by
-// default.
-const MaxResults = 1000
-
 // A listing request asks for a page.
 type listing interface {
 	projected
@@ -77,9 +73,10 @@ func search[R any](ctx context.Context, s *cursors, name string, types []*scim.R
 		return out, err
 	}
 	tenant := tenantOf(ctx)
-	q := store.Query{Count: MaxResults, Descending: req.GetSortBy() != "" && req.GetSortOrder() == musterv1.SortOrder_SORT_ORDER_DESCENDING}
+	most := tenant.Catalog().Limits().PageSize // and how many there are by default
+	q := store.Query{Count: most, Descending: req.GetSortBy() != "" && req.GetSortOrder() == musterv1.SortOrder_SORT_ORDER_DESCENDING}
 	if count != nil {
-		q.Count = min(max(int(*count), 0), MaxResults)
+		q.Count = min(max(int(*count), 0), most)
 	}
 	of := fmt.Appendf(nil, "%d %q %q %q %t", tenant.ID(), name, req.GetFilter(), sortPath(parts), q.Descending)
 	at := cursor{Count: q.Count}
@@ -105,7 +102,7 @@ func search[R any](ctx context.Context, s *cursors, name string, types []*scim.R
 		at.Total = found.Total
 	}
 	out.total = int32(at.Total)              //nolint:gosec // two thousand million resources do not fit any database of ours
-	out.length = int32(len(found.Resources)) //nolint:gosec // MaxResults at most
+	out.length = int32(len(found.Resources)) //nolint:gosec // a page at most
 	out.resources = make([]R, len(found.Resources))
 	for i, r := range found.Resources {
 		projections[found.Of[i]].Apply(r)

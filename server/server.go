@@ -27,7 +27,6 @@ import (
 
 // Limits of a connection and a call.
 const (
-	maxMessage    = 4 << 20          // bytes of a request
 	maxStreams    = 256              // calls at once on one connection
 	maxPublic     = 32               // calls at once, of one message, that need no credential
 	maxIdle       = 10 * time.Minute // of a connection without calls
@@ -87,7 +86,7 @@ func New(st *store.Store, opts Options) *Server {
 	s.grpc = grpc.NewServer(
 		grpc.Creds(s.transportCredentials(opts.TLS)),
 		grpc.StreamInterceptor(s.stream),
-		grpc.MaxRecvMsgSize(maxMessage),
+		grpc.MaxRecvMsgSize(2*st.Limits().Body), // what is no bulk request may take more room than as JSON
 		grpc.MaxConcurrentStreams(maxStreams),
 		grpc.MaxHeaderListSize(maxHeaderList),
 		grpc.ConnectionTimeout(handshake),

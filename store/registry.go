@@ -68,6 +68,7 @@ func (all registrations) find(kind, name string) proto.Message {
 
 // catalogs keeps the compiled catalog of each tenant.
 type catalogs struct {
+	contract *scim.Catalog // of those for which nothing is registered
 	mu       sync.Mutex
 	byTenant map[int64]versionedCatalog
 }
@@ -83,7 +84,7 @@ const maxCatalogs = 1000
 // of is the catalog of a tenant.
 func (c *catalogs) of(ctx context.Context, s *Store, tenant, version int64, profile Profile) (*scim.Catalog, error) {
 	if version == 0 { // nothing was ever registered, and the profile is the first
-		return scim.Contract, nil
+		return c.contract, nil
 	}
 	c.mu.Lock()
 	known, ok := c.byTenant[tenant]
@@ -102,6 +103,7 @@ func (c *catalogs) of(ctx context.Context, s *Store, tenant, version int64, prof
 	if profile == Strict {
 		catalog = catalog.Strict()
 	}
+	catalog = catalog.Within(c.contract.Limits())
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.byTenant == nil || len(c.byTenant) >= maxCatalogs {

@@ -18,6 +18,7 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/muster-scim/muster/ent"
+	"github.com/muster-scim/muster/scim"
 )
 
 // Store is an open database. Its methods may be called from many goroutines.
@@ -43,16 +44,36 @@ type Store struct {
 // Open opens the database that url names: sqlite://PATH, or postgres:// with
 // user, host and name. A SQLite file and its folder are made where they are
 // missing; the schema is the business of Migrate and CheckSchema.
-func Open(ctx context.Context, url string) (*Store, error) {
+func Open(ctx context.Context, url string, options ...Option) (s *Store, err error) {
 	scheme, rest, _ := strings.Cut(url, "://")
 	switch scheme {
 	case "sqlite":
-		return openSQLite(ctx, rest)
+		s, err = openSQLite(ctx, rest)
 	case "postgres", "postgresql":
-		return openPostgres(ctx, url)
+		s, err = openPostgres(ctx, url)
+	default:
+		err = errors.New("the database is neither sqlite://PATH nor postgres://USER:PASSWORD@HOST/NAME")
 	}
-	return nil, errors.New("the database is neither sqlite://PATH nor postgres://USER:PASSWORD@HOST/NAME")
+	if err != nil {
+		return nil, err
+	}
+	s.catalogs.contract = scim.Contract
+	for _, set := range options {
+		set(s)
+	}
+	return s, nil
 }
+
+// An Option is something that Open can be told.
+type Option func(*Store)
+
+// Limits gives the catalogs of all tenants other limits than scim.DefaultLimits.
+func Limits(l scim.Limits) Option {
+	return func(s *Store) { s.catalogs.contract = scim.Contract.Within(l) }
+}
+
+// Limits are those of requests about any tenant.
+func (s *Store) Limits() scim.Limits { return s.catalogs.contract.Limits() }
 
 // Ping tells whether the database answers.
 func (s *Store) Ping(ctx context.Context) error {

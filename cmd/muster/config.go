@@ -15,6 +15,7 @@ import (
 	"github.com/spf13/pflag"
 	"github.com/spf13/viper"
 
+	"github.com/muster-scim/muster/scim"
 	"github.com/muster-scim/muster/server"
 	"github.com/muster-scim/muster/transport"
 )
@@ -45,6 +46,7 @@ type config struct {
 	proxies                      transport.Proxies // the same, understood
 
 	Limits         server.Limits
+	Sizes          scim.Limits
 	MaxConnections int
 }
 

@@ -20,7 +20,7 @@ func openStore(ctx context.Context, c config) (*store.Store, error) {
 			return nil, fmt.Errorf("making the folder of the database: %w", err)
 		}
 	}
-	s, err := store.Open(ctx, c.databaseURL())
+	s, err := store.Open(ctx, c.databaseURL(), store.Limits(c.Sizes))
 	if err != nil {
 		return nil, fmt.Errorf("opening the database %s: %w", redact(c.databaseURL()), err)
 	}

@@ -138,7 +138,7 @@ func openProgram(ctx context.Context, c config, log *slog.Logger, out io.Writer)
 	}
 	p.upkeep = p.upkeeps(c)
 	p.core = server.New(p.store, server.Options{Log: log, TLS: p.grpcTLS(c), Proxies: c.proxies, AuditReads: c.AuditReads, Limits: c.Limits})
-	handler, err := gateway.New(p.core.Conn(), gateway.Options{BaseURL: c.BaseURL, Proxies: c.proxies, Log: log}) //nolint:contextcheck // it outlives the start
+	handler, err := gateway.New(p.core.Conn(), gateway.Options{BaseURL: c.BaseURL, Proxies: c.proxies, Limits: c.Sizes, Log: log}) //nolint:contextcheck // it outlives the start
 	if err != nil {
 		return nil, err
 	}

@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+
+	"github.com/muster-scim/muster/scim"
 )
 
 // load finds the settings as a command with these arguments does.
@@ -107,5 +109,15 @@ func TestConfig_EachDefaultFitsItsSetting(t *testing.T) {
 		if strings.ToLower(s.name) != s.name || s.help == "" {
 			t.Errorf("the setting %q has no help, or a name that is no flag", s.name)
 		}
+	}
+}
+
+func TestConfig_TheDefaultLimitsAreThoseOfTheRules(t *testing.T) {
+	c, err := load(t)
+	if err != nil || c.Sizes != scim.DefaultLimits() {
+		t.Errorf("the limits are %+v, %v; want %+v", c.Sizes, err, scim.DefaultLimits())
+	}
+	if least := 25.0; c.Limits.Tenant.PerSecond < least || c.Limits.Credential.PerSecond < least {
+		t.Errorf("fewer than %v requests a second are admitted: %+v", least, c.Limits)
 	}
 }
