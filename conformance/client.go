@@ -3,6 +3,7 @@ package conformance
 import (
 	"bytes"
 	"context"
+	"crypto/tls"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -26,11 +27,13 @@ type client struct {
 
 // newClient returns a client that shows redirects instead of following them, and
 // gives up on a server that does not answer.
-func newClient(base *url.URL, token string) *client {
+func newClient(base *url.URL, token string, secured *tls.Config) *client {
 	return &client{base: base, token: strings.TrimSpace(token), http: &http.Client{
 		Timeout: time.Minute,
 		Transport: &http.Transport{
 			Proxy:               http.ProxyFromEnvironment,
+			TLSClientConfig:     secured.Clone(), // the client adds HTTP/2 to it
+			ForceAttemptHTTP2:   true,
 			MaxIdleConnsPerHost: 32,
 			IdleConnTimeout:     30 * time.Second,
 		},

@@ -12,6 +12,7 @@ package conformance
 import (
 	"context"
 	"crypto/rand"
+	"crypto/tls"
 	"encoding/hex"
 	"errors"
 	"fmt"
@@ -27,6 +28,8 @@ type Options struct {
 	URL string
 	// Token is the bearer token.
 	Token string
+	// TLS is the configuration for https; nil: the default.
+	TLS *tls.Config
 	// Only are beginnings of numbers, such as "FILTER" or "PATCH-03"; other
 	// checks are left out. Empty means all.
 	Only []string
@@ -60,7 +63,7 @@ func Run(ctx context.Context, o Options) (*Report, error) {
 	if areas = selectChecks(areas, o); len(areas) == 0 {
 		return nil, fmt.Errorf("no check has a number that begins with %s", strings.Join(o.Only, " or "))
 	}
-	client := newClient(base, o.Token)
+	client := newClient(base, o.Token, o.TLS)
 	defer client.http.CloseIdleConnections()
 	server, err := discover(ctx, client)
 	if err != nil {

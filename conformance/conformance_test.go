@@ -207,7 +207,7 @@ func fake(t *testing.T, handler http.HandlerFunc) *suite {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return &suite{client: newClient(base, "secret-token"), server: everything(t), id: "r", report: &Report{}}
+	return &suite{client: newClient(base, "secret-token", nil), server: everything(t), id: "r", report: &Report{}}
 }
 
 // everything is a server that advertises all there is.

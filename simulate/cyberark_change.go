@@ -247,7 +247,7 @@ func (c *cyberArk) dial() (net.Conn, error) {
 		if port == "" {
 			port = "443"
 		}
-		d := &tls.Dialer{Config: &tls.Config{MinVersion: tls.VersionTLS12}}
+		d := &tls.Dialer{Config: c.secured}
 		return d.DialContext(c.ctx, "tcp", net.JoinHostPort(c.base.Hostname(), port))
 	}
 	if port == "" {

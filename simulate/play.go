@@ -3,6 +3,7 @@ package simulate
 import (
 	"bytes"
 	"context"
+	"crypto/tls"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -27,6 +28,7 @@ type play struct {
 	token   string
 	media   string
 	http    *http.Client
+	secured *tls.Config // for connections besides http's; nil: the default
 	report  *Report
 	section string
 	// run is part of every name the play makes, so that runs do not meet.
@@ -35,8 +37,8 @@ type play struct {
 	users, groups []string
 }
 
-func newPlay(ctx context.Context, base *url.URL, token, media string, report *Report) *play {
-	return &play{ctx: ctx, base: base, token: token, media: media, http: newClient(), report: report}
+func newPlay(ctx context.Context, base *url.URL, o Options, media string, report *Report) *play {
+	return &play{ctx: ctx, base: base, token: o.Token, media: media, http: newClient(o.TLS), secured: o.TLS, report: report}
 }
 
 // step plays f and records what came of it. A step that needs what an earlier,

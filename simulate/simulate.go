@@ -10,6 +10,7 @@ package simulate
 import (
 	"context"
 	"crypto/rand"
+	"crypto/tls"
 	"encoding/hex"
 	"errors"
 	"fmt"
@@ -26,6 +27,8 @@ type Options struct {
 	URL string
 	// Token is the bearer token.
 	Token string
+	// TLS is the configuration for https; nil: the default.
+	TLS *tls.Config
 }
 
 // Names of the two media types that provisioning clients send. A replay uses
@@ -54,7 +57,7 @@ func CyberArk(ctx context.Context, o Options) (*Report, error) {
 	run := make([]byte, 4)
 	_, _ = rand.Read(run) // never fails (crypto/rand)
 	for _, media := range []string{mediaSCIM, mediaJSON} {
-		p := newPlay(ctx, base, o.Token, media, report)
+		p := newPlay(ctx, base, o, media, report)
 		p.run = hex.EncodeToString(run) + shortMedia(media)[:1]
 		p.cyberArk()
 		p.cleanUp()
@@ -65,11 +68,13 @@ func CyberArk(ctx context.Context, o Options) (*Report, error) {
 
 // newClient returns an HTTP client that shows redirects instead of following
 // them, and gives up on a server that does not answer.
-func newClient() *http.Client {
+func newClient(secured *tls.Config) *http.Client {
 	return &http.Client{
 		Timeout: 30 * time.Second,
 		Transport: &http.Transport{
 			Proxy:                 http.ProxyFromEnvironment,
+			TLSClientConfig:       secured.Clone(), // the client adds HTTP/2 to it
+			ForceAttemptHTTP2:     true,
 			MaxIdleConnsPerHost:   32,
 			IdleConnTimeout:       30 * time.Second,
 			ExpectContinueTimeout: time.Second,

@@ -6,6 +6,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/muster-scim/muster/conformance"
+	"github.com/muster-scim/muster/transport"
 )
 
 func conformanceCommand() *cobra.Command {
@@ -38,6 +39,7 @@ reported, and does not change the exit code.`,
 	flags.SortFlags = false
 	flags.String("url", "http://127.0.0.1:8080/scim/v2", "SCIM base URL (or MUSTER_URL)")
 	flags.String("token", "", "bearer token (or MUSTER_TOKEN, which keeps it out of the list of processes)")
+	addCA(cmd)
 	flags.StringArray("only", nil, "check only numbers that begin with this, such as PATCH or FILTER-012 (may be repeated)")
 	flags.StringArray("except", nil, "leave out the check with this number, where a deviation is known (may be repeated)")
 	flags.String("level", "", "check only what binds at least so much: must, should or may (default may: everything)")
@@ -64,8 +66,12 @@ func runConformance(cmd *cobra.Command, _ []string) error {
 	if err != nil {
 		return err
 	}
+	secured, err := transport.Client(v.GetString("ca"), "", "")
+	if err != nil {
+		return err
+	}
 	report, err := conformance.Run(cmd.Context(), conformance.Options{
-		URL: v.GetString("url"), Token: v.GetString("token"), Only: only, Except: except, Level: level,
+		URL: v.GetString("url"), Token: v.GetString("token"), TLS: secured, Only: only, Except: except, Level: level,
 	})
 	if report == nil {
 		return err

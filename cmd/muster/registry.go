@@ -6,7 +6,6 @@ import (
 
 	"github.com/spf13/cobra"
 	"google.golang.org/grpc"
-	"google.golang.org/grpc/credentials/insecure"
 	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/status"
 
@@ -37,15 +36,23 @@ func withRegistry(cmd *cobra.Command, f func(ctx context.Context, r registry) er
 		return err
 	}
 	token := v.GetString("token")
-	if token == "" {
-		return errors.New("give --token or MUSTER_TOKEN of a credential with the scope admin (`muster credential create`), or the database with --data or --database")
+	if token == "" && v.GetString("cert") == "" {
+		return errors.New("give --token or MUSTER_TOKEN, or --cert and --key, of a credential with the scope admin (`muster credential create`), or the database with --data or --database")
 	}
-	conn, err := grpc.NewClient(v.GetString("grpc"), grpc.WithTransportCredentials(insecure.NewCredentials()))
+	transport, err := transportTo(v, v.GetString("grpc"))
+	if err != nil {
+		return err
+	}
+	conn, err := grpc.NewClient(v.GetString("grpc"), grpc.WithTransportCredentials(transport))
 	if err != nil {
 		return err
 	}
 	defer func() { _ = conn.Close() }() // what it did is done
-	err = f(metadata.AppendToOutgoingContext(cmd.Context(), "authorization", "Bearer "+token), serverRegistry{musterv1.NewRegistryServiceClient(conn)})
+	ctx := cmd.Context()
+	if token != "" {
+		ctx = metadata.AppendToOutgoingContext(ctx, "authorization", "Bearer "+token)
+	}
+	err = f(ctx, serverRegistry{musterv1.NewRegistryServiceClient(conn)})
 	if s, ok := status.FromError(err); ok && err != nil {
 		return errors.New(s.Message())
 	}

@@ -27,6 +27,8 @@ with the token of a credential that has the scope admin:
   muster credential create ops --scope admin
   MUSTER_TOKEN=TOKEN muster schema list
 
+Elsewhere than on loopback they speak TLS.
+
 With --data or --database they work on the database directly. A change has effect
 with the next request, on every server.`
 
@@ -212,6 +214,7 @@ func addRegistry(cmd *cobra.Command) {
 	flags.String("tenant", server.DefaultTenant, "tenant, with --data or --database; a token decides by itself")
 	addSettings(cmd, "grpc", "data", "database")
 	flags.Lookup("grpc").Usage = "address of the running server"
+	addTransport(cmd)
 	flags.Lookup("data").Usage = "folder of the embedded database, to work on it directly"
 	flags.Lookup("database").Usage = "database, to work on it directly: postgres://USER:PASSWORD@HOST/NAME or sqlite://PATH"
 }

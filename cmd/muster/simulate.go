@@ -4,6 +4,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/muster-scim/muster/simulate"
+	"github.com/muster-scim/muster/transport"
 )
 
 func simulateCommand() *cobra.Command {
@@ -39,6 +40,7 @@ The exit code is 1 if anything failed.`,
 	flags.SortFlags = false
 	flags.String("url", "http://127.0.0.1:8080/scim/v2", "SCIM base URL (or MUSTER_URL)")
 	flags.String("token", "", "bearer token (or MUSTER_TOKEN, which keeps it out of the list of processes)")
+	addCA(cmd)
 	flags.Bool("json", false, "print the report as JSON")
 	return cmd
 }
@@ -48,7 +50,11 @@ func runSimulateCyberArk(cmd *cobra.Command, _ []string) error {
 	if err != nil {
 		return err
 	}
-	report, err := simulate.CyberArk(cmd.Context(), simulate.Options{URL: v.GetString("url"), Token: v.GetString("token")})
+	secured, err := transport.Client(v.GetString("ca"), "", "")
+	if err != nil {
+		return err
+	}
+	report, err := simulate.CyberArk(cmd.Context(), simulate.Options{URL: v.GetString("url"), Token: v.GetString("token"), TLS: secured})
 	if err != nil {
 		return err
 	}
