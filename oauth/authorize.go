@@ -143,12 +143,16 @@ func (s *Server) explain(r *http.Request, err error) (status int, problem string
 // approve issues a code where an administrator proved to be one.
 func (s *Server) approve(w http.ResponseWriter, r *http.Request, a *authorization) {
 	admin, err := s.administrator(r.Context(), strings.TrimSpace(r.PostForm.Get("credential")), a)
+	exchangeOf(r.Context()).noteRefusal(err)
 	if err != nil {
 		exchangeOf(r.Context()).tellRetryAfter(err)
 		status, problem := s.explain(r, err)
 		showPage(w, r, status, pageOf(a, problem))
 		return
 	}
+	x := exchangeOf(r.Context())
+	x.isOf(admin)
+	x.act.ResourceType, x.act.ResourceID = "Credential", a.client.TenantName+"/"+a.client.Credential.Name
 	detail, err := json.Marshal(codeDetail{RedirectURI: a.RedirectURI, Challenge: a.CodeChallenge, ApprovedBy: admin.Credential.Name})
 	if err != nil {
 		panic(err) // texts have a JSON form

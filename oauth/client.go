@@ -25,12 +25,20 @@ type grants struct {
 func (g *grants) VerifyClient(ctx context.Context, r *op.Request[op.ClientCredentials]) (op.Client, error) {
 	x := exchangeOf(ctx)
 	p, err := g.attempt(x, func() (store.Principal, error) { return g.prove(ctx, x, r.Data) })
+	x.noteRefusal(err)
 	if err != nil {
 		x.tellRetryAfter(err)
 		return nil, clientError(err)
 	}
-	x.tenant, x.credential = p.TenantName, p.Credential.Name
+	x.isOf(p)
 	return &client{p}, nil
+}
+
+// noteRefusal keeps the reason for the audit log, if it is one.
+func (x *exchange) noteRefusal(err error) {
+	if e, ours := errors.AsType[*scim.Error](err); ours {
+		x.refused = e
+	}
 }
 
 // attempt proves who somebody is, unless the address has failed too often. Whoever it

@@ -20,6 +20,7 @@ import (
 	"github.com/zitadel/oidc/v3/pkg/op"
 
 	"github.com/muster-scim/muster/scim"
+	"github.com/muster-scim/muster/store"
 )
 
 // maxForm is how many bytes a form may have.
@@ -35,6 +36,15 @@ type exchange struct {
 	// For the log.
 	status             int
 	tenant, credential string
+	// For the audit log: what is done, and why it was refused where that is known.
+	act     store.Act
+	refused *scim.Error
+}
+
+// isOf notes who is asking.
+func (x *exchange) isOf(p store.Principal) {
+	x.tenant, x.credential = p.TenantName, p.Credential.Name
+	x.act.TenantID, x.act.Credential = p.Tenant.ID(), p.Credential.Name
 }
 
 type exchangeKey struct{}
@@ -78,6 +88,10 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request, e endpoint) {
 	h.Set("X-Content-Type-Options", "nosniff")
 	x := &exchange{ResponseWriter: w}
 	x.issuer, x.address = s.opts.Addressed(r)
+	x.act = store.Act{Method: strings.TrimPrefix(r.URL.Path, "/"), RequestID: id, Client: r.UserAgent()}
+	if x.address.IsValid() {
+		x.act.Address = x.address.String()
+	}
 	defer func() {
 		if cause := recover(); cause != nil {
 			s.log.Error("panic", "cause", cause, "request_id", id, "stack", string(debug.Stack()))
@@ -85,6 +99,7 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request, e endpoint) {
 				x.WriteHeader(http.StatusInternalServerError)
 			}
 		}
+		s.audit(r, x)
 		s.log.LogAttrs(r.Context(), slog.LevelInfo, "request",
 			slog.String("method", r.Method), slog.String("path", r.URL.Path), slog.Int("status", x.status),
 			slog.Float64("duration_ms", float64(time.Since(start).Microseconds())/1000),
@@ -95,9 +110,26 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request, e endpoint) {
 		http.Error(x, "the method is not allowed here", http.StatusMethodNotAllowed)
 		return
 	}
-	r = r.WithContext(context.WithValue(r.Context(), exchangeKey{}, x))
+	r = r.WithContext(store.Acting(context.WithValue(r.Context(), exchangeKey{}, x), &x.act))
 	r.Body = http.MaxBytesReader(x, r.Body, maxForm)
 	e.serve(x, r)
+}
+
+// audit records a request that was refused. What is done is recorded by the store.
+func (s *Server) audit(r *http.Request, x *exchange) {
+	if s.opts.Audit == nil || r.Method != http.MethodPost || x.status < http.StatusBadRequest {
+		return
+	}
+	e := x.act.Event()
+	switch {
+	case x.refused != nil:
+		e.Outcome, e.Detail = x.refused.Reason.String(), x.refused.Detail
+	case x.status >= http.StatusInternalServerError:
+		e.Outcome = scim.Internal.String()
+	default:
+		e.Outcome = scim.InvalidValue.String()
+	}
+	s.opts.Audit(r.Context(), e)
 }
 
 // serveForm serves the token and the revocation endpoint: what they are asked stands

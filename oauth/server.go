@@ -11,6 +11,7 @@
 package oauth
 
 import (
+	"context"
 	"log/slog"
 	"net/http"
 	"net/netip"
@@ -48,6 +49,9 @@ type Options struct {
 	// Throttle is asked before a secret is checked, and told of each that is wrong.
 	// Nil: any number of attempts.
 	Throttle Throttle
+	// Audit records an event of what no write of the store records: of what is refused.
+	// Nil: it is not recorded.
+	Audit func(context.Context, store.AuditEvent)
 	// Log gets one line for each request. Nil: no log.
 	Log *slog.Logger
 }

@@ -135,6 +135,7 @@ func (g *grants) exchange(ctx context.Context, c *client, purpose store.Purpose,
 		return []store.Token{kept, next}, nil
 	})
 	if err != nil {
+		exchangeOf(ctx).noteRefusal(err)
 		return nil, grantError(err)
 	}
 	return answer(access, kept, refresh), nil

@@ -5,7 +5,6 @@ import (
 	"context"
 	"log/slog"
 	"strings"
-	"time"
 
 	musterv1 "github.com/muster-scim/muster/gen/muster/v1"
 	"github.com/muster-scim/muster/scim"
@@ -61,6 +60,17 @@ func (a *auditLog) records(c *call, err error) bool {
 
 func (c *call) isBulk() bool { return c.method == musterv1.ProvisioningService_Bulk_FullMethodName }
 
+// Audit records an event of what is asked of the server elsewhere than by a call. It
+// may wait for a moment.
+func (s *Server) Audit(ctx context.Context, e store.AuditEvent) { s.audit.add(ctx, e) }
+
+// add records an event, or counts it where there are too many of its kind.
+func (a *auditLog) add(ctx context.Context, e store.AuditEvent) {
+	if a.floods.admit(ctx, &e) {
+		a.queue.add(ctx, e)
+	}
+}
+
 // begin begins an act of the call: the call itself, or one operation of a bulk.
 func (c *call) begin(method string) {
 	c.act = store.Act{
@@ -88,18 +98,12 @@ func (a *auditLog) note(ctx context.Context, c *call, err error) {
 		}
 		return
 	}
-	e := store.AuditEvent{
-		TenantID: act.TenantID, Time: time.Now(), RequestID: act.RequestID, Credential: act.Credential, Operator: act.Operator,
-		Address: act.Address, Client: act.Client, Method: act.Method, ResourceType: act.ResourceType, ResourceID: act.ResourceID,
-		Outcome: store.AuditOK, Preview: act.Preview,
-	}
+	e := act.Event()
 	if err != nil {
 		told := explain(err)
 		e.Outcome, e.Detail = told.Reason.String(), told.Detail
 	}
-	if a.floods.admit(ctx, &e) {
-		a.queue.add(ctx, e)
-	}
+	a.add(ctx, e)
 }
 
 // subject is what a call is about: the type and id of a resource; the name of a

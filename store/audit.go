@@ -113,6 +113,9 @@ func ofAct(j job) job {
 	}
 }
 
+// Event is that of an act which succeeds, where no write records it.
+func (a *Act) Event() AuditEvent { return a.event("", "", "", "") }
+
 // event is that of a write of the act which succeeds. Method, type and id are those of
 // the act where they are empty.
 func (a *Act) event(method, resourceType, resourceID, changes string) AuditEvent {
@@ -153,9 +156,9 @@ func (s *Store) AddAuditEvents(ctx context.Context, events []AuditEvent) error {
 func (s *Store) insertEvent(e *AuditEvent) *statement {
 	return s.statement().add("INSERT INTO audit_events (tenant_id, occurred_at, request_id, credential, operator, address, client, method,"+
 		" resource_type, resource_id, outcome, detail, preview, changes) VALUES (",
-		arg{e.TenantID}, ", ", arg{e.Time.UnixMilli()}, ", ", arg{clean(e.RequestID)}, ", ", orNull(e.Credential), ", ", orNull(e.Operator), ", ",
-		orNull(e.Address), ", ", orNull(e.Client), ", ", arg{clean(e.Method)}, ", ", orNull(e.ResourceType), ", ", orNull(e.ResourceID), ", ",
-		arg{clean(e.Outcome)}, ", ", orNull(e.Detail), ", ", arg{e.Preview}, ", ", arg{textOrNull(e.Changes)}, ")")
+		arg{e.TenantID}, ", ", arg{e.Time.UnixMilli()}, ", ", arg{clean(e.RequestID)}, ", ", cleanOrNull(e.Credential), ", ", cleanOrNull(e.Operator), ", ",
+		cleanOrNull(e.Address), ", ", cleanOrNull(e.Client), ", ", arg{clean(e.Method)}, ", ", cleanOrNull(e.ResourceType), ", ", cleanOrNull(e.ResourceID), ", ",
+		arg{clean(e.Outcome)}, ", ", cleanOrNull(e.Detail), ", ", arg{e.Preview}, ", ", arg{textOrNull(e.Changes)}, ")")
 }
 
 // maxEventText is the most bytes of a text that came from outside.
@@ -172,8 +175,8 @@ func clean(text string) string {
 	return text
 }
 
-// orNull is a clean text, or NULL for the empty one.
-func orNull(text string) arg { return arg{textOrNull(clean(text))} }
+// cleanOrNull is a clean text, or NULL for the empty one.
+func cleanOrNull(text string) arg { return arg{textOrNull(clean(text))} }
 
 // eventColumns are what scan reads, in its order.
 const eventColumns = "id, tenant_id, occurred_at, request_id, coalesce(credential, ''), coalesce(operator, ''), coalesce(address, ''), coalesce(client, ''), method," +

@@ -92,3 +92,13 @@ func (info *TenantInfo) state() map[string]any {
 
 // aSecret is what an event says of another secret: nothing.
 const aSecret = `{"attributes":{"secret":{}}}`
+
+// tokenChanges is what an event says of tokens that were issued: what they are good
+// for.
+func tokenChanges(tokens ...Token) string {
+	var issued []map[string]any
+	for _, t := range tokens {
+		issued = append(issued, map[string]any{"purpose": t.Purpose, "scopes": t.Scopes, "expires": t.Expires.UTC()})
+	}
+	return stateChanges(nil, map[string]any{"tokens": issued})
+}

@@ -81,7 +81,12 @@ func (s *Store) AuthenticateClient(ctx context.Context, clientID string, hash [3
 // IssueToken keeps a token that is issued to a client. It fails with ErrNoToken
 // where the client is gone.
 func (s *Store) IssueToken(ctx context.Context, credential int64, t Token) error {
-	err := s.write(ctx, func(ctx context.Context, tx tx) error { return s.addToken(ctx, tx, credential, t) })
+	err := s.writeAct(ctx, func(ctx context.Context, tx tx) error {
+		if err := s.addToken(ctx, tx, credential, t); err != nil || t.Purpose == purposeAssertion {
+			return err
+		}
+		return s.audit(ctx, tx, "", "", "", tokenChanges(t))
+	})
 	if errors.Is(err, errGone) {
 		return ErrNoToken
 	}
@@ -93,8 +98,8 @@ func (s *Store) addToken(ctx context.Context, tx tx, credential int64, t Token) 
 	st := s.statement()
 	st.add("INSERT INTO tokens (credential_id, purpose, hash, scopes, created_at, expires_at, family, detail) SELECT c.id, ",
 		arg{string(t.Purpose)}, s.cast("text"), ", ", arg{t.Hash[:]}, s.cast("bytea"), ", ", arg{strings.Join(t.Scopes, " ")}, s.cast("text"), ", ",
-		arg{now()}, s.cast("bigint"), ", ", arg{t.Expires.UnixMilli()}, s.cast("bigint"), ", ", orNull(t.Family), s.cast("text"), ", ",
-		orNull(t.Detail), s.cast("jsonb"), " FROM credentials c WHERE c.id = ", arg{credential})
+		arg{now()}, s.cast("bigint"), ", ", arg{t.Expires.UnixMilli()}, s.cast("bigint"), ", ", arg{textOrNull(t.Family)}, s.cast("text"), ", ",
+		arg{textOrNull(t.Detail)}, s.cast("jsonb"), " FROM credentials c WHERE c.id = ", arg{credential})
 	return tx.write(ctx, st)
 }
 
@@ -113,7 +118,7 @@ func (s *Store) cast(pgType string) string {
 // at the same time, on any server, one succeeds.
 func (s *Store) ExchangeToken(ctx context.Context, credential int64, purpose Purpose, hash [32]byte, next func(Token) ([]Token, error)) error {
 	reused := false
-	err := s.write(ctx, func(ctx context.Context, tx tx) error {
+	err := s.writeAct(ctx, func(ctx context.Context, tx tx) error {
 		t, id, spent, err := s.lockToken(ctx, tx, credential, purpose, hash)
 		if reused = spent; err != nil {
 			return err
@@ -142,7 +147,7 @@ func (s *Store) ExchangeToken(ctx context.Context, credential int64, purpose Pur
 				return err
 			}
 		}
-		return nil
+		return s.audit(ctx, tx, "", "", "", tokenChanges(fresh...))
 	})
 	switch {
 	case errors.Is(err, errGone): // the credential was revoked meanwhile
@@ -197,11 +202,14 @@ func (s *Store) removeFamily(ctx context.Context, tx tx, credential int64, famil
 // RevokeToken ends a token of a client; with a refresh token, all of its family. A
 // token that is none of the client's is no error.
 func (s *Store) RevokeToken(ctx context.Context, credential int64, hash [32]byte) error {
-	return s.write(ctx, func(ctx context.Context, tx tx) error {
+	return s.writeAct(ctx, func(ctx context.Context, tx tx) error {
 		st := s.statement()
 		st.add("DELETE FROM tokens WHERE credential_id = ", arg{credential}, " AND purpose IN ('"+purposeAccess+"', '"+purposeRefresh+"') AND (hash = ", arg{hash[:]},
 			" OR family IN (SELECT family FROM tokens WHERE hash = ", arg{hash[:]}, " AND purpose = '"+purposeRefresh+"' AND credential_id = ", arg{credential}, "))")
-		return tx.write(ctx, st)
+		if err := tx.write(ctx, st); err != nil {
+			return err
+		}
+		return s.audit(ctx, tx, "", "", "", aSecret)
 	})
 }
 

@@ -7,11 +7,12 @@ import (
 
 	"github.com/muster-scim/muster/gateway"
 	"github.com/muster-scim/muster/oauth"
+	"github.com/muster-scim/muster/server"
 )
 
 // oauthOptions are what the settings mean for the OAuth 2.0 server, which stands
 // beside the REST face and is addressed as that is.
-func oauthOptions(c config, throttle oauth.Throttle, log *slog.Logger) oauth.Options {
+func oauthOptions(c config, core *server.Server, log *slog.Logger) oauth.Options {
 	return oauth.Options{
 		Addressed: func(r *http.Request) (issuer string, from netip.Addr) {
 			base, from := gateway.Addressed(r, c.proxies)
@@ -20,7 +21,8 @@ func oauthOptions(c config, throttle oauth.Throttle, log *slog.Logger) oauth.Opt
 			}
 			return oauth.IssuerOf(base), from
 		},
-		Throttle: throttle,
+		Throttle: core.Throttle(),
+		Audit:    core.Audit,
 		Log:      log,
 	}
 }

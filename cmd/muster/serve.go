@@ -142,7 +142,7 @@ func openProgram(ctx context.Context, c config, log *slog.Logger, out io.Writer)
 	if err != nil {
 		return nil, err
 	}
-	authorization := oauth.New(p.store, oauthOptions(c, p.core.Throttle(), log))
+	authorization := oauth.New(p.store, oauthOptions(c, p.core, log))
 	p.face = gateway.Server(c.HTTP, authorization.Before(handler))
 	p.face.ErrorLog = slog.NewLogLogger(log.Handler(), slog.LevelInfo) // mostly handshakes that failed
 	return p, p.announce(c, token, out)
