@@ -14,7 +14,10 @@ import (
 // through the interceptors as one over a socket; only the wire is missing.
 // Messages are handed over, not copied: a request belongs to the server once it
 // is sent, and an answer to the caller.
-type conn struct{ methods map[string]method }
+type conn struct {
+	methods map[string]method
+	local   bool // see LocalConn
+}
 
 // A method of a registered service.
 type method struct {
@@ -41,7 +44,7 @@ func (c *conn) Invoke(ctx context.Context, name string, args, reply any, opts ..
 	outgoing, _ := metadata.FromOutgoingContext(ctx)
 	ctx = metadata.NewOutgoingContext(ctx, nil) // the server's own calls are not the client's
 	ctx = metadata.NewIncomingContext(ctx, outgoing)
-	stream := &transportStream{name: name, request: args}
+	stream := &transportStream{name: name, request: args, local: c.local}
 	ctx = grpc.NewContextWithServerTransportStream(ctx, stream)
 	answer, err := m.Handler(m.service, ctx, func(request any) error {
 		handOver(request, args)
@@ -75,6 +78,7 @@ func (c *conn) NewStream(context.Context, *grpc.StreamDesc, string, ...grpc.Call
 type transportStream struct {
 	name            string
 	request         any
+	local           bool
 	header, trailer metadata.MD
 }
 

@@ -121,8 +121,11 @@ func (s *tenantService) DeleteTenant(ctx context.Context, req *musterv1.DeleteTe
 		return nil, err
 	}
 	// It takes as long as there is data. Half a tenant is of no use to anybody, so it
-	// goes on where the caller does not wait.
-	return &musterv1.DeleteTenantResponse{}, s.store.DeleteTenant(context.WithoutCancel(ctx), req.GetName())
+	// goes on where the caller does not wait; but who works on the database may stop it.
+	if !isLocal(ctx) {
+		ctx = context.WithoutCancel(ctx)
+	}
+	return &musterv1.DeleteTenantResponse{}, s.store.DeleteTenant(ctx, req.GetName())
 }
 
 // tenantFields are what can be set of a tenant.

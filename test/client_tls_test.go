@@ -15,7 +15,7 @@ func TestCommands_OverTLS(t *testing.T) {
 	if out, err := command(s.database, "credential", "create", "ops", "--scope", "admin,scim", "--json").Output(); err != nil {
 		t.Fatal(err)
 	} else {
-		t.Setenv("MUSTER_TOKEN", reply{body: out}.json(t)["token"].(string))
+		t.Setenv("MUSTER_TOKEN", reply{body: out}.json(t)["secret"].(string))
 	}
 	for _, row := range []struct {
 		args  []string

@@ -244,6 +244,15 @@ func TestRegistered_WhoMay(t *testing.T) {
 // addTenant makes another tenant with one credential.
 func addTenant(t *testing.T, database, token, scopes string) {
 	t.Helper()
+	hash := sha256.Sum256([]byte(token))
+	execute(t, database, "INSERT INTO tenants (id, name, profile, catalog_version, created_at) VALUES (77, 'other', 'tolerant', 0, 0)")
+	execute(t, database, "INSERT INTO credentials (id, tenant_id, name, kind, scopes, created_at) VALUES (77, 77, 'other', 'bearer', $1, 0)", scopes)
+	execute(t, database, "INSERT INTO tokens (credential_id, purpose, hash, created_at) VALUES (77, 'secret', $1, 0)", hash[:])
+}
+
+// execute runs SQL behind the program's back.
+func execute(t *testing.T, database, text string, args ...any) {
+	t.Helper()
 	driver, source := "pgx", database
 	if path, ok := strings.CutPrefix(database, "sqlite://"); ok {
 		driver, source = "sqlite", "file:"+path+"?_pragma=busy_timeout(10000)"
@@ -253,18 +262,8 @@ func addTenant(t *testing.T, database, token, scopes string) {
 		t.Fatal(err)
 	}
 	defer db.Close()
-	hash := sha256.Sum256([]byte(token))
-	for _, st := range []struct {
-		text string
-		args []any
-	}{
-		{"INSERT INTO tenants (id, name, profile, catalog_version, created_at) VALUES (77, 'other', 'tolerant', 0, 0)", nil},
-		{"INSERT INTO credentials (id, tenant_id, name, kind, scopes, created_at) VALUES (77, 77, 'other', 'bearer', $1, 0)", []any{scopes}},
-		{"INSERT INTO tokens (credential_id, purpose, hash, created_at) VALUES (77, 'secret', $1, 0)", []any{hash[:]}},
-	} {
-		if _, err := db.ExecContext(context.Background(), st.text, st.args...); err != nil {
-			t.Fatal(err)
-		}
+	if _, err := db.ExecContext(context.Background(), text, args...); err != nil {
+		t.Fatal(err)
 	}
 }
 

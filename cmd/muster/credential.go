@@ -2,144 +2,282 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"io"
 	"strings"
-	"text/tabwriter"
 	"time"
 
 	"github.com/spf13/cobra"
+	"google.golang.org/grpc"
+	"google.golang.org/protobuf/types/known/durationpb"
 
-	"github.com/muster-scim/muster/server"
-	"github.com/muster-scim/muster/store"
+	musterv1 "github.com/muster-scim/muster/gen/muster/v1"
 )
+
+const scopesHelp = `Its scopes say what it may do:
+
+  scim                  read and write users, groups and all other resources
+  scim:read scim:write  one of the two
+  scim:TYPE             resources of one type, such as scim:User or scim:Group:read
+  admin                 administer the tenant: credentials, schemas, audit; with the
+                        tenant default, all tenants
+  admin:read            look at the same`
 
 func credentialCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "credential",
-		Short: "Make, list and revoke the credentials of clients and operators",
-		Long: `Make, list and revoke credentials. A credential belongs to one tenant and has
-scopes:
+		Short: "Make, change, rotate and revoke the credentials of clients, services and operators",
+		Long: `Make, list, change, rotate and revoke credentials. A credential belongs to one
+tenant, which it decides: nobody can see another's data with it.
 
-  scim    read and write users, groups and other resources
-  admin   register schemas and resource types
-
-These commands work on the database directly; a running server follows with the
-next request.`,
+` + scopesHelp + whereHelp,
+		Example: `  muster credential create ops --scope admin
+  muster credential create cyberark --scope scim
+  muster credential list`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
-	cmd.AddCommand(credentialCreateCommand(), credentialListCommand(), credentialRevokeCommand())
+	cmd.AddCommand(credentialCreateCommand(), credentialListCommand(), credentialGetCommand(), credentialSetCommand(), credentialRotateCommand(), credentialRevokeCommand())
 	return cmd
 }
 
-// withTenant runs f on the tenant that the flags of a command name.
-func withTenant(cmd *cobra.Command, f func(ctx context.Context, t store.Tenant) error) error {
-	name, err := cmd.Flags().GetString("tenant")
-	if err != nil {
-		return err
-	}
-	return withStore(cmd.Context(), cmd.Flags(), func(ctx context.Context, s *store.Store) error {
-		t, err := s.Tenant(ctx, name)
-		if err != nil {
-			return err
-		}
-		return f(ctx, t)
-	})
+// A credentialCall is what a command asks, with the flags that all of them have.
+type credentialCall struct {
+	cmd    *cobra.Command
+	client musterv1.CredentialServiceClient
+	tenant string
+	args   []string
+	asJSON bool
 }
 
-// addTenant gives a command the flags of withTenant.
-func addTenant(cmd *cobra.Command) {
-	cmd.Flags().String("tenant", server.DefaultTenant, "tenant")
-	addSettings(cmd, "data", "database")
+// withCredentials gives a command the flags of ask, --tenant and --json, and what it
+// does.
+func withCredentials(cmd *cobra.Command, do func(ctx context.Context, c credentialCall) error) *cobra.Command {
+	tenant := addTenant(cmd)
+	asJSON := addJSON(cmd)
+	addDial(cmd)
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		return ask(cmd, func(ctx context.Context, conn grpc.ClientConnInterface) error {
+			return do(ctx, credentialCall{cmd, musterv1.NewCredentialServiceClient(conn), *tenant, args, *asJSON})
+		})
+	}
+	return cmd
 }
 
 func credentialCreateCommand() *cobra.Command {
 	cmd := &cobra.Command{
-		Use:   "create NAME --scope scim|admin",
-		Short: "Make a bearer token, and print it this once",
-		Long: `Make a bearer token and print it. Only its hash is kept, so it cannot be shown
-again; logs call the credential by its name.`,
+		Use:   "create NAME --scope SCOPE",
+		Short: "Make a credential, and print its secret this once",
+		Long: `Make a credential and print its secret. Only its hash is kept, so it cannot be shown
+again; logs call the credential by its name.
+
+` + scopesHelp + `
+
+Its kind says how it is shown:
+
+  bearer       Authorization: Bearer SECRET
+  basic        Authorization: Basic, with the login and the secret as password
+  direct       Authorization: SECRET, or any one word before the secret
+  oauth        a client of Muster's own OAuth 2.0 server
+  certificate  the client certificate of a gRPC connection
+  issuer       access tokens that an outside issuer signed
+
+A preview credential's writes are checked and answered as any other's, and not kept:
+to see what a client would do.`,
 		Example: `  muster credential create cyberark --scope scim
+  muster credential create reader --scope scim:read --network 10.0.0.0/8 --expires 90d
+  muster credential create old-client --kind basic --login scim-user --scope scim
+  muster credential create portal --kind certificate --certificate-file portal.pem --scope scim:User:read
+  muster credential create entra --kind issuer --issuer https://login.example.com/ --audience muster --scope scim
   export MUSTER_TOKEN=$(muster credential create ops --scope admin | cut -d ' ' -f 1)`,
 		Args: cobra.ExactArgs(1),
 	}
-	scopes := cmd.Flags().StringSlice("scope", nil, "scim or admin; both: --scope scim,admin")
-	asJSON := cmd.Flags().Bool("json", false, "print JSON")
-	addTenant(cmd)
-	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		if err := server.CheckScopes(*scopes); err != nil {
+	flags := cmd.Flags()
+	flags.SortFlags = false
+	flags.String("kind", "bearer", "bearer, basic, direct, oauth, certificate or issuer")
+	addCredentialSettings(cmd)
+	flags.String("login", "", "basic: the login (default: the name)")
+	flags.String("certificate-file", "", "certificate: file with the certificate, as PEM or DER")
+	flags.String("fingerprint", "", "certificate: SHA-256 of its public key (SubjectPublicKeyInfo) in hex, instead of the file")
+	return withCredentials(cmd, func(ctx context.Context, c credentialCall) error {
+		asked, _, err := credentialOfFlags(cmd, c.tenant, c.args[0])
+		if err != nil {
 			return err
 		}
-		token := server.NewToken()
-		hash := server.HashToken(token)
-		return withTenant(cmd, func(ctx context.Context, t store.Tenant) error {
-			if err := t.AddCredential(ctx, store.Credential{Name: args[0], Kind: store.Bearer, Scopes: *scopes}, hash[:]); err != nil {
-				return fmt.Errorf("making the credential %s: %w", args[0], err)
-			}
-			if *asJSON {
-				return json.NewEncoder(cmd.OutOrStdout()).Encode(map[string]any{"name": args[0], "scopes": *scopes, "token": token})
-			}
-			_, err := fmt.Fprintf(cmd.OutOrStdout(), "%s   (shown this once)\n", token)
+		made, err := c.client.CreateCredential(ctx, &musterv1.CreateCredentialRequest{Credential: asked})
+		if err != nil {
 			return err
-		})
+		}
+		if c.asJSON {
+			return printJSON(cmd.OutOrStdout(), made)
+		}
+		return printSecret(cmd.OutOrStdout(), made.GetCredential(), made.GetSecret())
+	})
+}
+
+// printSecret prints what a client needs. A secret that is all of it stands alone in
+// its line, first, for scripts.
+func printSecret(w io.Writer, c *musterv1.Credential, secret string) error {
+	if secret != "" {
+		secret += "   (shown this once)"
 	}
-	return cmd
+	switch c.GetKind() {
+	case musterv1.Credential_KIND_BASIC:
+		return printFacts(w, [][2]string{{"login", c.GetBasic().GetLogin()}, {"password", secret}})
+	case musterv1.Credential_KIND_OAUTH:
+		return printFacts(w, [][2]string{{"client_id", c.GetOauth().GetClientId()}, {"client_secret", secret}})
+	case musterv1.Credential_KIND_CERTIFICATE, musterv1.Credential_KIND_ISSUER:
+		return printFacts(w, credentialFacts(c))
+	default:
+		_, err := fmt.Fprintln(w, secret)
+		return err
+	}
 }
 
 func credentialListCommand() *cobra.Command {
-	cmd := &cobra.Command{
+	return withCredentials(&cobra.Command{
 		Use:   "list",
-		Short: "List a tenant's credentials",
+		Short: "List a tenant's credentials, with their last use",
 		Args:  cobra.NoArgs,
-	}
-	asJSON := cmd.Flags().Bool("json", false, "print JSON")
-	addTenant(cmd)
-	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
-		return withTenant(cmd, func(ctx context.Context, t store.Tenant) error {
-			all, err := t.Credentials(ctx)
-			if err != nil {
-				return err
-			}
-			return writeCredentials(cmd.OutOrStdout(), all, *asJSON)
-		})
-	}
-	return cmd
+	}, func(ctx context.Context, c credentialCall) error {
+		all, err := c.client.ListCredentials(ctx, &musterv1.ListCredentialsRequest{Tenant: c.tenant})
+		if err != nil {
+			return err
+		}
+		if c.asJSON {
+			return printList(c.cmd.OutOrStdout(), all.GetCredentials())
+		}
+		var rows [][]string
+		for _, k := range all.GetCredentials() {
+			rows = append(rows, []string{k.GetName(), word(k.GetKind()), strings.Join(k.GetScopes(), ","), word(k.GetMode()),
+				forPeople(timeOf(k.GetExpireTime()), "never"), forPeople(timeOf(k.GetLastUse().GetTime()), "never"), k.GetLastUse().GetAddress(), forPeople(timeOf(k.GetCreateTime()), "")})
+		}
+		return printTable(c.cmd.OutOrStdout(), "NAME | KIND | SCOPES | MODE | EXPIRES | LAST USED | FROM | CREATED", rows)
+	})
 }
 
-func writeCredentials(w io.Writer, all []store.Credential, asJSON bool) error {
-	if asJSON {
-		list := make([]map[string]any, 0, len(all))
-		for _, c := range all {
-			list = append(list, map[string]any{"name": c.Name, "kind": c.Kind, "scopes": c.Scopes, "created": c.Created.UTC().Format(time.RFC3339)})
+func credentialGetCommand() *cobra.Command {
+	return withCredentials(&cobra.Command{
+		Use:     "get NAME",
+		Short:   "Show one credential, but for its secret, which nobody knows",
+		Example: "  muster credential get cyberark",
+		Args:    cobra.ExactArgs(1),
+	}, func(ctx context.Context, c credentialCall) error {
+		out, err := c.client.GetCredential(ctx, &musterv1.GetCredentialRequest{Tenant: c.tenant, Name: c.args[0]})
+		if err != nil {
+			return err
 		}
-		return json.NewEncoder(w).Encode(list)
+		return c.show(out.GetCredential())
+	})
+}
+
+func (c credentialCall) show(k *musterv1.Credential) error {
+	if c.asJSON {
+		return printJSON(c.cmd.OutOrStdout(), k)
 	}
-	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(table, "NAME\tKIND\tSCOPES\tCREATED")
-	for _, c := range all {
-		fmt.Fprintf(table, "%s\t%s\t%s\t%s\n", c.Name, c.Kind, strings.Join(c.Scopes, ","), c.Created.Local().Format(time.DateTime)) //nolint:gosmopolitan // for the operator's eyes
+	return printFacts(c.cmd.OutOrStdout(), credentialFacts(k))
+}
+
+func credentialFacts(k *musterv1.Credential) [][2]string {
+	keys := ""
+	if k.GetOauth().GetJwks() != "" {
+		keys = "of its own; it has no secret"
 	}
-	return table.Flush()
+	used := k.GetLastUse()
+	return [][2]string{
+		{"tenant", k.GetTenant()}, {"name", k.GetName()}, {"kind", word(k.GetKind())}, {"scopes", strings.Join(k.GetScopes(), ", ")}, {"mode", word(k.GetMode())},
+		{"networks", strings.Join(k.GetNetworks(), ", ")}, {"expires", forPeople(timeOf(k.GetExpireTime()), "never")},
+		{"login", k.GetBasic().GetLogin()}, {"fingerprint", k.GetCertificate().GetFingerprint()},
+		{"client_id", k.GetOauth().GetClientId()}, {"redirect URIs", strings.Join(k.GetOauth().GetRedirectUris(), ", ")}, {"keys", keys},
+		{"issuer", k.GetIssuer().GetIssuer()}, {"audience", k.GetIssuer().GetAudience()}, {"algorithms", strings.Join(k.GetIssuer().GetAlgorithms(), ", ")},
+		{"required scope", k.GetIssuer().GetRequiredScope()},
+		{"created", forPeople(timeOf(k.GetCreateTime()), "")},
+		{"last used", strings.TrimSpace(forPeople(timeOf(used.GetTime()), "never") + " " + used.GetAddress() + " " + used.GetClient())},
+	}
+}
+
+func credentialSetCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "set NAME",
+		Short: "Change a credential",
+		Long: `Change what is given as flags of a credential; all else stays, the secret too. An
+empty list removes what it lists (--network ''), and --expires never the expiry. Other
+scopes end the access tokens that OAuth issued to it.`,
+		Example: `  muster credential set cyberark --scope scim --network 192.0.2.0/24
+  muster credential set cyberark --mode preview
+  muster credential set reader --expires 2027-06-30`,
+		Args: cobra.ExactArgs(1),
+	}
+	cmd.Flags().SortFlags = false
+	addCredentialSettings(cmd)
+	return withCredentials(cmd, func(ctx context.Context, c credentialCall) error {
+		asked, mask, err := credentialOfFlags(cmd, c.tenant, c.args[0])
+		if err != nil {
+			return err
+		}
+		if len(mask.GetPaths()) == 0 {
+			return fmt.Errorf("say what to set, such as --scope scim; see `%s --help`", cmd.CommandPath())
+		}
+		out, err := c.client.UpdateCredential(ctx, &musterv1.UpdateCredentialRequest{Credential: asked, UpdateMask: mask})
+		if err != nil {
+			return err
+		}
+		return c.show(out.GetCredential())
+	})
+}
+
+func credentialRotateCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "rotate NAME",
+		Short: "Give a credential another secret, while the old one stays valid for some time",
+		Long: `Give a credential another secret, and print it this once. The old one stays valid for
+the overlap, so that nothing stops while the client gets the new one.`,
+		Example: `  muster credential rotate cyberark
+  muster credential rotate cyberark --overlap 7d
+  muster credential rotate leaked --overlap 0`,
+		Args: cobra.ExactArgs(1),
+	}
+	overlap := cmd.Flags().String("overlap", "24h", "how long the old secret stays valid, such as 30m, 24h or 7d; 0: it ends now")
+	return withCredentials(cmd, func(ctx context.Context, c credentialCall) error {
+		d, err := parseSpan(*overlap)
+		if err != nil {
+			return fmt.Errorf("--overlap is %q; use a duration such as 30m, 24h or 7d", *overlap)
+		}
+		out, err := c.client.RotateCredential(ctx, &musterv1.RotateCredentialRequest{Tenant: c.tenant, Name: c.args[0], Overlap: durationpb.New(d)})
+		if err != nil {
+			return err
+		}
+		if c.asJSON {
+			return printJSON(cmd.OutOrStdout(), out)
+		}
+		return printSecret(cmd.OutOrStdout(), out.GetCredential(), out.GetSecret())
+	})
 }
 
 func credentialRevokeCommand() *cobra.Command {
-	cmd := &cobra.Command{
+	return withCredentials(&cobra.Command{
 		Use:     "revoke NAME",
-		Short:   "Revoke a credential, with effect from the next request",
+		Short:   "Revoke a credential, with effect from the next request on every server",
 		Example: "  muster credential revoke cyberark",
 		Args:    cobra.ExactArgs(1),
-	}
-	addTenant(cmd)
-	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		return withTenant(cmd, func(ctx context.Context, t store.Tenant) error {
-			if err := t.RevokeCredential(ctx, args[0]); err != nil {
-				return fmt.Errorf("revoking %s: %w", args[0], err)
-			}
-			_, err := fmt.Fprintf(cmd.OutOrStdout(), "%s is revoked\n", args[0])
+	}, func(ctx context.Context, c credentialCall) error {
+		out, err := c.client.RevokeCredential(ctx, &musterv1.RevokeCredentialRequest{Tenant: c.tenant, Name: c.args[0]})
+		if err != nil {
 			return err
-		})
+		}
+		if c.asJSON {
+			return printJSON(c.cmd.OutOrStdout(), out)
+		}
+		_, err = fmt.Fprintf(c.cmd.OutOrStdout(), "%s is revoked\n", c.args[0])
+		return err
+	})
+}
+
+// parseSpan reads a duration, which may be a number of days.
+func parseSpan(text string) (time.Duration, error) {
+	if days, ok := strings.CutSuffix(text, "d"); ok {
+		hours, err := time.ParseDuration(days + "h")
+		return hours * 24, err
 	}
-	return cmd
+	return time.ParseDuration(text)
 }

@@ -12,33 +12,25 @@ import (
 	"text/tabwriter"
 
 	"github.com/spf13/cobra"
+	"google.golang.org/grpc"
 
 	musterv1 "github.com/muster-scim/muster/gen/muster/v1"
 	"github.com/muster-scim/muster/scim"
-	"github.com/muster-scim/muster/server"
 )
 
 const schemaHelp = `Register schemas and resource types while the server runs: extensions of User and
-Group, and resource types of your own, which are then served at their endpoints.
-
-Without --data and --database these commands ask a running server over gRPC,
-with the token of a credential that has the scope admin:
-
-  muster credential create ops --scope admin
-  MUSTER_TOKEN=TOKEN muster schema list
-
-Elsewhere than on loopback they speak TLS.
-
-With --data or --database they work on the database directly. A change has effect
-with the next request, on every server.`
+Group, and resource types of your own, which are then served at their endpoints.` + whereHelp
 
 func schemaCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "schema",
 		Short: "Register schemas and resource types of your own",
 		Long:  schemaHelp,
-		Args:  cobra.NoArgs,
-		RunE:  func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+		Example: `  export MUSTER_TOKEN=$(muster credential create ops --scope admin | cut -d ' ' -f 1)
+  muster schema add docs/examples/badges/*.json
+  muster schema list`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	cmd.AddCommand(schemaListCommand(), schemaAddCommand(), schemaRemoveCommand())
 	return cmd
@@ -51,17 +43,18 @@ func schemaListCommand() *cobra.Command {
 		Args:  cobra.NoArgs,
 	}
 	asJSON := cmd.Flags().Bool("json", false, "print the schemas and resource types as JSON, in the form that add reads")
-	addRegistry(cmd)
+	tenant := addTenant(cmd)
+	addDial(cmd)
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
-		return withRegistry(cmd, func(ctx context.Context, r registry) error {
-			all, err := r.list(ctx)
+		return askRegistry(cmd, func(ctx context.Context, c musterv1.RegistryServiceClient) error {
+			out, err := c.ListRegistrations(ctx, &musterv1.ListRegistrationsRequest{Tenant: *tenant})
 			if err != nil {
 				return err
 			}
 			if *asJSON {
-				return writeRegistered(cmd.OutOrStdout(), all)
+				return writeRegistered(cmd.OutOrStdout(), out.GetRegistrations())
 			}
-			return tabulateRegistered(cmd.OutOrStdout(), all)
+			return tabulateRegistered(cmd.OutOrStdout(), out.GetRegistrations())
 		})
 	}
 	return cmd
@@ -83,17 +76,23 @@ first of them.`,
 		Args: cobra.MinimumNArgs(1),
 	}
 	forAll := cmd.Flags().Bool("all-tenants", false, "register for all tenants (a credential of the tenant default may)")
-	addRegistry(cmd)
+	asJSON := addJSON(cmd)
+	tenant := addTenant(cmd)
+	addDial(cmd)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		schemas, types, err := readRegistrations(cmd.InOrStdin(), args)
 		if err != nil {
 			return err
 		}
-		return withRegistry(cmd, func(ctx context.Context, r registry) error {
-			if err := r.add(ctx, *forAll, schemas, types); err != nil {
+		return askRegistry(cmd, func(ctx context.Context, c musterv1.RegistryServiceClient) error {
+			out, err := c.Register(ctx, &musterv1.RegisterRequest{Tenant: *tenant, AllTenants: *forAll, Schemas: schemas, ResourceTypes: types})
+			if err != nil {
 				return err
 			}
-			_, err := fmt.Fprintf(cmd.OutOrStdout(), "registered: %d schemas, %d resource types\n", len(schemas), len(types))
+			if *asJSON {
+				return printJSON(cmd.OutOrStdout(), out)
+			}
+			_, err = fmt.Fprintf(cmd.OutOrStdout(), "registered: %d schemas, %d resource types\n", len(schemas), len(types))
 			return err
 		})
 	}
@@ -111,7 +110,9 @@ For User and Group the name stands for their registered extensions.`,
 		Args:    cobra.MinimumNArgs(1),
 	}
 	forAll := cmd.Flags().Bool("all-tenants", false, "remove what is registered for all tenants")
-	addRegistry(cmd)
+	asJSON := addJSON(cmd)
+	tenant := addTenant(cmd)
+	addDial(cmd)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		var urns, names []string
 		for _, arg := range args {
@@ -121,11 +122,15 @@ For User and Group the name stands for their registered extensions.`,
 				names = append(names, arg)
 			}
 		}
-		return withRegistry(cmd, func(ctx context.Context, r registry) error {
-			if err := r.remove(ctx, *forAll, urns, names); err != nil {
+		return askRegistry(cmd, func(ctx context.Context, c musterv1.RegistryServiceClient) error {
+			out, err := c.Unregister(ctx, &musterv1.UnregisterRequest{Tenant: *tenant, AllTenants: *forAll, Schemas: urns, ResourceTypes: names})
+			if err != nil {
 				return err
 			}
-			_, err := fmt.Fprintf(cmd.OutOrStdout(), "removed: %s\n", strings.Join(args, ", "))
+			if *asJSON {
+				return printJSON(cmd.OutOrStdout(), out)
+			}
+			_, err = fmt.Fprintf(cmd.OutOrStdout(), "removed: %s\n", strings.Join(args, ", "))
 			return err
 		})
 	}
@@ -207,14 +212,9 @@ func writeRegistered(w io.Writer, all []*musterv1.Registration) error {
 	return out.Encode(list)
 }
 
-// addRegistry gives a command the flags of withRegistry.
-func addRegistry(cmd *cobra.Command) {
-	flags := cmd.Flags()
-	flags.String("token", "", "token of a credential with the scope admin (or MUSTER_TOKEN, which keeps it out of the list of processes)")
-	flags.String("tenant", server.DefaultTenant, "tenant, with --data or --database; a token decides by itself")
-	addSettings(cmd, "grpc", "data", "database")
-	flags.Lookup("grpc").Usage = "address of the running server"
-	addTransport(cmd)
-	flags.Lookup("data").Usage = "folder of the embedded database, to work on it directly"
-	flags.Lookup("database").Usage = "database, to work on it directly: postgres://USER:PASSWORD@HOST/NAME or sqlite://PATH"
+// askRegistry runs f on the registry that the flags of a command name.
+func askRegistry(cmd *cobra.Command, f func(ctx context.Context, c musterv1.RegistryServiceClient) error) error {
+	return ask(cmd, func(ctx context.Context, conn grpc.ClientConnInterface) error {
+		return f(ctx, musterv1.NewRegistryServiceClient(conn))
+	})
 }
