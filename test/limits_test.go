@@ -153,6 +153,45 @@ func TestLimits_OfCallersAreSettings(t *testing.T) {
 	}
 }
 
+// What is set for one tenant has effect with its next request, and for no other.
+func TestLimits_OfOneTenant(t *testing.T) {
+	onBothDatabases(t, func(t *testing.T, database string) {
+		p := start(t, database, "--rate-limit", "1000", "--rate-burst", "2000")
+		second := p.secondTenant(t, "second")
+		admitted := func(token string) (n int) {
+			for range 20 {
+				if r := p.rest(t, "GET", "/ServiceProviderConfig", "", "Authorization", "Bearer "+token); r.status == 200 {
+					n++
+				}
+			}
+			return n
+		}
+		if n := admitted(second); n != 20 {
+			t.Fatalf("%d of 20 are admitted at first", n)
+		}
+		p.setLimits(t, "second", &musterv1.TenantLimits{RequestsPerSecond: new(0.001), Burst: new(int32(7))})
+		if n := admitted(second); n != 7 {
+			t.Errorf("%d of 20 are admitted, want the 7 that are set", n)
+		}
+		if n := admitted(token); n != 20 {
+			t.Errorf("%d of 20 are admitted of the other tenant", n)
+		}
+		p.setLimits(t, "second", &musterv1.TenantLimits{RequestsPerSecond: new(0.0)})
+		if n := admitted(second); n != 20 {
+			t.Errorf("%d of 20 are admitted without a limit", n)
+		}
+	})
+}
+
+// setLimits sets the limits of a tenant.
+func (p *program) setLimits(t *testing.T, tenant string, limits *musterv1.TenantLimits) {
+	t.Helper()
+	_, err := musterv1.NewTenantServiceClient(p.dial(t)).UpdateTenant(p.operator(t), &musterv1.UpdateTenantRequest{Tenant: &musterv1.Tenant{Name: tenant, Limits: limits}})
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
 // Settings that cannot be are refused at the start.
 func TestLimits_BadSettings(t *testing.T) {
 	for _, args := range [][]string{{"--rate-limit", "many"}, {"--max-filter-depth", "33"}, {"--max-body", "10"}, {"--failed-logins-window", "soon"}} {
