@@ -184,7 +184,8 @@ func (s *Server) administrator(ctx context.Context, secret string, a *authorizat
 	if p.Granted != nil {
 		scopes = p.Granted
 	}
-	if !sees || !slices.Contains(scopes, server.ScopeAdmin) || p.Credential.Preview {
+	shown := slices.Contains([]store.Kind{store.Bearer, store.Direct, store.OAuth}, p.Credential.Kind) // by the secret alone
+	if !shown || !sees || !slices.Contains(scopes, server.ScopeAdmin) || p.Credential.Preview {
 		return p, scim.Errorf(scim.Forbidden, "This credential does not administer the tenant: it needs the scope admin.")
 	}
 	return p, nil
