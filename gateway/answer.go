@@ -39,6 +39,7 @@ type exchange struct {
 	sent               bool
 	tenant, credential string // who asked, as the core tells
 	strict             bool   // the tenant's clients take RFC 7644 by its word
+	preview            bool   // nothing of it is kept
 }
 
 // body is the body of a request, read already. Decoding leaves its error here,
@@ -113,6 +114,9 @@ func (x *exchange) learn(ctx context.Context) metadata.MD {
 	md, _ := runtime.ServerMetadataFromContext(ctx)
 	x.tenant, x.credential = first(md.HeaderMD, "muster-tenant"), first(md.HeaderMD, "muster-credential")
 	x.strict = first(md.HeaderMD, "muster-profile") == "strict"
+	if x.preview = first(md.HeaderMD, "muster-mode") == "preview"; x.preview {
+		x.Header().Set("Muster-Mode", "preview")
+	}
 	return md.HeaderMD
 }
 

@@ -172,7 +172,7 @@ func (f *front) logRequest(ctx context.Context, x *exchange, took time.Duration)
 	if !f.log.Enabled(ctx, level) {
 		return
 	}
-	f.log.LogAttrs(ctx, level, "request",
+	attrs := []slog.Attr{
 		slog.String("method", x.request.Method),
 		slog.String("path", x.request.URL.Path),
 		slog.Int("status", x.status),
@@ -181,7 +181,11 @@ func (f *front) logRequest(ctx context.Context, x *exchange, took time.Duration)
 		slog.String("credential", x.credential),
 		slog.String("request_id", x.id),
 		slog.String("address", addressText(x.address)),
-	)
+	}
+	if x.preview {
+		attrs = append(attrs, slog.Bool("preview", true))
+	}
+	f.log.LogAttrs(ctx, level, "request", attrs...)
 }
 
 // admit checks what HTTP alone can check, in the order in which a client learns

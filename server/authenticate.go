@@ -23,6 +23,9 @@ func (s *Server) authenticate(ctx context.Context, c *call) error {
 	if p := c.principal; p.Credential.Name != "" {
 		told[tenantKey], told[credentialKey] = []string{p.TenantName}, []string{p.Credential.Name}
 		told[profileKey] = []string{string(p.Tenant.Profile())}
+		if p.Credential.Preview {
+			told[modeKey] = []string{"preview"}
+		}
 	}
 	_ = grpc.SetHeader(ctx, told) // it fails only after the header was sent
 	if err != nil {

@@ -23,7 +23,8 @@ const (
 type credentialService struct {
 	musterv1.UnimplementedCredentialServiceServer
 
-	store *store.Store
+	store    *store.Store
+	previews *previews
 }
 
 // nameOfTenant is the name of the tenant that a request is about.
@@ -114,6 +115,9 @@ func (s *credentialService) UpdateCredential(ctx context.Context, req *musterv1.
 		}
 		return keepsAccess(ctx, nameOfTenant(ctx, asked.GetTenant()), c)
 	})
+	if err == nil {
+		s.endPreview(tenant, c.Name, "its credential was changed")
+	}
 	return &musterv1.UpdateCredentialResponse{Credential: credentialMessage(nameOfTenant(ctx, asked.GetTenant()), &c)}, err
 }
 
@@ -145,7 +149,17 @@ func (s *credentialService) RevokeCredential(ctx context.Context, req *musterv1.
 	if isOwn(ctx, nameOfTenant(ctx, req.GetTenant()), req.GetName()) {
 		return nil, scim.Errorf(scim.Conflict, "%s is the credential of this very request; revoke it with another one that has the scope %s", req.GetName(), ScopeAdmin)
 	}
-	return &musterv1.RevokeCredentialResponse{}, tenant.RevokeCredential(ctx, req.GetName())
+	err = tenant.RevokeCredential(ctx, req.GetName())
+	if err == nil {
+		s.endPreview(tenant, req.GetName(), "its credential is revoked")
+	}
+	return &musterv1.RevokeCredentialResponse{}, err
+}
+
+// endPreview ends the preview of a credential on this server at once; others find out
+// by themselves.
+func (s *credentialService) endPreview(tenant store.Tenant, name, why string) {
+	s.previews.end(func(p *store.Principal) bool { return p.Tenant.ID() == tenant.ID() && p.Credential.Name == name }, why)
 }
 
 // isOwn tells whether a credential is the caller's. A local operator has none.

@@ -58,6 +58,7 @@ const (
 	tenantKey     = "muster-tenant"
 	credentialKey = "muster-credential" //nolint:gosec // a name
 	profileKey    = "muster-profile"
+	modeKey       = "muster-mode"
 	// What the REST face tells of its client; believed in process only.
 	addressKey = "muster-address"
 	agentKey   = "muster-agent"
@@ -161,7 +162,7 @@ func (s *Server) logCall(ctx context.Context, c *call) error {
 	if c.inProcess {
 		return err
 	}
-	s.log.LogAttrs(ctx, slog.LevelInfo, "call",
+	attrs := []slog.Attr{
 		slog.String("rpc", c.method),
 		slog.String("status", status.Code(err).String()),
 		slog.Float64("duration_ms", float64(time.Since(start).Microseconds())/1000),
@@ -169,7 +170,11 @@ func (s *Server) logCall(ctx context.Context, c *call) error {
 		slog.String("credential", c.principal.Credential.Name),
 		slog.String("request_id", c.requestID),
 		slog.String("address", c.address.String()),
-	)
+	}
+	if c.principal.Credential.Preview {
+		attrs = append(attrs, slog.Bool("preview", true))
+	}
+	s.log.LogAttrs(ctx, slog.LevelInfo, "call", attrs...)
 	return err
 }
 
@@ -233,6 +238,9 @@ func (c *call) permit(method, resourceType string) error {
 	access, known := policy[method]
 	if !known {
 		return scim.Errorf(scim.Forbidden, "%s is not open to anybody", method)
+	}
+	if access.action == admin && c.principal.Credential.Preview {
+		return scim.Errorf(scim.Forbidden, "%s is not for preview credentials: what it does is kept", method)
 	}
 	if access.resourceType != "" {
 		resourceType = access.resourceType

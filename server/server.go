@@ -45,6 +45,8 @@ type Options struct {
 	TLS *tls.Config
 	// AuditReads: what reads resources is recorded in the audit log too.
 	AuditReads bool
+	// Preview is for preview credentials.
+	Preview Preview
 	// Limits are how much it does, and for whom.
 	Limits Limits
 	// Proxies are believed about the address of the client (x-forwarded-for).
@@ -67,6 +69,7 @@ type Server struct {
 	audit        *auditLog
 	limits       *limits
 	throttle     *Throttle
+	previews     *previews
 	public       *semaphore.Weighted // calls that need no credential
 }
 
@@ -82,7 +85,8 @@ func New(st *store.Store, opts Options) *Server {
 		s.log = slog.New(slog.DiscardHandler)
 	}
 	s.audit = newAuditLog(st, s.log, opts.AuditReads)
-	s.interceptors = []interceptor{s.logCall, s.translateErrors, recoverPanics, s.audit.intercept, s.authenticate, authorize, s.receive, beginAct, s.limit}
+	s.previews = newPreviews(st, s.log, opts.Preview)
+	s.interceptors = []interceptor{s.logCall, s.translateErrors, recoverPanics, s.audit.intercept, s.authenticate, authorize, s.receive, beginAct, s.limit, s.previews.intercept}
 	s.grpc = grpc.NewServer(
 		grpc.Creds(s.transportCredentials(opts.TLS)),
 		grpc.StreamInterceptor(s.stream),
@@ -101,7 +105,7 @@ func New(st *store.Store, opts Options) *Server {
 		musterv1.RegisterResourceServiceServer(r, &resources{passwords: s.provisioning.passwords, cursors: s.provisioning.cursors})
 		musterv1.RegisterRegistryServiceServer(r, &registry{store: st})
 		musterv1.RegisterTenantServiceServer(r, &tenantService{store: st})
-		musterv1.RegisterCredentialServiceServer(r, &credentialService{store: st})
+		musterv1.RegisterCredentialServiceServer(r, &credentialService{store: st, previews: s.previews})
 		musterv1.RegisterDiscoveryServiceServer(r, &discovery{})
 		musterv1.RegisterChangeServiceServer(r, s.changes)
 		musterv1.RegisterAuditServiceServer(r, &auditService{store: st})
@@ -124,7 +128,9 @@ func (s *Server) Serve(l net.Listener) error { return s.grpc.Serve(l) }
 // Shutdown takes no more calls and waits for those under way, and for what they leave
 // to the audit log; when ctx ends it cuts them off and returns its error.
 func (s *Server) Shutdown(ctx context.Context) error {
-	return errors.Join(s.drain(ctx), s.audit.flush(ctx))
+	err := errors.Join(s.drain(ctx), s.audit.flush(ctx))
+	s.previews.close()
+	return err
 }
 
 func (s *Server) drain(ctx context.Context) error {

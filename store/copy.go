@@ -52,12 +52,32 @@ func (t Tenant) Copy(ctx context.Context, folder string) (*Copy, error) {
 	if err != nil {
 		return nil, err
 	}
+	s.catalogs.contract = t.store.catalogs.contract
 	c := &Copy{Tenant: t, live: t}
 	c.Tenant.store = s
 	if err := c.fill(ctx); err != nil {
 		return nil, errors.Join(err, s.Close())
 	}
 	return c, nil
+}
+
+// Fits tells whether the copy answers as the tenant would that t is a handle on: its
+// catalog, its profile and what a DELETE does are those of the copy.
+func (c *Copy) Fits(t Tenant) bool {
+	return c.Tenant.version == t.version && c.Tenant.profile == t.profile && c.Tenant.settings.DisableOnDelete == t.settings.DisableOnDelete
+}
+
+// IsPreview tells whether a credential is there and is one for previews, has not
+// expired, and belongs to a tenant that is served.
+func (s *Store) IsPreview(ctx context.Context, id int64) (is bool, err error) {
+	st := s.statement()
+	st.add("SELECT 1 FROM credentials c JOIN tenants t ON t.id = c.tenant_id WHERE c.id = ", arg{id}, " AND c.mode = ", arg{previewMode},
+		" AND (c.expires_at IS NULL OR c.expires_at > ", arg{now()}, ") AND t.state IS NULL")
+	err = s.read(ctx, st, func(scan) error {
+		is = true
+		return nil
+	})
+	return is, err
 }
 
 // copyName is what the files of copies are called while they have a name.

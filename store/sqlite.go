@@ -68,7 +68,7 @@ func openSQLiteFile(ctx context.Context, path string, readers int, pragmas ...st
 	return &Store{
 		dialect:  sqlite,
 		client:   ent.NewClient(ent.Driver(entsql.OpenDB(entdialect.SQLite, db))),
-		shares:   newShares(sqliteReaders-1, 1),
+		shares:   newShares(readers-1, 1),
 		follower: newFollower(),
 		db:       db,
 		reading:  reading,

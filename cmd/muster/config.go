@@ -45,6 +45,7 @@ type config struct {
 	TrustedProxies               string
 	proxies                      transport.Proxies // the same, understood
 
+	Preview        server.Preview
 	Limits         server.Limits
 	Sizes          scim.Limits
 	MaxConnections int
@@ -79,7 +80,7 @@ var settings = slices.Concat([]setting{
 	{"trusted-proxies", "", "addresses and prefixes of the proxies whose X-Forwarded-For, -Proto and -Host are believed, separated by commas", func(c *config) *string { return &c.TrustedProxies }},
 	{"log-level", "info", "debug, info, warn or error", func(c *config) *string { return &c.LogLevel }},
 	{"log-format", "auto", "text, json, or auto: text on a terminal, JSON otherwise", func(c *config) *string { return &c.LogFormat }},
-}, limitSettings)
+}, previewSettings, limitSettings)
 
 // addSettings gives a command the flags of the settings, or of only some, and
 // --config.
@@ -161,7 +162,7 @@ func (c *config) check() error {
 	if c.AuditRetention < 0 {
 		return fmt.Errorf("audit-retention is %s; give a duration such as 9600h (400 days), or 0 to keep all", c.AuditRetention)
 	}
-	return c.checkTransport()
+	return errors.Join(c.checkTransport(), c.checkPreview())
 }
 
 // databaseURL is what store.Open is given.

@@ -137,7 +137,11 @@ func openProgram(ctx context.Context, c config, log *slog.Logger, out io.Writer)
 		return nil, err
 	}
 	p.upkeep = p.upkeeps(c)
-	p.core = server.New(p.store, server.Options{Log: log, TLS: p.grpcTLS(c), Proxies: c.proxies, AuditReads: c.AuditReads, Limits: c.Limits})
+	preview, err := c.preview()
+	if err != nil {
+		return nil, err
+	}
+	p.core = server.New(p.store, server.Options{Log: log, Preview: preview, TLS: p.grpcTLS(c), Proxies: c.proxies, AuditReads: c.AuditReads, Limits: c.Limits})
 	handler, err := gateway.New(p.core.Conn(), gateway.Options{BaseURL: c.BaseURL, Proxies: c.proxies, Limits: c.Sizes, Log: log}) //nolint:contextcheck // it outlives the start
 	if err != nil {
 		return nil, err
