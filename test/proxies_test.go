@@ -61,6 +61,9 @@ func TestProxies(t *testing.T) {
 			}
 		}
 		p.awaitLog(t, `"address":"`+from+`"`)
+		if got := issuer(t, p); got != "https://scim.example.com" {
+			t.Errorf("the OAuth 2.0 server is addressed as %s", got)
+		}
 	})
 	for name, args := range map[string][]string{"nobody": nil, "others": {"--trusted-proxies", "10.0.0.0/8"}} {
 		t.Run(name, func(t *testing.T) {
@@ -72,9 +75,20 @@ func TestProxies(t *testing.T) {
 				t.Errorf("gRPC answers %v", got)
 			}
 			r := p.rest(t, http.MethodPost, "/Users", `{"userName":"x"}`, "X-Forwarded-Proto", "https", "X-Forwarded-Host", "scim.example.com")
+			if got := issuer(t, p); got+"/scim/v2" != p.base {
+				t.Errorf("the OAuth 2.0 server is addressed as %s", got)
+			}
 			if location := r.header.Get("Location"); !strings.HasPrefix(location, p.base+"/Users/") {
 				t.Errorf("Location is %s", location)
 			}
 		})
 	}
+}
+
+// issuer is how the OAuth 2.0 server says that it is addressed.
+func issuer(t *testing.T, p *program) string {
+	t.Helper()
+	url := strings.TrimSuffix(p.base, "/scim/v2") + "/.well-known/oauth-authorization-server"
+	told, _ := p.must(t, 200, http.MethodGet, url, "", "X-Forwarded-Proto", "https", "X-Forwarded-Host", "scim.example.com")["issuer"].(string)
+	return told
 }
