@@ -5,8 +5,6 @@ import (
 	"strings"
 	"testing"
 	"time"
-
-	"github.com/muster-scim/muster/store"
 )
 
 func TestCommands_OverTLS(t *testing.T) {
@@ -52,7 +50,9 @@ func TestCommands_WithCertificate(t *testing.T) {
 	if out, err := cmd.CombinedOutput(); err == nil || !strings.Contains(string(out), "not valid") {
 		t.Errorf("a certificate that is no credential: %v: %s", err, out)
 	}
-	s.addCertificate(t, openStore(t, s.program), operator, store.Credential{Name: "operator", Scopes: []string{"admin"}})
+	if out, err := command(s.database, "credential", "create", "operator", "--kind", "certificate", "--certificate-file", cert, "--scope", "admin").CombinedOutput(); err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
 	cmd = exec.Command(binary, list...)
 	if out, err := cmd.CombinedOutput(); err != nil || !strings.Contains(string(out), "NAME") {
 		t.Errorf("%v: %s", err, out)

@@ -164,7 +164,7 @@ func explain(err error) error {
 	}
 	switch {
 	case s.Code() == codes.Unavailable && !ours:
-		return fmt.Errorf("the server does not answer: %s; start it, give its address with --grpc, or work on the database itself with --data or --database", s.Message())
+		return fmt.Errorf("the server does not answer: %s; start it, give its address with --grpc (and --tls or --ca, if it speaks TLS), or work on the database itself with --data or --database", s.Message())
 	case s.Code() == codes.Unimplemented && !ours:
 		return fmt.Errorf("the server does not know this command: %s; it may be older than this program", s.Message())
 	}
