@@ -18,6 +18,8 @@ type auditLog struct {
 	queue  *auditQueue
 	floods *floods
 	reads  bool // what reads resources is recorded too
+	// readings are when who read the audit log, as of the last event that says so.
+	readings readings
 }
 
 func newAuditLog(st *store.Store, log *slog.Logger, reads bool) *auditLog {
@@ -49,7 +51,9 @@ func (a *auditLog) records(c *call, err error) bool {
 	default:
 	}
 	switch does {
-	case write, admin, adminRead:
+	case adminRead:
+		return err != nil || c.method != musterv1.AuditService_ListAuditEvents_FullMethodName || a.readings.first(c)
+	case write, admin:
 		return err != nil || !c.isBulk() // each of its operations is recorded by itself
 	case read:
 		return a.reads

@@ -23,7 +23,7 @@ const (
 type source struct {
 	tenant              int64
 	credential, address string
-	outcome             string
+	outcome             string // of a reading, the tenant whose log it was
 }
 
 // floods counts the attempts of the present window.
@@ -73,6 +73,32 @@ func (f *floods) end(ctx context.Context) {
 			})
 		}
 	}
+}
+
+// readings are who has read the audit log of late. To follow it would otherwise make it
+// grow by itself.
+type readings struct {
+	mu   sync.Mutex
+	last map[source]time.Time
+}
+
+// oneReading is how long reading the log again and again is one reading.
+const oneReading = time.Hour
+
+// first tells whether a call is the first of a reading.
+func (r *readings) first(c *call) bool {
+	_, log := c.subject()
+	of := source{c.principal.Tenant.ID(), c.principal.Credential.Name + " " + c.operator, c.address.String(), log}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if at, known := r.last[of]; known && time.Since(at) < oneReading {
+		return false
+	}
+	if r.last == nil || len(r.last) >= maxSources {
+		r.last = make(map[source]time.Time)
+	}
+	r.last[of] = time.Now()
+	return true
 }
 
 // flush ends the window and writes what waits, unless ctx ends before.

@@ -113,6 +113,26 @@ func TestAuditService(t *testing.T) {
 	}
 }
 
+// Who follows the log does not fill it.
+func TestAuditService_ReadingIsRecordedOnce(t *testing.T) {
+	s, _ := newServer(t)
+	admin := withCredential(t, s, store.Credential{Name: "ops", Scopes: []string{ScopeAdminRead}})
+	log := musterv1.NewAuditServiceClient(s.Conn())
+	for range 10 {
+		for _, tenant := range []string{"", "default", "-"} {
+			if _, err := log.ListAuditEvents(admin, &musterv1.ListAuditEventsRequest{Tenant: tenant}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		_, _ = log.ListAuditEvents(admin, &musterv1.ListAuditEventsRequest{PageSize: -1})
+	}
+	lines, _ := audited(t, s, firstTenant(t, s))
+	want := slices.Concat([]string{"ListAuditEvents Tenant ok", "ListAuditEvents Tenant ok"}, slices.Repeat([]string{"ListAuditEvents Tenant invalidValue"}, 10))
+	slices.Sort(want)
+	slices.Sort(lines)
+	expectLines(t, "events", lines, want...)
+}
+
 // A tenant's administrators see its own log, and of no other so much as whether it is
 // there.
 func TestAuditService_OtherTenants(t *testing.T) {
