@@ -90,6 +90,10 @@ func (s *Server) identifyShown(ctx context.Context, c *call) error {
 		return err
 	}
 	c.principal, err = s.store.Authenticate(ctx, HashToken(shown.secret))
+	if shown.scheme == bearerScheme && scim.ReasonOf(err) == scim.Unauthenticated && c.principal.ID == 0 && looksLikeJWT(shown.secret) {
+		c.principal, err = s.issuers.identify(ctx, c.requestID, shown.secret)
+		return err
+	}
 	if err != nil {
 		return err
 	}

@@ -70,6 +70,7 @@ type Server struct {
 	limits       *limits
 	throttle     *Throttle
 	previews     *previews
+	issuers      *issuers
 	public       *semaphore.Weighted // calls that need no credential
 }
 
@@ -84,6 +85,7 @@ func New(st *store.Store, opts Options) *Server {
 	if s.log == nil {
 		s.log = slog.New(slog.DiscardHandler)
 	}
+	s.issuers = newIssuers(st, s.log)
 	s.audit = newAuditLog(st, s.log, opts.AuditReads)
 	s.previews = newPreviews(st, s.log, opts.Preview)
 	s.interceptors = []interceptor{s.logCall, s.translateErrors, recoverPanics, s.audit.intercept, s.authenticate, authorize, s.receive, beginAct, s.limit, s.previews.intercept}

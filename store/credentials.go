@@ -91,9 +91,10 @@ const principalColumns = "t.id, t.name, t.profile, t.catalog_version, t.state, t
 
 // Authenticate finds the credential that a secret or an access token with the
 // SHA-256 hash stands for. The secret of an OAuth client is good for access tokens
-// only, and stands for nothing here. It fails with Unauthenticated where there is none or it
-// has expired, and with Forbidden where its tenant is suspended. The secret is
-// random, so comparing its hash in an index tells nothing about it.
+// only, and stands for nothing here. It fails with Unauthenticated where there is none
+// or it has expired, and with Forbidden where its tenant is suspended; of these two the
+// principal tells whose it was, for the logs. The secret is random, so comparing its
+// hash in an index tells nothing about it.
 func (s *Store) Authenticate(ctx context.Context, hash [32]byte) (Principal, error) {
 	st := s.statement()
 	st.add("SELECT "+principalColumns+", k.scopes, k.expires_at FROM tokens k JOIN credentials c ON c.id = k.credential_id JOIN tenants t ON t.id = c.tenant_id"+
@@ -125,7 +126,7 @@ func (s *Store) principal(ctx context.Context, st *statement) (Principal, error)
 		return Principal{}, errNoCredential
 	}
 	if err := row.finish(&p); err != nil {
-		return Principal{}, err
+		return p, err
 	}
 	p.Tenant.catalog, err = s.catalogs.of(ctx, s, p.Tenant.id, p.Tenant.version, p.Tenant.profile)
 	return p, err
@@ -157,13 +158,6 @@ func (row *principalRow) scan(p *Principal, scan scan) error {
 
 // finish makes the principal of the row, or tells why it is not let in.
 func (row *principalRow) finish(p *Principal) error {
-	at := now()
-	switch {
-	case row.expires != nil && *row.expires <= at, row.tokenExpires != nil && *row.tokenExpires <= at:
-		return errExpired
-	case row.state != nil:
-		return errSuspended
-	}
 	p.Tenant.profile = Profile(row.profile)
 	c := &p.Credential
 	c.Kind, c.Scopes = Kind(row.kind), strings.Fields(row.scopes)
@@ -177,7 +171,16 @@ func (row *principalRow) finish(p *Principal) error {
 		}
 	}
 	if row.settings != nil {
-		return json.Unmarshal([]byte(*row.settings), &c.Settings)
+		if err := json.Unmarshal([]byte(*row.settings), &c.Settings); err != nil {
+			return err
+		}
+	}
+	at := now()
+	switch {
+	case row.expires != nil && *row.expires <= at, row.tokenExpires != nil && *row.tokenExpires <= at:
+		return errExpired
+	case row.state != nil:
+		return errSuspended
 	}
 	return nil
 }

@@ -14,13 +14,14 @@ var rooms = map[string][]string{
 	"scim":        {"gen"},
 	"ent":         {},
 	"store":       {"scim", "gen", "ent"},
-	"server":      {"scim", "gen", "store", "ent", "transport"}, // ent through store
+	"server":      {"scim", "gen", "store", "ent", "transport", "issuer"}, // ent through store
 	"gateway":     {"scim", "gen", "transport"},
 	"transport":   {},
-	"oauth":       {"scim", "gen", "store", "server", "ent", "transport"}, // ent through store, transport through server
+	"issuer":      {},
+	"oauth":       {"scim", "gen", "store", "server", "ent", "transport", "issuer"}, // ent through store, transport and issuer through server
 	"simulate":    {},
 	"conformance": {},
-	"cmd/muster":  {"scim", "gen", "ent", "store", "server", "gateway", "oauth", "transport", "simulate", "conformance"},
+	"cmd/muster":  {"scim", "gen", "ent", "store", "server", "gateway", "oauth", "transport", "issuer", "simulate", "conformance"},
 }
 
 func TestRooms(t *testing.T) {
