@@ -34,6 +34,7 @@ type exchange struct {
 	projected bool          // the request says which attributes it wants
 	describes bool          // the answer describes the server
 	endpoint  string        // without the slash: Users
+	admin     bool          // it is about administration, not SCIM
 
 	status             int // of the answer; 0: not yet decided
 	sent               bool

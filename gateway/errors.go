@@ -7,6 +7,7 @@ import (
 
 	"github.com/grpc-ecosystem/grpc-gateway/v2/runtime"
 	"google.golang.org/genproto/googleapis/rpc/errdetails"
+	spb "google.golang.org/genproto/googleapis/rpc/status"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 
@@ -22,8 +23,10 @@ type problem struct {
 	status int
 	reason scim.Reason // Internal where there is no word for it
 	detail string
-	allow  string // the methods that are allowed, for 405
-	after  string // when to try again, for 429 and 503; in seconds
+	allow  string      // the methods that are allowed, for 405
+	after  string      // when to try again, for 429 and 503; in seconds
+	noBody bool        // the request has no body
+	said   *spb.Status // what the core said; nil: it was not asked
 }
 
 // problemOf makes the problem of a reason.
@@ -68,7 +71,9 @@ func problemOfStatus(st *status.Status) *problem {
 			}
 		}
 	}
-	return problemOf(reason, st.Message())
+	p := problemOf(reason, st.Message())
+	p.said = st.Proto()
+	return p
 }
 
 // answerError is how the generated code answers an error.
@@ -126,5 +131,9 @@ func (x *exchange) refuse(p *problem) {
 	}
 	x.WriteHeader(p.status)
 	// An error means that the client is gone.
+	if x.admin {
+		_, _ = x.Write(appendStatus(nil, p))
+		return
+	}
 	_, _ = x.Write(scim.AppendError(nil, p.status, p.reason, p.detail))
 }

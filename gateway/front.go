@@ -34,6 +34,7 @@ const (
 // size, and no header but those the core needs.
 type front struct {
 	mux     http.Handler
+	admin   *admin
 	log     *slog.Logger
 	baseURL string
 	proxies transport.Proxies
@@ -50,12 +51,16 @@ func (f *front) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		}
 		f.logRequest(ctx, x, time.Since(start))
 	}()
-	inner, refused := x.admit(ctx)
+	mux, admit := f.mux, x.admit
+	if isAdmin(r) {
+		mux, admit = f.admin.mux, x.admitAdmin
+	}
+	inner, refused := admit(ctx)
 	if refused != nil {
 		x.refuse(refused)
 		return
 	}
-	f.mux.ServeHTTP(x, inner)
+	mux.ServeHTTP(x, inner)
 }
 
 // begin opens the exchange.
@@ -219,16 +224,21 @@ func (x *exchange) admit(ctx context.Context) (*http.Request, *problem) {
 			}
 		}
 	}
+	return x.inward(ctx, method, place.path, form, &x.body), nil
+}
+
+// inward is the request that is handed inward.
+func (x *exchange) inward(ctx context.Context, method, path string, form url.Values, body io.ReadCloser) *http.Request {
 	inner := &http.Request{
-		Method: method, URL: &url.URL{Path: place.path},
-		Header: http.Header{requestIDHeader: {x.id}, addressHeader: {addressText(x.address)}, agentHeader: {r.UserAgent()}},
-		Body:   &x.body,
+		Method: method, URL: &url.URL{Path: path},
+		Header: http.Header{requestIDHeader: {x.id}, addressHeader: {addressText(x.address)}, agentHeader: {x.request.UserAgent()}},
+		Body:   body,
 		Form:   form, PostForm: form, // set, so that no one parses them again
 	}
-	if auth := r.Header.Get("Authorization"); auth != "" {
+	if auth := x.request.Header.Get("Authorization"); auth != "" {
 		inner.Header["Authorization"] = []string{auth}
 	}
-	return inner.WithContext(ctx), nil
+	return inner.WithContext(ctx)
 }
 
 // readBody reads the body of a request that must have one.
@@ -255,7 +265,9 @@ func (x *exchange) readBody() *problem {
 	case n > int64(x.maxBody):
 		return x.tooLarge()
 	case n == 0:
-		return problemOf(scim.InvalidSyntax, "the request needs a body")
+		p := problemOf(scim.InvalidSyntax, "the request needs a body")
+		p.noBody = true
+		return p
 	}
 	x.body.data = buf.Bytes()
 	return nil

@@ -51,7 +51,8 @@ type Options struct {
 }
 
 // New makes the face of the services that conn reaches. It serves SCIM below
-// /scim/v2 and answers every other path with a SCIM error.
+// /scim/v2, administration below /admin/v1 (admin.go), and answers every other path
+// with a SCIM error.
 func New(conn grpc.ClientConnInterface, opts Options) (http.Handler, error) {
 	if opts.Limits == (scim.Limits{}) {
 		opts.Limits = scim.DefaultLimits()
@@ -79,11 +80,15 @@ func New(conn grpc.ClientConnInterface, opts Options) (http.Handler, error) {
 	if err := musterv1.RegisterProvisioningServiceHandlerClient(ctx, mux, musterv1.NewProvisioningServiceClient(conn)); err != nil {
 		return nil, fmt.Errorf("registering the provisioning service: %w", err)
 	}
+	admin, err := newAdmin(ctx, conn)
+	if err != nil {
+		return nil, err
+	}
 	log := opts.Log
 	if log == nil {
 		log = slog.New(slog.DiscardHandler)
 	}
-	return &front{mux: mux, log: log, baseURL: strings.TrimRight(opts.BaseURL, "/"), proxies: opts.Proxies, maxBody: opts.Limits.Body}, nil
+	return &front{mux: mux, admin: admin, log: log, baseURL: strings.TrimRight(opts.BaseURL, "/"), proxies: opts.Proxies, maxBody: opts.Limits.Body}, nil
 }
 
 // forwarded tells under which name a header goes to the core. Authorization does

@@ -93,6 +93,9 @@ func TestFace_Methods(t *testing.T) {
 	allowed := map[string][]string{}
 	for _, m := range regexp.MustCompile(`(get|post|put|patch|delete): (?:"([^"]+)"|([^",}]+))`).FindAllStringSubmatch(string(rules), -1) {
 		path := strings.NewReplacer("{id}", "x", "{resource_type}", "Devices").Replace(m[2] + m[3])
+		if !strings.HasPrefix(path, basePath) {
+			continue // administration: grpc-gateway itself knows its methods
+		}
 		allowed[path] = append(allowed[path], strings.ToUpper(m[1]))
 	}
 	if len(allowed) != 16 {

@@ -178,3 +178,69 @@ func TestDeleteTenant_Killed(t *testing.T) {
 		mustRun(t, command(database, "tenant", "create", "acme"))
 	})
 }
+
+// Administration over REST: the same services, as JSON.
+func TestAdminREST(t *testing.T) {
+	onBoth(t, func(t *testing.T, p *program) {
+		admin := "Bearer " + p.credential(t, "ops", "admin")
+		at := strings.TrimSuffix(p.base, "/scim/v2") + "/admin/v1"
+		ask := func(status int, method, path, body string) map[string]any {
+			t.Helper()
+			return p.must(t, status, method, at+path, body, "Authorization", admin, "Content-Type", "application/json")
+		}
+		made := ask(201, http.MethodPost, "/tenants", `{"name":"acme","deprovision":"DEPROVISION_DISABLE"}`)
+		if made["state"] != "STATE_ACTIVE" || made["deprovision"] != "DEPROVISION_DISABLE" || made["createTime"] == nil {
+			t.Errorf("made %v", made)
+		}
+		changed := ask(200, http.MethodPatch, "/tenants/acme", `{"profile":"CLIENT_PROFILE_STRICT","limits":{"burst":50}}`)
+		if changed["profile"] != "CLIENT_PROFILE_STRICT" || changed["deprovision"] != "DEPROVISION_DISABLE" || changed["limits"].(map[string]any)["burst"] != 50.0 {
+			t.Errorf("changed to %v", changed)
+		}
+		if n := len(ask(200, http.MethodGet, "/tenants", "")["tenants"].([]any)); n != 2 {
+			t.Errorf("%d tenants", n)
+		}
+		out := ask(201, http.MethodPost, "/tenants/acme/credentials", `{"name":"client","scopes":["scim"],"networks":["127.0.0.1"]}`)
+		secret := "Bearer " + out["secret"].(string)
+		if c := out["credential"].(map[string]any); c["tenant"] != "acme" || c["kind"] != "KIND_BEARER" || c["networks"].([]any)[0] != "127.0.0.1/32" {
+			t.Errorf("made %v", c)
+		}
+		p.must(t, 201, http.MethodPost, "/Users", `{"userName":"a"}`, "Authorization", secret)
+		c := ask(200, http.MethodPatch, "/tenants/acme/credentials/client", `{"networks":["192.0.2.0/24"],"expireTime":"2999-01-01T00:00:00Z"}`)
+		if c["expireTime"] != "2999-01-01T00:00:00Z" {
+			t.Errorf("changed to %v", c)
+		}
+		p.must(t, 403, http.MethodGet, "/Users", "", "Authorization", secret)
+		c = ask(200, http.MethodPatch, "/tenants/acme/credentials/client", `{"networks":[],"expireTime":null}`)
+		if c["expireTime"] != nil || len(c["networks"].([]any)) != 0 {
+			t.Errorf("changed to %v", c)
+		}
+		p.must(t, 200, http.MethodGet, "/Users", "", "Authorization", secret)
+		rotated := ask(200, http.MethodPost, "/tenants/acme/credentials/client:rotate", `{"overlap":"0s"}`)["secret"].(string)
+		p.must(t, 401, http.MethodGet, "/Users", "", "Authorization", secret)
+		p.must(t, 200, http.MethodGet, "/Users", "", "Authorization", "Bearer "+rotated)
+		ask(200, http.MethodPost, "/tenants/acme/registrations", `{"schemas":[{"id":"urn:example:own","attributes":[{"name":"a","type":"TYPE_STRING"}]}],"resourceTypes":[{"name":"Own","endpoint":"/Owns","schema":"urn:example:own"}]}`)
+		p.must(t, 201, http.MethodPost, "/Owns", `{"a":"1"}`, "Authorization", "Bearer "+rotated)
+		if n := len(ask(200, http.MethodGet, "/tenants/acme/registrations", "")["registrations"].([]any)); n != 2 {
+			t.Errorf("%d registrations", n)
+		}
+
+		if said := ask(409, http.MethodDelete, "/tenants/acme", ""); said["code"] != 9.0 || !strings.Contains(said["message"].(string), "suspend") {
+			t.Errorf("it says %v", said)
+		}
+		ask(409, http.MethodDelete, "/tenants/default/credentials/ops", "")
+		ask(404, http.MethodGet, "/tenants/nobody", "")
+		ask(400, http.MethodPost, "/tenants", `{"name":"a b"}`)
+		ask(200, http.MethodPost, "/tenants/acme:suspend", "")
+		ask(204, http.MethodDelete, "/tenants/acme", "")
+
+		for header, want := range map[string]int{"": 401, "Bearer wrong": 401, "Bearer " + token: 403} {
+			r := p.rest(t, http.MethodGet, at+"/tenants", "", "Authorization", header)
+			if r.status != want || r.header.Get("Content-Type") != "application/json" || (want == 401) != (r.header.Get("WWW-Authenticate") != "") {
+				t.Errorf("%q: status %d, %v", header, r.status, r.header)
+			}
+		}
+		if strings.Contains(p.out.String(), rotated) {
+			t.Error("the log has a secret")
+		}
+	})
+}
