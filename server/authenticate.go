@@ -31,6 +31,7 @@ func (s *Server) authenticate(ctx context.Context, c *call) error {
 	if err != nil {
 		return err
 	}
+	s.uses.note(c)
 	return c.proceed(ctx)
 }
 

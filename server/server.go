@@ -71,6 +71,7 @@ type Server struct {
 	throttle     *Throttle
 	previews     *previews
 	issuers      *issuers
+	uses         *lastUses
 	public       *semaphore.Weighted // calls that need no credential
 }
 
@@ -85,7 +86,7 @@ func New(st *store.Store, opts Options) *Server {
 	if s.log == nil {
 		s.log = slog.New(slog.DiscardHandler)
 	}
-	s.issuers = newIssuers(st, s.log)
+	s.issuers, s.uses = newIssuers(st, s.log), newLastUses(st, s.log)
 	s.audit = newAuditLog(st, s.log, opts.AuditReads)
 	s.previews = newPreviews(st, s.log, opts.Preview)
 	s.interceptors = []interceptor{s.logCall, s.translateErrors, recoverPanics, s.audit.intercept, s.authenticate, authorize, s.receive, beginAct, s.limit, s.previews.intercept}
@@ -128,9 +129,9 @@ func (s *Server) Throttle() *Throttle { return s.throttle }
 func (s *Server) Serve(l net.Listener) error { return s.grpc.Serve(l) }
 
 // Shutdown takes no more calls and waits for those under way, and for what they leave
-// to the audit log; when ctx ends it cuts them off and returns its error.
+// to be written; when ctx ends it cuts them off and returns its error.
 func (s *Server) Shutdown(ctx context.Context) error {
-	err := errors.Join(s.drain(ctx), s.audit.flush(ctx))
+	err := errors.Join(s.drain(ctx), s.audit.flush(ctx), s.uses.flush(ctx))
 	s.previews.close()
 	return err
 }
