@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 
+	"github.com/muster-scim/muster/ent"
 	"github.com/muster-scim/muster/ent/tenant"
 	"github.com/muster-scim/muster/scim"
 )
@@ -64,6 +65,9 @@ func (s *Store) DeleteTenant(ctx context.Context, name string) error {
 		return err
 	}
 	found, err := s.client.Tenant.Query().Where(tenant.Name(name)).Only(ctx)
+	if ent.IsNotFound(err) { // another server was faster
+		return nil
+	}
 	if err != nil {
 		return err
 	}
@@ -71,7 +75,8 @@ func (s *Store) DeleteTenant(ctx context.Context, name string) error {
 }
 
 // FinishDeletions removes the tenants whose deletion was interrupted, and returns
-// their names. Several servers may do so at once.
+// their names; and what came into the audit log of a tenant that was gone already, such
+// as an attempt with its credential. Several servers may do so at once.
 func (s *Store) FinishDeletions(ctx context.Context) (names []string, err error) {
 	marked, err := s.client.Tenant.Query().Where(tenant.State(string(Deleting))).All(ctx)
 	if err != nil {
@@ -83,7 +88,27 @@ func (s *Store) FinishDeletions(ctx context.Context) (names []string, err error)
 		}
 		names = append(names, t.Name)
 	}
-	return names, nil
+	return names, s.removeLateEvents(ctx)
+}
+
+// removeLateEvents removes what the audit log has of tenants that are gone. Once sealed
+// such events have a chain, so that is where they are looked for.
+func (s *Store) removeLateEvents(ctx context.Context) error {
+	var gone numbers
+	st := s.statement()
+	st.add("SELECT c.tenant_id FROM audit_chains c WHERE c.tenant_id <> ", arg{NoTenant}, " AND NOT EXISTS (SELECT 1 FROM tenants t WHERE t.id = c.tenant_id)")
+	err := s.read(ctx, st, func(scan scan) error {
+		var id int64
+		err := scan(&id)
+		gone = append(gone, id)
+		return err
+	})
+	for _, id := range gone {
+		if err == nil {
+			err = s.removeTenant(ctx, id)
+		}
+	}
+	return err
 }
 
 // removeTenant removes what a marked tenant has, and at last its row. A write that

@@ -255,6 +255,21 @@ func TestDeleteTenant_GoesOnAfterAnInterruption(t *testing.T) {
 		if all, err := s.Tenants(ctx); err != nil || len(all) != 1 {
 			t.Errorf("left are %v, %v", all, err)
 		}
+
+		// Events that come late have nobody who could read them.
+		mustDo(t, s.AddAuditEvents(ctx, []AuditEvent{{TenantID: 9999, Method: "late", Outcome: "unauthenticated"}, {TenantID: NoTenant, Method: "kept", Outcome: "unauthenticated"}}))
+		mustDo(t, onlyErr(s.SealAudit(ctx)))
+		mustDo(t, onlyErr(s.FinishDeletions(ctx)))
+		var left []string
+		mustDo(t, s.read(ctx, s.statement().add("SELECT method FROM audit_events UNION ALL SELECT CAST(tenant_id AS text) FROM audit_chains"), func(scan scan) error {
+			var text string
+			err := scan(&text)
+			left = append(left, text)
+			return err
+		}))
+		if fmt.Sprint(left) != "[kept 0]" {
+			t.Errorf("left in the audit log is %v", left)
+		}
 	})
 }
 
