@@ -89,7 +89,7 @@ func (x *exchange) admitAdmin(ctx context.Context) (*http.Request, *problem) {
 	if err != nil {
 		return nil, problemOf(scim.InvalidValue, "the query is not of the form name=value&name=value, percent-encoded")
 	}
-	if refused := x.readBody(); refused != nil && !refused.noBody {
+	if refused := x.readBody(ctx); refused != nil && !refused.noBody {
 		return nil, refused
 	}
 	method := r.Method

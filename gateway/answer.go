@@ -31,6 +31,7 @@ type exchange struct {
 	mediaType string        // of the answer
 	body      body          // of the request
 	maxBody   int           // bytes
+	bodies    *bodies       // where a large body finds a place
 	projected bool          // the request says which attributes it wants
 	describes bool          // the answer describes the server
 	endpoint  string        // without the slash: Users

@@ -39,6 +39,7 @@ type front struct {
 	baseURL string
 	proxies transport.Proxies
 	maxBody int // bytes: what is enough for many operations is so for one
+	bodies  *bodies
 }
 
 func (f *front) ServeHTTP(w http.ResponseWriter, r *http.Request) {
@@ -66,7 +67,7 @@ func (f *front) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 // begin opens the exchange.
 func (f *front) begin(w http.ResponseWriter, r *http.Request) *exchange {
 	base, from := Addressed(r, f.proxies)
-	x := &exchange{ResponseWriter: w, request: r, base: f.baseURL, address: from, maxBody: f.maxBody, mediaType: answerType(r.Header)}
+	x := &exchange{ResponseWriter: w, request: r, base: f.baseURL, address: from, maxBody: f.maxBody, bodies: f.bodies, mediaType: answerType(r.Header)}
 	if x.base == "" {
 		x.base = base
 	}
@@ -201,7 +202,7 @@ func (x *exchange) admit(ctx context.Context) (*http.Request, *problem) {
 	if refused != nil {
 		return nil, refused
 	}
-	if refused := x.readBody(); refused != nil {
+	if refused := x.readBody(ctx); refused != nil {
 		return nil, refused
 	}
 	form, refused := place.readQuery(r.URL.RawQuery)
@@ -242,7 +243,7 @@ func (x *exchange) inward(ctx context.Context, method, path string, form url.Val
 }
 
 // readBody reads the body of a request that must have one.
-func (x *exchange) readBody() *problem {
+func (x *exchange) readBody(ctx context.Context) *problem {
 	r := x.request
 	switch r.Method {
 	case http.MethodPost, http.MethodPut, http.MethodPatch:
@@ -257,8 +258,18 @@ func (x *exchange) readBody() *problem {
 		return x.tooLarge()
 	}
 	var buf bytes.Buffer
-	buf.Grow(int(min(max(r.ContentLength, 0), 64<<10)) + bytes.MinRead)
-	n, err := buf.ReadFrom(io.LimitReader(r.Body, int64(x.maxBody)+1))
+	buf.Grow(int(min(max(r.ContentLength, 0), smallBody)) + bytes.MinRead)
+	n, err := buf.ReadFrom(io.LimitReader(r.Body, smallBody+1))
+	if err == nil && n > smallBody {
+		done, refused := x.bodies.take(ctx, x.address)
+		if refused != nil {
+			return refused
+		}
+		defer done()
+		var rest int64
+		rest, err = buf.ReadFrom(io.LimitReader(r.Body, int64(x.maxBody)+1-n))
+		n += rest
+	}
 	switch {
 	case err != nil:
 		return problemOf(scim.InvalidSyntax, "the body could not be read to its end")

@@ -88,7 +88,10 @@ func New(conn grpc.ClientConnInterface, opts Options) (http.Handler, error) {
 	if log == nil {
 		log = slog.New(slog.DiscardHandler)
 	}
-	return &front{mux: mux, admin: admin, log: log, baseURL: strings.TrimRight(opts.BaseURL, "/"), proxies: opts.Proxies, maxBody: opts.Limits.Body}, nil
+	return &front{
+		mux: mux, admin: admin, log: log, baseURL: strings.TrimRight(opts.BaseURL, "/"), proxies: opts.Proxies,
+		maxBody: opts.Limits.Body, bodies: newBodies(opts.Limits.Body),
+	}, nil
 }
 
 // forwarded tells under which name a header goes to the core. Authorization does

@@ -22,8 +22,11 @@ type Limits struct {
 	Tenant, Credential Rate
 	// OfTenant is how many requests of one tenant are worked on at once, and Total of
 	// all. More wait a little for their turn, which is given fairly between tenants.
-	// Streams are not counted. 0: any number.
+	// 0: any number.
 	OfTenant, Total int
+	// Streams is how many streams one tenant has at once. They may stay for ever, so
+	// they are not counted among the others. 0: any number.
+	Streams int
 	// FailedLogins is how often one address may fail to show a valid credential.
 	FailedLogins FailedLogins
 }
@@ -43,6 +46,7 @@ type limits struct {
 	Limits
 
 	turns       *store.Turns
+	streams     *store.Turns
 	mu          sync.Mutex
 	tenants     buckets[int64]
 	credentials buckets[int64]
@@ -55,7 +59,10 @@ func newLimits(l Limits) *limits {
 	if l.OfTenant == 0 {
 		l.OfTenant = math.MaxInt
 	}
-	return &limits{Limits: l, turns: store.NewTurns(l.Total, max(l.Total, maxStreams))}
+	if l.Streams == 0 {
+		l.Streams = math.MaxInt
+	}
+	return &limits{Limits: l, turns: store.NewTurns(l.Total, max(l.Total, maxStreams)), streams: store.NewTurns(math.MaxInt, 0)}
 }
 
 // limit refuses what is beyond the limits of the caller, and waits for its turn.
@@ -66,24 +73,33 @@ func (s *Server) limit(ctx context.Context, c *call) error {
 	if err := s.limits.admit(&c.principal, weight(c.request), time.Now()); err != nil {
 		return err
 	}
-	if c.request == nil {
-		return c.proceed(ctx) // a stream may stay for ever
-	}
-	each := s.limits.OfTenant
-	if own := c.principal.Tenant.Settings().ConcurrentRequests; own != nil {
-		if each = int(*own); each <= 0 {
-			each = math.MaxInt
-		}
-	}
-	done, err := s.limits.turns.Take(ctx, c.principal.Tenant.ID(), each, patience)
-	if scim.ReasonOf(err) == scim.RateLimited {
-		err = scim.Errorf(scim.RateLimited, "too many requests at once; send fewer in parallel").After(time.Second)
-	}
+	done, err := s.limits.begin(ctx, c)
 	if err != nil {
 		return err
 	}
 	defer done()
 	return c.proceed(ctx)
+}
+
+// begin waits for the turn of a call, which done ends.
+func (l *limits) begin(ctx context.Context, c *call) (done func(), err error) {
+	tenant := c.principal.Tenant
+	if c.request == nil {
+		if done, err = l.streams.Take(ctx, tenant.ID(), l.Streams, patience); scim.ReasonOf(err) == scim.RateLimited {
+			err = scim.Errorf(scim.RateLimited, "the tenant has too many streams; end some of them").After(time.Minute)
+		}
+		return done, err
+	}
+	each := l.OfTenant
+	if own := tenant.Settings().ConcurrentRequests; own != nil {
+		if each = int(*own); each <= 0 {
+			each = math.MaxInt
+		}
+	}
+	if done, err = l.turns.Take(ctx, tenant.ID(), each, patience); scim.ReasonOf(err) == scim.RateLimited {
+		err = scim.Errorf(scim.RateLimited, "too many requests at once; send fewer in parallel").After(time.Second)
+	}
+	return done, err
 }
 
 // weight is how many requests a request counts as.

@@ -153,8 +153,10 @@ func TestLimits_ZeroIsNone(t *testing.T) {
 		if err := l.admit(principal(1), 1, time.Now()); err != nil {
 			t.Fatal(err)
 		}
-		if _, err := l.turns.Take(t.Context(), 1, l.OfTenant, 0); err != nil {
-			t.Fatal(err)
+		for _, request := range []any{nil, &musterv1.GetUserRequest{}} {
+			if _, err := l.begin(t.Context(), &call{principal: *principal(1), request: request}); err != nil {
+				t.Fatal(err)
+			}
 		}
 	}
 }
@@ -185,7 +187,7 @@ func TestBuckets_StayFew(t *testing.T) {
 // Of one tenant only so many requests are worked on at once; others wait a little.
 // What is set for a tenant counts instead of what is set for all.
 func TestLimit_AtOnce(t *testing.T) {
-	s, _ := newServerWith(t, Options{Limits: Limits{OfTenant: 2, Total: 3}})
+	s, _ := newServerWith(t, Options{Limits: Limits{OfTenant: 2, Total: 3, Streams: 4}})
 	synctest.Test(t, func(t *testing.T) {
 		s.limits = newLimits(s.limits.Limits)
 		ended := make(chan struct{})
@@ -215,10 +217,13 @@ func TestLimit_AtOnce(t *testing.T) {
 		if late == nil {
 			t.Fatal("three are worked on")
 		}
-		for range 10 {
+		for range 4 {
 			if work(1, nil) != nil {
 				t.Error("a stream waits for a turn")
 			}
+		}
+		if err := <-work(1, nil); scim.ReasonOf(err) != scim.RateLimited {
+			t.Errorf("one stream more: %v", err)
 		}
 		begin := time.Now()
 		if err := <-late; scim.ReasonOf(err) != scim.RateLimited || err.(*scim.Error).RetryAfter != time.Second || time.Since(begin) != patience {

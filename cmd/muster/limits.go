@@ -19,6 +19,7 @@ var limitSettings = []setting{
 	{"credential-rate-burst", "2000", "requests of one credential at once, after a quiet time", integer{func(c *config) *int { return &c.Limits.Credential.Burst }, 1, 1e6}},
 	{"concurrent-requests", "64", "requests of one tenant that are worked on at the same time; 0: any number", integer{func(c *config) *int { return &c.Limits.OfTenant }, 0, 1e5}},
 	{"total-concurrent-requests", "256", "requests of all tenants that are worked on at the same time; 0: any number", integer{func(c *config) *int { return &c.Limits.Total }, 0, 1e5}},
+	{"concurrent-streams", "100", "streams of one tenant at the same time; 0: any number", integer{func(c *config) *int { return &c.Limits.Streams }, 0, 1e5}},
 	{"failed-logins", "30", "attempts with a credential that is not valid, from one address; 0: any number", integer{func(c *config) *int { return &c.Limits.FailedLogins.Count }, 0, 1e6}},
 	{"failed-logins-window", "1m0s", "time in which so many attempts are allowed", func(c *config) *time.Duration { return &c.Limits.FailedLogins.Window }},
 	{"max-body", "2097152", "bytes of a request, and so of a bulk request", integer{func(c *config) *int { return &c.Sizes.Body }, 64 << 10, 64 << 20}},
