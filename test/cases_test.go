@@ -92,19 +92,24 @@ func TestCases(t *testing.T) {
 // runCases runs the cases of a folder through both doors.
 func runCases(t *testing.T, p *program, folder string) {
 	t.Helper()
+	runCasesBy(t, "REST", restDoor{p, reasons(t)}, folder)
+	runCasesBy(t, "gRPC", newGRPCDoor(t, p, reasons(t)), folder)
+}
+
+// runCasesBy runs the cases of a folder through one door, in the same way each time.
+func runCasesBy(t *testing.T, name string, d door, folder string) {
+	t.Helper()
 	files := load[[]scenario](t, folder)
-	for name, d := range map[string]door{"REST": restDoor{p, reasons(t)}, "gRPC": newGRPCDoor(t, p, reasons(t))} {
-		t.Run(name, func(t *testing.T) {
-			n := 0
-			for _, file := range slices.Sorted(maps.Keys(files)) {
-				for _, s := range files[file] {
-					n++
-					prefix := fmt.Sprintf("%s%d.", strings.ToLower(name), n)
-					t.Run(file+"/"+s.Name, func(t *testing.T) { s.run(t, d, newScope(t, prefix)) })
-				}
+	t.Run(name, func(t *testing.T) {
+		n := 0
+		for _, file := range slices.Sorted(maps.Keys(files)) {
+			for _, s := range files[file] {
+				n++
+				prefix := fmt.Sprintf("%s%d.", strings.ToLower(name), n)
+				t.Run(file+"/"+s.Name, func(t *testing.T) { s.run(t, d, newScope(t, prefix)) })
 			}
-		})
-	}
+		}
+	})
 }
 
 func (s scenario) run(t *testing.T, d door, sc *scope) {

@@ -56,17 +56,21 @@ type exchange struct {
 }
 
 func TestTolerance(t *testing.T) {
+	onBoth(t, runTolerance)
+}
+
+// runTolerance runs all cases, in the same way each time.
+func runTolerance(t *testing.T, p *program) {
+	t.Helper()
 	files := load[toleranceRow](t, "tolerance")
-	onBoth(t, func(t *testing.T, p *program) {
-		n := 0
-		for _, name := range slices.Sorted(maps.Keys(files)) {
-			for _, c := range files[name].Cases {
-				n++
-				sc := newScope(t, fmt.Sprintf("t%d.", n))
-				t.Run(files[name].Row+"/"+c.Name, func(t *testing.T) { c.run(t, p, sc) })
-			}
+	n := 0
+	for _, name := range slices.Sorted(maps.Keys(files)) {
+		for _, c := range files[name].Cases {
+			n++
+			sc := newScope(t, fmt.Sprintf("t%d.", n))
+			t.Run(files[name].Row+"/"+c.Name, func(t *testing.T) { c.run(t, p, sc) })
 		}
-	})
+	}
 }
 
 // Each way to differ has a case, and each case a client.
