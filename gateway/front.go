@@ -27,6 +27,8 @@ const requestIDHeader = "X-Request-Id"
 const (
 	addressHeader = "Muster-Address"
 	agentHeader   = "Muster-Agent"
+	// The tenant that the path begins with: the credential must be one of it.
+	tenantHeader = "Muster-Base-Tenant"
 )
 
 // The front is the first to see a request. What it hands inward is a request
@@ -198,10 +200,12 @@ func (f *front) logRequest(ctx context.Context, x *exchange, took time.Duration)
 // most: is there such a place, may one do this there, can what is sent be read.
 func (x *exchange) admit(ctx context.Context) (*http.Request, *problem) {
 	r := x.request
-	place, refused := findPlace(r.URL.EscapedPath(), r.Method)
+	tenant, path := splitTenant(r.URL.EscapedPath())
+	place, refused := findPlace(path, r.Method)
 	if refused != nil {
 		return nil, refused
 	}
+	x.base = ofTenant(x.base, tenant)
 	if refused := x.readBody(ctx); refused != nil {
 		return nil, refused
 	}
@@ -225,7 +229,11 @@ func (x *exchange) admit(ctx context.Context) (*http.Request, *problem) {
 			}
 		}
 	}
-	return x.inward(ctx, method, place.path, form, &x.body), nil
+	inner := x.inward(ctx, method, place.path, form, &x.body)
+	if tenant != "" {
+		inner.Header[tenantHeader] = []string{tenant}
+	}
+	return inner, nil
 }
 
 // inward is the request that is handed inward.

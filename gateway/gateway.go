@@ -104,6 +104,8 @@ func forwarded(header string) (name string, ok bool) {
 		return "muster-address", true
 	case agentHeader:
 		return "muster-agent", true
+	case tenantHeader:
+		return "muster-base-tenant", true
 	}
 	return "", false
 }

@@ -59,6 +59,35 @@ var (
 	}
 )
 
+// tenantPath begins a path that names a tenant: /t/TENANT/scim/v2. It says no more than
+// the credential does, which must agree; it is for those who want to see in a URL, or
+// in a proxy's rules, whose it is.
+const tenantPath = "t"
+
+// splitTenant splits such a beginning off a path. Without one, or with one that no
+// tenant can have, the path stays as it is.
+func splitTenant(escaped string) (tenant, rest string) {
+	beginning, after, _ := strings.Cut(strings.TrimLeft(escaped, "/"), "/")
+	name, rest, _ := strings.Cut(strings.TrimLeft(after, "/"), "/")
+	tenant, err := url.PathUnescape(name)
+	odd := func(c rune) bool {
+		return c > unicode.MaxASCII || !alphanumeric(byte(c)) && !strings.ContainsRune("._@-", c)
+	}
+	if beginning != tenantPath || err != nil || tenant == "" || strings.ContainsFunc(tenant, odd) {
+		return "", escaped
+	}
+	return tenant, "/" + rest
+}
+
+// ofTenant is the base URL for requests that name the tenant in their path, or none.
+func ofTenant(base, tenant string) string {
+	before, usual := strings.CutSuffix(base, basePath)
+	if tenant == "" || !usual {
+		return base
+	}
+	return before + "/" + tenantPath + "/" + tenant + basePath
+}
+
 // findPlace cleans the path and finds what it names. Clients are known to send
 // doubled and trailing slashes, and do not follow redirects.
 func findPlace(escaped, method string) (place, *problem) {

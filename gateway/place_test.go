@@ -250,3 +250,17 @@ func FuzzFace_Target(f *testing.F) {
 		}
 	})
 }
+
+func TestOfTenant(t *testing.T) {
+	for _, test := range [][3]string{
+		{"https://example.com/scim/v2", "", "https://example.com/scim/v2"},
+		{"https://example.com/scim/v2", "acme", "https://example.com/t/acme/scim/v2"},
+		{"https://example.com/below/scim/v2", "acme", "https://example.com/below/t/acme/scim/v2"},
+		{"https://acme.example.com", "acme", "https://acme.example.com"}, // a proxy's own addresses
+		{"/scim/v2", "acme", "/t/acme/scim/v2"},
+	} {
+		if got := ofTenant(test[0], test[1]); got != test[2] {
+			t.Errorf("%s of %q is %s, want %s", test[0], test[1], got, test[2])
+		}
+	}
+}

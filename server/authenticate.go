@@ -71,6 +71,9 @@ func (s *Server) identify(ctx context.Context, c *call) error {
 		// What the credential lost since the token was issued, the token lost too.
 		p.Credential.Scopes = withinScopes(p.Granted, p.Credential.Scopes)
 	}
+	if base := first(ctx, baseTenantKey); base != "" && base != c.principal.TenantName {
+		return scim.Errorf(scim.Forbidden, "the credential is not one of the tenant %.80q", base)
+	}
 	if networks := c.principal.Credential.Networks; len(networks) > 0 && !slices.ContainsFunc(networks, func(n netip.Prefix) bool { return n.Contains(c.address) }) {
 		return scim.Errorf(scim.Forbidden, "the credential may not be used from this address")
 	}

@@ -62,6 +62,8 @@ const (
 	// What the REST face tells of its client; believed in process only.
 	addressKey = "muster-address"
 	agentKey   = "muster-agent"
+	// The tenant that the credential must be one of.
+	baseTenantKey = "muster-base-tenant"
 	// The human behind a call; believed in process only.
 	operatorKey = "muster-operator"
 )

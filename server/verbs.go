@@ -136,5 +136,5 @@ func remove(ctx context.Context, rt *scim.ResourceType, req targeted) error {
 	if err != nil {
 		return err
 	}
-	return tenantOf(ctx).Delete(ctx, rt, req.GetId(), match)
+	return end(ctx, rt, req.GetId(), match)
 }
