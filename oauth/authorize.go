@@ -175,7 +175,7 @@ func (s *Server) administrator(ctx context.Context, secret string, a *authorizat
 	if secret == "" {
 		return store.Principal{}, scim.Errorf(scim.InvalidValue, "Paste a credential to allow this.")
 	}
-	p, err := s.attempt(exchangeOf(ctx), func() (store.Principal, error) { return s.store.Authenticate(ctx, server.HashToken(secret)) })
+	p, err := s.attempt(exchangeOf(ctx), secret, func() (store.Principal, error) { return s.store.Authenticate(ctx, server.HashToken(secret)) })
 	if err != nil {
 		return p, err
 	}

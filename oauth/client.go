@@ -24,7 +24,7 @@ type grants struct {
 // endpoint, which must prove itself: there are no public clients.
 func (g *grants) VerifyClient(ctx context.Context, r *op.Request[op.ClientCredentials]) (op.Client, error) {
 	x := exchangeOf(ctx)
-	p, err := g.attempt(x, func() (store.Principal, error) { return g.prove(ctx, x, r.Data) })
+	p, err := g.attempt(x, secretOf(r.Data), func() (store.Principal, error) { return g.prove(ctx, x, r.Data) })
 	x.noteRefusal(err)
 	if err != nil {
 		x.tellRetryAfter(err)
@@ -41,11 +41,19 @@ func (x *exchange) noteRefusal(err error) {
 	}
 }
 
-// attempt proves who somebody is, unless the address has failed too often. Whoever it
-// is must be allowed to come from there.
-func (s *Server) attempt(x *exchange, prove func() (store.Principal, error)) (store.Principal, error) {
+// secretOf is what a client shows again and again: "" for an assertion.
+func secretOf(shown *op.ClientCredentials) string {
+	if shown.ClientSecret == "" {
+		return ""
+	}
+	return shown.ClientID + " " + shown.ClientSecret
+}
+
+// attempt proves who somebody is by what is shown, unless the address has failed too
+// often. Whoever it is must be allowed to come from there, and not too often.
+func (s *Server) attempt(x *exchange, shown string, prove func() (store.Principal, error)) (store.Principal, error) {
 	if s.opts.Throttle != nil {
-		if err := s.opts.Throttle.Allow(x.address); err != nil {
+		if err := s.opts.Throttle.Allow(x.address, shown); err != nil {
 			return store.Principal{}, err
 		}
 	}
@@ -53,8 +61,16 @@ func (s *Server) attempt(x *exchange, prove func() (store.Principal, error)) (st
 	if err == nil && !p.Credential.AllowsAddress(x.address) {
 		err = scim.Errorf(scim.Forbidden, "the credential may not be used from this address")
 	}
-	if scim.ReasonOf(err) == scim.Unauthenticated && s.opts.Throttle != nil {
-		s.opts.Throttle.Failed(x.address)
+	if s.opts.Throttle != nil {
+		switch {
+		case err == nil:
+			s.opts.Throttle.Worked(x.address, shown)
+		case scim.ReasonOf(err) == scim.Unauthenticated:
+			s.opts.Throttle.Failed(x.address, shown)
+		}
+	}
+	if err == nil && s.opts.Admit != nil {
+		err = s.opts.Admit(&p)
 	}
 	return p, err
 }

@@ -277,12 +277,13 @@ func TestAccessToken_FollowsItsClient(t *testing.T) {
 
 // fixed is a throttle with a fixed answer, which counts failures.
 type fixed struct {
-	err    error
-	failed int
+	err            error
+	failed, worked int
 }
 
-func (f *fixed) Allow(netip.Addr) error { return f.err }
-func (f *fixed) Failed(netip.Addr)      { f.failed++ }
+func (f *fixed) Allow(netip.Addr, string) error { return f.err }
+func (f *fixed) Failed(netip.Addr, string)      { f.failed++ }
+func (f *fixed) Worked(netip.Addr, string)      { f.worked++ }
 
 func TestToken_Throttled(t *testing.T) {
 	b := newBench(t, "sqlite://"+filepath.Join(t.TempDir(), "muster.db"))
@@ -290,14 +291,19 @@ func TestToken_Throttled(t *testing.T) {
 	b.server.opts.Throttle = throttle
 	b.ask(t, by("grant_type", "client_credentials")...)
 	b.ask(t, by("grant_type", "client_credentials", "client_secret", "wrong")...)
-	if throttle.failed != 1 {
-		t.Errorf("%d failures were counted", throttle.failed)
+	if throttle.failed != 1 || throttle.worked != 1 {
+		t.Errorf("%d failures and %d successes were counted", throttle.failed, throttle.worked)
 	}
 	throttle.err = scim.Errorf(scim.RateLimited, "too many attempts").After(1500 * time.Millisecond)
 	r := b.ask(t, by("grant_type", "client_credentials")...)
 	if r.refuses(t, "throttled", 429, "invalid_request"); r.header.Get("Retry-After") != "2" {
 		t.Errorf("Retry-After is %q", r.header.Get("Retry-After"))
 	}
+	throttle.err = nil
+	b.server.opts.Admit = func(p *store.Principal) error {
+		return scim.Errorf(scim.RateLimited, "too many requests of %s", p.Credential.Name).After(time.Second)
+	}
+	b.ask(t, by("grant_type", "client_credentials")...).refuses(t, "beyond its rate", 429, "invalid_request")
 }
 
 func TestRevocation(t *testing.T) {

@@ -49,6 +49,9 @@ type Options struct {
 	// Throttle is asked before a secret is checked, and told of each that is wrong.
 	// Nil: any number of attempts.
 	Throttle Throttle
+	// Admit counts a request of who has proved who it is, and fails with RateLimited
+	// where there are too many. Nil: any number.
+	Admit func(*store.Principal) error
 	// Audit records an event of what no write of the store records: of what is refused.
 	// Nil: it is not recorded.
 	Audit func(context.Context, store.AuditEvent)
@@ -58,10 +61,14 @@ type Options struct {
 
 // Throttle slows down who guesses secrets.
 type Throttle interface {
-	// Allow fails with RateLimited where the address failed too often.
-	Allow(address netip.Addr) error
+	// Allow fails with RateLimited where the address failed too often, or what is shown
+	// did; "": it is not shown again.
+	Allow(address netip.Addr, shown string) error
 	// Failed counts a failed attempt of the address.
-	Failed(address netip.Addr)
+	Failed(address netip.Addr, shown string)
+	// Worked remembers that what was shown is valid, so that failures of others do not
+	// count for it.
+	Worked(address netip.Addr, shown string)
 }
 
 // Server is the authorization server.

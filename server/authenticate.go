@@ -41,16 +41,15 @@ func (s *Server) identifyOnce(ctx context.Context, c *call) error {
 	if access, known := policy[c.method]; header == "" || known && access.action == public {
 		return s.identify(ctx, c)
 	}
-	shown := HashToken(header)
-	if err := s.throttle.allow(c.address, shown); err != nil {
+	if err := s.throttle.Allow(c.address, header); err != nil {
 		return err
 	}
 	err := s.identify(ctx, c)
 	switch {
 	case scim.ReasonOf(err) == scim.Unauthenticated:
-		s.throttle.failed(c.address, shown)
+		s.throttle.Failed(c.address, header)
 	case err == nil:
-		s.throttle.worked(c.address, shown)
+		s.throttle.Worked(c.address, header)
 	}
 	return err
 }

@@ -2,6 +2,7 @@ package server
 
 import (
 	"context"
+	"math"
 	"time"
 
 	musterv1 "github.com/muster-scim/muster/gen/muster/v1"
@@ -15,10 +16,11 @@ type discovery struct {
 
 func (*discovery) GetServiceProviderConfig(ctx context.Context, _ *musterv1.GetServiceProviderConfigRequest) (*musterv1.GetServiceProviderConfigResponse, error) {
 	l := tenantOf(ctx).Catalog().Limits()
-	page := int32(l.PageSize) //nolint:gosec // no limit is that high
+	number := func(n int) int32 { return int32(min(max(n, 0), math.MaxInt32)) }
+	page := number(l.PageSize)
 	return &musterv1.GetServiceProviderConfigResponse{ServiceProviderConfig: &musterv1.ServiceProviderConfig{
 		Patch:          &musterv1.ServiceProviderConfig_Patch{Supported: true},
-		Bulk:           &musterv1.ServiceProviderConfig_Bulk{Supported: true, MaxOperations: int32(l.BulkOperations), MaxPayloadSize: int32(l.Body)},
+		Bulk:           &musterv1.ServiceProviderConfig_Bulk{Supported: true, MaxOperations: number(l.BulkOperations), MaxPayloadSize: number(l.Body)},
 		Filter:         &musterv1.ServiceProviderConfig_Filter{Supported: true, MaxResults: page},
 		ChangePassword: &musterv1.ServiceProviderConfig_ChangePassword{Supported: true},
 		Sort:           &musterv1.ServiceProviderConfig_Sort{Supported: true},

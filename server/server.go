@@ -125,6 +125,10 @@ func (s *Server) Conn() grpc.ClientConnInterface { return s.conn }
 // Throttle is that of the server, for whatever else asks callers for secrets.
 func (s *Server) Throttle() *Throttle { return s.throttle }
 
+// Admit counts a request of a principal that is answered elsewhere. It fails with
+// RateLimited.
+func (s *Server) Admit(p *store.Principal) error { return s.limits.admit(p, 1, time.Now()) }
+
 // Serve serves the connections of a listener until Shutdown.
 func (s *Server) Serve(l net.Listener) error { return s.grpc.Serve(l) }
 

@@ -57,44 +57,54 @@ func NewThrottle(l FailedLogins) *Throttle {
 	return t
 }
 
-// Allow fails with RateLimited where the address failed too often.
-func (t *Throttle) Allow(address netip.Addr) error {
+// Allow fails with RateLimited where the address failed too often, or what is shown
+// did: the text of a secret, or "" where it is none that is shown again.
+func (t *Throttle) Allow(address netip.Addr, shown string) error {
+	from, hash, now := network(address), HashToken(shown), time.Now()
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	return t.check(address, nil)
-}
-
-// Failed counts a failure of the address.
-func (t *Throttle) Failed(address netip.Addr) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	t.charge(address, nil)
-}
-
-// allow is Allow for a caller who shows what has this hash.
-func (t *Throttle) allow(address netip.Addr, shown [32]byte) error {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	if at, ok := t.known[knownKey{network(address), shown}]; ok && time.Since(at) < knownTime {
+	if at, ok := t.known[knownKey{from, hash}]; ok && now.Sub(at) < knownTime {
 		return nil
 	}
-	return t.check(address, &shown)
+	var wait time.Duration
+	if _, failed := t.addresses.of[from]; failed {
+		wait = t.addresses.bucket(from, t.address, now).wait(now)
+	}
+	if _, failed := t.credentials.of[hash]; failed {
+		wait = max(wait, t.credentials.bucket(hash, t.credential, now).wait(now))
+	}
+	if wait > 0 {
+		return scim.Errorf(scim.RateLimited, "too many attempts with credentials that are not valid; try again later").After(wait)
+	}
+	return nil
 }
 
-// failed counts that what has this hash was not valid.
-func (t *Throttle) failed(address netip.Addr, shown [32]byte) {
+// Failed counts that what was shown is not valid, where there was an attempt to be had:
+// what was under way together locks nobody out for longer.
+func (t *Throttle) Failed(address netip.Addr, shown string) {
+	from, hash, now := network(address), HashToken(shown), time.Now()
+	charge := func(b bucket) {
+		if b.wait(now) == 0 {
+			b.take(1, now)
+		}
+	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	delete(t.known, knownKey{network(address), shown})
-	t.charge(address, &shown)
+	delete(t.known, knownKey{from, hash})
+	if address.IsValid() {
+		charge(t.addresses.bucket(from, t.address, now))
+	}
+	if shown != "" {
+		charge(t.credentials.bucket(hash, t.credential, now))
+	}
 }
 
-// worked remembers that what has this hash is valid.
-func (t *Throttle) worked(address netip.Addr, shown [32]byte) {
-	if t.address.PerSecond == 0 {
+// Worked remembers that what was shown is valid.
+func (t *Throttle) Worked(address netip.Addr, shown string) {
+	if t.address.PerSecond == 0 || shown == "" {
 		return
 	}
-	now, key := time.Now(), knownKey{network(address), shown}
+	key, now := knownKey{network(address), HashToken(shown)}, time.Now()
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if now.Sub(t.known[key]) < knownTime/2 {
@@ -108,41 +118,6 @@ func (t *Throttle) worked(address netip.Addr, shown [32]byte) {
 		}
 	}
 	t.known[key] = now
-}
-
-// check looks at the buckets of an address and of what is shown, if that is known.
-func (t *Throttle) check(address netip.Addr, shown *[32]byte) error {
-	now := time.Now()
-	var wait time.Duration
-	if _, failed := t.addresses.of[network(address)]; failed && address.IsValid() {
-		wait = t.addresses.bucket(network(address), t.address, now).wait(now)
-	}
-	if shown != nil {
-		if _, failed := t.credentials.of[*shown]; failed {
-			wait = max(wait, t.credentials.bucket(*shown, t.credential, now).wait(now))
-		}
-	}
-	if wait > 0 {
-		return scim.Errorf(scim.RateLimited, "too many attempts with credentials that are not valid; try again later").After(wait)
-	}
-	return nil
-}
-
-// charge counts a failure, where there was any to be had: what was under way together
-// locks nobody out for longer.
-func (t *Throttle) charge(address netip.Addr, shown *[32]byte) {
-	now := time.Now()
-	charge := func(b bucket) {
-		if b.wait(now) == 0 {
-			b.take(1, now)
-		}
-	}
-	if address.IsValid() {
-		charge(t.addresses.bucket(network(address), t.address, now))
-	}
-	if shown != nil {
-		charge(t.credentials.bucket(*shown, t.credential, now))
-	}
 }
 
 // network is what counts as one address.

@@ -18,14 +18,13 @@ var somewhere = netip.MustParseAddr("192.0.2.1")
 
 // try lets a throttle see one attempt, and returns how long it makes the caller wait.
 func (t *Throttle) try(address netip.Addr, secret string, valid bool) time.Duration {
-	shown := HashToken(secret)
-	if err := t.allow(address, shown); err != nil {
-		return err.(*scim.Error).RetryAfter
+	if err := t.Allow(address, secret); err != nil {
+		return retryAfter(err)
 	}
 	if valid {
-		t.worked(address, shown)
+		t.Worked(address, secret)
 	} else {
-		t.failed(address, shown)
+		t.Failed(address, secret)
 	}
 	return 0
 }
@@ -118,13 +117,13 @@ func TestThrottle_WhatIsOneAddress(t *testing.T) {
 	}
 	throttle := NewThrottle(FailedLogins{1, time.Minute})
 	for range 3 {
-		throttle.Failed(netip.Addr{})
-		if err := throttle.Allow(netip.Addr{}); err != nil {
+		throttle.Failed(netip.Addr{}, "")
+		if err := throttle.Allow(netip.Addr{}, ""); err != nil {
 			t.Errorf("an address that is not known: %v", err)
 		}
 	}
-	throttle.Failed(somewhere)
-	if err := throttle.Allow(somewhere); scim.ReasonOf(err) != scim.RateLimited {
+	throttle.Failed(somewhere, "")
+	if err := throttle.Allow(somewhere, ""); scim.ReasonOf(err) != scim.RateLimited {
 		t.Errorf("after one failure: %v", err)
 	}
 	none := NewThrottle(FailedLogins{})

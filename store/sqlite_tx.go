@@ -203,7 +203,7 @@ func (w *sqliteWriter) try(batch []*waiting) (outcomes []error, spoiled bool) {
 		return outcomes, true
 	}
 	if err := w.control(ctx, "BEGIN IMMEDIATE"); err != nil {
-		outcomes = make([]error, len(batch))
+		outcomes = slices.Repeat([]error{nil}, len(batch))
 		return fail(err)
 	}
 	begun := time.Now()

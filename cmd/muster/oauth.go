@@ -22,6 +22,7 @@ func oauthOptions(c config, core *server.Server, log *slog.Logger) oauth.Options
 			return oauth.IssuerOf(base), from
 		},
 		Throttle: core.Throttle(),
+		Admit:    core.Admit,
 		Audit:    core.Audit,
 		Log:      log,
 	}

@@ -25,26 +25,33 @@ func load(t *testing.T, args ...string) (config, error) {
 	return loadConfig(cmd.Flags())
 }
 
-// typed is a setting of each type that there is.
-func typed() (all []setting, yes *bool, wait *time.Duration, whole *int, part *float64) {
-	yes, wait, whole, part = new(bool), new(time.Duration), new(int), new(float64)
+// typed is a setting of each type that there is, and where they go.
+type typed struct {
+	yes   bool
+	wait  time.Duration
+	whole int
+	part  float64
+}
+
+func (v *typed) settings() []setting {
 	return []setting{
-		{"yes", "false", "", func(*config) *bool { return yes }},
-		{"wait", "1m0s", "", func(*config) *time.Duration { return wait }},
-		{"whole", "5", "", integer{func(*config) *int { return whole }, 1, 10}},
-		{"part", "2.5", "", number{func(*config) *float64 { return part }, 0, 10}},
-	}, yes, wait, whole, part
+		{"yes", "false", "", func(*config) *bool { return &v.yes }},
+		{"wait", "1m0s", "", func(*config) *time.Duration { return &v.wait }},
+		{"whole", "5", "", integer{func(*config) *int { return &v.whole }, 1, 10}},
+		{"part", "2.5", "", number{func(*config) *float64 { return &v.part }, 0, 10}},
+	}
 }
 
 func TestSettings_TextsAreReadByTheirType(t *testing.T) {
-	all, yes, wait, whole, part := typed()
+	var v typed
+	all := v.settings()
 	for i, text := range []string{"true", "90s", "10", "0.25"} {
 		if err := all[i].set(&config{}, text); err != nil {
 			t.Error(err)
 		}
 	}
-	if !*yes || *wait != 90*time.Second || *whole != 10 || *part != 0.25 {
-		t.Errorf("read %t %s %d %v", *yes, *wait, *whole, *part)
+	if want := (typed{true, 90 * time.Second, 10, 0.25}); v != want {
+		t.Errorf("read %+v, want %+v", v, want)
 	}
 	for _, s := range all {
 		before := s.text(&config{})
@@ -58,7 +65,7 @@ func TestSettings_TextsAreReadByTheirType(t *testing.T) {
 }
 
 func TestSettings_WhatCannotBeIsAnErrorThatSaysWhatCan(t *testing.T) {
-	all, _, _, _, _ := typed()
+	all := new(typed).settings()
 	for _, c := range []struct {
 		at         int
 		text, want string
