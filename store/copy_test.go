@@ -135,6 +135,9 @@ func TestCopy_HoldsWhatTheTenantHas(t *testing.T) {
 func TestCopy_SettingsAreThoseOfTheTenant(t *testing.T) {
 	onBoth(t, func(t *testing.T, s *Store) {
 		provisioned(t, s)
+		limits := scim.DefaultLimits()
+		limits.PageSize = 7
+		s.catalogs.contract = scim.Contract.Within(limits)
 		second, err := s.Tenant(context.Background(), "second")
 		if err != nil {
 			t.Fatal(err)
@@ -145,6 +148,9 @@ func TestCopy_SettingsAreThoseOfTheTenant(t *testing.T) {
 		}
 		if rt := c.Tenant.Catalog().ResourceType("Thing"); rt == nil {
 			t.Error("the registered type is not there")
+		}
+		if c.Tenant.Catalog().Limits() != limits {
+			t.Errorf("the limits are %+v", c.Tenant.Catalog().Limits())
 		}
 	})
 }
@@ -379,6 +385,13 @@ func BenchmarkCopy(b *testing.B) {
 			if err != nil || c.Resources != many+1 {
 				b.Fatal(c, err)
 			}
+			var pages, size int
+			for pragma, to := range map[string]*int{"page_count": &pages, "page_size": &size} {
+				if err := c.Tenant.store.read(context.Background(), (&statement{}).add("PRAGMA "+pragma), func(scan scan) error { return scan(to) }); err != nil {
+					b.Error(err)
+				}
+			}
+			b.ReportMetric(float64(pages)*float64(size)/1e6, "MB")
 			if err := c.Close(); err != nil {
 				b.Error(err)
 			}
