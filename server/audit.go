@@ -3,8 +3,11 @@ package server
 import (
 	"cmp"
 	"context"
+	"errors"
 	"log/slog"
 	"strings"
+
+	"google.golang.org/grpc/codes"
 
 	musterv1 "github.com/muster-scim/muster/gen/muster/v1"
 	"github.com/muster-scim/muster/scim"
@@ -104,10 +107,24 @@ func (a *auditLog) note(ctx context.Context, c *call, err error) {
 	}
 	e := act.Event()
 	if err != nil {
-		told := explain(err)
+		told := toldOf(err)
 		e.Outcome, e.Detail = told.Reason.String(), told.Detail
 	}
 	a.add(ctx, e)
+}
+
+// toldOf is what the client is told of an error, also of one of gRPC itself, which has no
+// reason of ours.
+func toldOf(err error) *scim.Error {
+	st := statusOf(err)
+	reason, known := map[codes.Code]scim.Reason{
+		codes.InvalidArgument: scim.InvalidSyntax, codes.ResourceExhausted: scim.PayloadTooLarge, codes.Unimplemented: scim.NotImplemented,
+		codes.Unavailable: scim.Unavailable, codes.Canceled: scim.Unavailable, codes.DeadlineExceeded: scim.Unavailable,
+	}[st.Code()]
+	if _, ours := errors.AsType[*scim.Error](err); ours || !known {
+		return explain(err)
+	}
+	return scim.Errorf(reason, "%s", st.Message())
 }
 
 // subject is what a call is about: the type and id of a resource; the name of a

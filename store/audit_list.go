@@ -44,19 +44,11 @@ const maxScan = 50_000
 
 // AuditEvents reads a page of events.
 func (s *Store) AuditEvents(ctx context.Context, q AuditQuery) (AuditPage, error) {
-	w := window{store: s, q: &q, column: "id", order: " DESC"}
-	if q.InChain {
-		w.column, w.order = "sequence", ""
-	}
+	w := newWindow(s, &q)
 	if err := w.narrow(ctx); err != nil {
 		return AuditPage{}, err
 	}
-	st := s.statement()
-	st.add("SELECT " + eventColumns + " FROM audit_events WHERE ")
-	w.add(st)
-	q.addFilter(st)
-	st.add(" ORDER BY "+w.column+w.order+" LIMIT ", arg{q.Count})
-	events, err := readEvents(ctx, s, st)
+	events, err := readEvents(ctx, s, w.events())
 	if err != nil {
 		return AuditPage{}, err
 	}
@@ -77,6 +69,15 @@ func size(events []AuditEvent) (n int) {
 	return n
 }
 
+// events is the query of the events of the page.
+func (w *window) events() *statement {
+	st := w.store.statement()
+	st.add("SELECT " + eventColumns + " FROM audit_events WHERE ")
+	w.add(st)
+	w.q.addFilter(st)
+	return st.add(" ORDER BY "+w.column+w.order+" LIMIT ", arg{w.q.Count})
+}
+
 // A window is the part of the log that a page looks at: all numbers of the column
 // between two, which are in it. Events come in the order of their times, nearly, so the times
 // of a query bound it.
@@ -88,6 +89,13 @@ type window struct {
 	// low and high are the bounds; 0: none. cut: there may be more beyond the far one.
 	low, high int64
 	cut       bool
+}
+
+func newWindow(s *Store, q *AuditQuery) window {
+	if q.InChain {
+		return window{store: s, q: q, column: "sequence"}
+	}
+	return window{store: s, q: q, column: "id", order: " DESC"}
 }
 
 // maxLate is how much later than it happened an event may be added, and how much the

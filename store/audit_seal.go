@@ -44,14 +44,15 @@ const (
 	maxStepMemory = 8 << 20 // bytes of changes
 )
 
+// unsealedTenants are those that have events to seal.
+const unsealedTenants = "SELECT DISTINCT tenant_id FROM (SELECT tenant_id FROM audit_events WHERE sequence IS NULL ORDER BY id LIMIT 2000) u"
+
 // SealAudit gives the events that have none their place in the chain of their tenant
 // and their hash, in the order of their ids, and returns how many it sealed: some at
 // a time, so 0 means that no more are left. Any number of servers may do so at once.
 func (s *Store) SealAudit(ctx context.Context) (sealed int, err error) {
-	st := s.statement()
-	st.add("SELECT DISTINCT tenant_id FROM (SELECT tenant_id FROM audit_events WHERE sequence IS NULL ORDER BY id LIMIT 2000) u")
 	var tenants []int64
-	err = s.read(ctx, st, func(scan scan) error {
+	err = s.read(ctx, s.statement().add(unsealedTenants), func(scan scan) error {
 		var id int64
 		err := scan(&id)
 		tenants = append(tenants, id)

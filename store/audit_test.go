@@ -493,3 +493,45 @@ func TestAuditEvents_Following(t *testing.T) {
 		}
 	})
 }
+
+// What is asked often is answered by an index, and in its order: nothing reads or
+// sorts a whole log.
+func TestAuditEvents_UsesIndex(t *testing.T) {
+	onBoth(t, func(t *testing.T, s *Store) {
+		for tenant := range int64(4) {
+			fillAudit(t, s, tenant+1, 3000, longAgo)
+		}
+		run(t, s, "UPDATE audit_events SET credential = 'c' || (id % 50), resource_id = 'r' || (id % 1000)")
+		if s.dialect == postgres {
+			run(t, s, "VACUUM ANALYZE audit_events")
+		} else {
+			run(t, s, "ANALYZE")
+		}
+		check := func(st *statement, index string) {
+			t.Helper()
+			plan := explain(t, s, st)
+			if !strings.Contains(plan, index) || strings.Contains(plan, "TEMP B-TREE FOR ORDER") || strings.Contains(plan, "Seq Scan on audit") {
+				t.Errorf("%s\nis answered without %s, or sorted:\n%s", &st.text, index, plan)
+			}
+		}
+		for _, c := range []struct {
+			q     AuditQuery
+			index string
+		}{
+			{AuditQuery{}, ""},
+			{AuditQuery{After: 5000, Failures: true}, ""},
+			{AuditQuery{ResourceID: "r77"}, "resource_id"},
+			{AuditQuery{Credential: "c7"}, "credential"},
+			{AuditQuery{InChain: true}, "sequence"},
+			{AuditQuery{InChain: true, After: 1000}, "sequence"},
+		} {
+			c.q.TenantID, c.q.Count = 3, 20
+			w := newWindow(s, &c.q)
+			if err := w.narrow(context.Background()); err != nil {
+				t.Fatal(err)
+			}
+			check(w.events(), c.index)
+		}
+		check(s.statement().add(unsealedTenants), "unsealed")
+	})
+}

@@ -307,7 +307,14 @@ func bootstrap(ctx context.Context, tx *ent.Tx, tenantName, credentialName strin
 	if err != nil {
 		return false, err
 	}
-	return true, addCredential(ctx, tx, t.ID, Credential{Name: credentialName, Kind: Bearer, Scopes: []string{"scim"}}, secretHash[:])
+	c := Credential{Name: credentialName, Kind: Bearer, Scopes: []string{"scim"}}
+	if err := addCredential(ctx, tx, t.ID, c, secretHash[:]); err != nil {
+		return false, err
+	}
+	if a := actOf(ctx); a != nil {
+		a.TenantID, a.ResourceType, a.ResourceID = t.ID, "Credential", tenantName+"/"+credentialName
+	}
+	return true, auditThrough(ctx, tx, stateChanges(nil, c.state()))
 }
 
 // makeTenant makes a tenant. Where something is registered for all tenants, that is

@@ -93,7 +93,11 @@ func TestAudit_BothDoors(t *testing.T) {
 		}
 		secret, _, _ = strings.Cut(secret, " ")
 
-		lines := p.sealedEvents(t, 8)
+		lines := p.sealedEvents(t, 9)
+		if e := lines[0]; e["method"] != "muster serve/Bootstrap" || e["resourceId"] != "default/bootstrap" || e["outcome"] != "ok" {
+			t.Errorf("the start is %v", e)
+		}
+		lines = lines[1:]
 		var got []string
 		for _, e := range lines {
 			_, method, _ := strings.Cut(e["method"].(string), "/")
@@ -141,7 +145,7 @@ func TestAudit_Chain(t *testing.T) {
 		}
 		var previous []byte
 		var last string
-		for _, e := range p.sealedEvents(t, 3) {
+		for _, e := range p.sealedEvents(t, 4) {
 			previous = asDocumented(t, previous, e)
 			if hex.EncodeToString(previous) != e["hash"] {
 				t.Fatalf("the hash is %v, and by the documentation %x", e["hash"], previous)
@@ -162,6 +166,14 @@ func TestAudit_Chain(t *testing.T) {
 		}
 		if out, err := overGRPC(last + ":" + hex.EncodeToString(previous)); err != nil || !strings.Contains(out, "whole") {
 			t.Errorf("by the server: %v: %s", err, out)
+		}
+		admin := strings.Replace(p.base, "/scim/v2", "/admin/v1/tenants/default/audit-events", 1)
+		list := p.must(t, 200, http.MethodGet, admin+"?method=CreateUser&pageSize=2", "", "Authorization", "Bearer "+secret)
+		if events := list["events"].([]any); len(events) != 2 || events[0].(map[string]any)["outcome"] != "ok" || list["nextPageToken"] == "" {
+			t.Errorf("over REST: %v", list)
+		}
+		if v := p.must(t, 200, http.MethodPost, admin+":verify", "{}", "Authorization", "Bearer "+secret); v["whole"] != true {
+			t.Errorf("verified over REST: %v", v)
 		}
 		if out, err := overGRPC("1:" + hex.EncodeToString(previous)); err == nil || !strings.Contains(out, "BROKEN") {
 			t.Errorf("with another head: %v: %s", err, out)

@@ -211,7 +211,7 @@ func (p *program) bootstrap(ctx context.Context) (token string, err error) {
 	} else if len(token) < 20 {
 		p.log.Warn(variable + " is short: use a random text of at least 20 characters where others can reach the server")
 	}
-	created, err := p.store.Bootstrap(ctx, server.DefaultTenant, "bootstrap", server.HashToken(token))
+	created, err := p.store.Bootstrap(starting(ctx, "muster serve/Bootstrap", 0), server.DefaultTenant, "bootstrap", server.HashToken(token))
 	if err != nil {
 		return "", fmt.Errorf("making the first tenant: %w", err)
 	}
@@ -219,6 +219,12 @@ func (p *program) bootstrap(ctx context.Context) (token string, err error) {
 		return "", nil
 	}
 	return show, nil
+}
+
+// starting is a context for what the program writes when it starts, which the audit log
+// has as done by whoever started it.
+func starting(ctx context.Context, method string, tenant int64) context.Context {
+	return store.Acting(ctx, &store.Act{Method: method, TenantID: tenant, Client: "muster serve", Operator: userName()})
 }
 
 // registerSchemas registers for all tenants what the files of the folder have. Of
@@ -235,6 +241,7 @@ func (p *program) registerSchemas(ctx context.Context, folder string) error {
 	if err != nil {
 		return err
 	}
+	ctx = starting(ctx, "muster.v1.RegistryService/Register", tenant.ID())
 	if err := tenant.Register(ctx, true, schemas, types); err != nil {
 		return fmt.Errorf("registering the schemas of %s: %w; nothing of them is registered: correct the files, or start without --schemas", folder, err)
 	}
