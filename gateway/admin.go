@@ -128,17 +128,17 @@ func (a *admin) answerRoutingError(ctx context.Context, _ *runtime.ServeMux, _ r
 		x.refuse(noAdminPlace())
 		return
 	}
-	x.refuse(&problem{status: code, detail: "the method is not allowed here", allow: strings.Join(a.allowed(r.URL.Path), ", ")})
+	x.refuse(&problem{status: code, detail: "the method is not allowed here", allow: strings.Join(a.allowed(ctx, r.URL.Path), ", ")})
 }
 
 type probeKey struct{}
 
 // allowed are the methods that there are rules for at a path.
-func (a *admin) allowed(path string) (methods []string) {
+func (a *admin) allowed(ctx context.Context, path string) (methods []string) {
 	for _, method := range []string{http.MethodGet, http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete} {
 		found := false
 		probe := &http.Request{Method: method, URL: &url.URL{Path: path}, Header: http.Header{}}
-		a.mux.ServeHTTP(nil, probe.WithContext(context.WithValue(context.Background(), probeKey{}, &found)))
+		a.mux.ServeHTTP(nil, probe.WithContext(context.WithValue(ctx, probeKey{}, &found)))
 		if found {
 			methods = append(methods, method)
 		}

@@ -70,11 +70,13 @@ func splitTenant(escaped string) (tenant, rest string) {
 	beginning, after, _ := strings.Cut(strings.TrimLeft(escaped, "/"), "/")
 	name, rest, _ := strings.Cut(strings.TrimLeft(after, "/"), "/")
 	tenant, err := url.PathUnescape(name)
-	odd := func(c rune) bool {
-		return c > unicode.MaxASCII || !alphanumeric(byte(c)) && !strings.ContainsRune("._@-", c)
-	}
-	if beginning != tenantPath || err != nil || tenant == "" || strings.ContainsFunc(tenant, odd) {
+	if beginning != tenantPath || err != nil || tenant == "" {
 		return "", escaped
+	}
+	for i := range len(tenant) {
+		if !alphanumeric(tenant[i]) && strings.IndexByte("._@-", tenant[i]) < 0 {
+			return "", escaped
+		}
 	}
 	return tenant, "/" + rest
 }

@@ -51,7 +51,7 @@ func admins(t *testing.T) (s *Server, of map[string]context.Context) {
 				t.Fatal(err)
 			}
 		}
-		of[name] = as("admin-of-" + name)
+		of[name] = as("admin-of-" + name) //nolint:fatcontext // each begins anew
 	}
 	return s, of
 }

@@ -54,7 +54,12 @@ Start it, and it prints what to type into the provisioning system:
 
 Check it, as CyberArk Identity would use it:
 
-  muster simulate cyberark --url http://127.0.0.1:8080/scim/v2 --token TOKEN`
+  muster simulate cyberark --url http://127.0.0.1:8080/scim/v2 --token TOKEN
+
+Administer it, on its database or with the token of an administrator from anywhere:
+
+  muster credential create ops --scope admin
+  muster tenant list`
 
 func rootCommand() *cobra.Command {
 	root := &cobra.Command{
