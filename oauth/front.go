@@ -99,7 +99,9 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request, e endpoint) {
 				x.WriteHeader(http.StatusInternalServerError)
 			}
 		}
-		s.audit(r, x)
+		if r.Method == http.MethodPost {
+			s.audit(r.Context(), x)
+		}
 		s.log.LogAttrs(r.Context(), slog.LevelInfo, "request",
 			slog.String("method", r.Method), slog.String("path", r.URL.Path), slog.Int("status", x.status),
 			slog.Float64("duration_ms", float64(time.Since(start).Microseconds())/1000),
@@ -116,8 +118,8 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request, e endpoint) {
 }
 
 // audit records a request that was refused. What is done is recorded by the store.
-func (s *Server) audit(r *http.Request, x *exchange) {
-	if s.opts.Audit == nil || r.Method != http.MethodPost || x.status < http.StatusBadRequest {
+func (s *Server) audit(ctx context.Context, x *exchange) {
+	if s.opts.Audit == nil || x.status < http.StatusBadRequest {
 		return
 	}
 	e := x.act.Event()
@@ -129,7 +131,7 @@ func (s *Server) audit(r *http.Request, x *exchange) {
 	default:
 		e.Outcome = scim.InvalidValue.String()
 	}
-	s.opts.Audit(r.Context(), e)
+	s.opts.Audit(ctx, e)
 }
 
 // serveForm serves the token and the revocation endpoint: what they are asked stands

@@ -62,7 +62,7 @@ func (s *Store) SealAudit(ctx context.Context) (sealed int, err error) {
 		if err != nil || ctx.Err() != nil {
 			break
 		}
-		n := 0
+		var n int
 		n, err = s.sealTenant(ctx, tenant)
 		sealed += n
 	}
@@ -140,7 +140,7 @@ func (s *Store) TrimAudit(ctx context.Context, retention time.Duration) (removed
 		if err != nil || ctx.Err() != nil {
 			break
 		}
-		n := 0
+		var n int
 		n, err = s.trimTenant(ctx, tenant, before)
 		removed += n
 	}

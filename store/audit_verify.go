@@ -59,7 +59,7 @@ type verifying struct {
 	out    AuditVerification
 }
 
-func (v *verifying) fail(at int64, format string, args ...any) {
+func (v *verifying) failf(at int64, format string, args ...any) {
 	v.out.At, v.out.Problem = at, fmt.Sprintf(format, args...)
 }
 
@@ -72,7 +72,7 @@ func (v *verifying) begin(ctx context.Context) error {
 	v.out.Head = AuditHead{v.chain.removed, v.chain.removedHash}
 	v.compare()
 	if k := v.known; k != nil && v.out.Problem == "" && k.Sequence < v.chain.removed {
-		v.fail(k.Sequence, "event %d, which the head names, is older than what is kept; use a later head", k.Sequence)
+		v.failf(k.Sequence, "event %d, which the head names, is older than what is kept; use a later head", k.Sequence)
 	}
 	return nil
 }
@@ -80,7 +80,7 @@ func (v *verifying) begin(ctx context.Context) error {
 // compare holds the head that was kept elsewhere against the place just reached.
 func (v *verifying) compare() {
 	if k := v.known; k != nil && k.Sequence == v.out.Head.Sequence && !bytes.Equal(k.Hash, v.out.Head.Hash) {
-		v.fail(k.Sequence, "event %d has another hash than the head that was kept: it, or one before it, was changed and the chain computed anew", k.Sequence)
+		v.failf(k.Sequence, "event %d has another hash than the head that was kept: it, or one before it, was changed and the chain computed anew", k.Sequence)
 	}
 }
 
@@ -103,7 +103,7 @@ func (v *verifying) step(ctx context.Context) (more bool, err error) {
 			return false, nil
 		}
 		if !bytes.Equal(e.hash(next, v.out.Head.Hash), e.Hash) {
-			v.fail(next, "event %d is not what was sealed: it was changed, inserted or put in another place", next)
+			v.failf(next, "event %d is not what was sealed: it was changed, inserted or put in another place", next)
 			return false, nil
 		}
 		v.out.Head = AuditHead{next, e.Hash}
@@ -131,10 +131,10 @@ func (v *verifying) skip(ctx context.Context, from, found int64) (more bool, err
 
 func (v *verifying) failMissing(from, to int64) {
 	if from == to {
-		v.fail(from, "event %d is missing", from)
+		v.failf(from, "event %d is missing", from)
 		return
 	}
-	v.fail(from, "events %d to %d are missing", from, to)
+	v.failf(from, "events %d to %d are missing", from, to)
 }
 
 // end looks whether the chain ends where it should. It may have grown meanwhile.
@@ -152,15 +152,15 @@ func (v *verifying) end(ctx context.Context) error {
 	last := v.out.Head.Sequence
 	switch k := v.known; {
 	case early > 0:
-		v.fail(v.chain.removed, "%d events stand before the beginning of the chain: they were inserted", early)
+		v.failf(v.chain.removed, "%d events stand before the beginning of the chain: they were inserted", early)
 	case last < v.chain.sequence:
 		v.failMissing(last+1, v.chain.sequence)
 	case last > now.sequence:
-		v.fail(now.sequence+1, "event %d stands after the end of the chain: it was inserted", now.sequence+1)
+		v.failf(now.sequence+1, "event %d stands after the end of the chain: it was inserted", now.sequence+1)
 	case last == v.chain.sequence && last > v.chain.removed && !bytes.Equal(v.out.Head.Hash, v.chain.hash):
-		v.fail(last, "event %d has another hash than the end of the chain: the chain was computed anew", last)
+		v.failf(last, "event %d has another hash than the end of the chain: the chain was computed anew", last)
 	case k != nil && k.Sequence > last:
-		v.fail(k.Sequence, "event %d, which the head names, is missing: the chain ends at %d", k.Sequence, last)
+		v.failf(k.Sequence, "event %d, which the head names, is missing: the chain ends at %d", k.Sequence, last)
 	}
 	return nil
 }

@@ -121,7 +121,7 @@ func auditListCommand() *cobra.Command {
 			return err
 		}
 		var all []*musterv1.AuditEvent
-		req.PageSize = int32(min(max(*limit, 1), 1000)) //nolint:gosec // it is in range
+		req.PageSize = int32(min(max(*limit, 1), 1000))
 		err = eachEvent(ctx, c, req, func(events []*musterv1.AuditEvent) (bool, error) {
 			all = append(all, events...)
 			return len(all) >= *limit, nil
