@@ -162,6 +162,7 @@ func TestTerminate_FinishesRequests(t *testing.T) {
 			}
 			load.wg.Wait()
 			load.check(t, serve(t, url))
+			load.checkAudit(t, url)
 			if len(load.acked) < 20 {
 				t.Errorf("only %d creates were acknowledged", len(load.acked))
 			}

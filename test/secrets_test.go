@@ -72,6 +72,16 @@ func TestDatabase_HoldsNoSecrets(t *testing.T) {
 	p := start(t, database)
 	const password = "correct horse battery"
 	p.must(t, 201, http.MethodPost, "/Users", `{"userName":"ada","password":"`+password+`"}`)
+	// What is refused is in the audit log; what it says of it must not quote it.
+	p.rest(t, http.MethodPost, "/Users", `{"userName":"ada","password":"`+password+`"}`)
+	p.rest(t, http.MethodPost, "/Users", `{"userName":"grace","password":["`+password+`"]}`)
+	id := p.must(t, 200, http.MethodGet, "/Users?filter=userName+eq+%22ada%22", "")["Resources"].([]any)[0].(map[string]any)["id"].(string)
+	for _, op := range []string{`"path":"password","value":["` + password + `"]`, `"value":{"password":{"x":"` + password + `"}}`, `"path":"password[value eq \"` + password + `\"]","value":"x"`} {
+		p.rest(t, http.MethodPatch, "/Users/"+id, `{"Operations":[{"op":"replace",`+op+`}]}`)
+		p.rest(t, http.MethodPost, "/Bulk", `{"Operations":[{"method":"PATCH","path":"/Users/`+id+`","data":{"Operations":[{"op":"replace",`+op+`}]}}]}`)
+	}
+	p.rest(t, http.MethodGet, "/Users", "", "Authorization", "Bearer "+token+"x")
+	p.rest(t, http.MethodGet, "/Users", "", "Authorization", token+" "+token+" "+token)
 	if err := p.terminate(t); err != nil {
 		t.Fatal(err)
 	}
