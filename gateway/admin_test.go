@@ -58,6 +58,11 @@ func TestAdmin_Calls(t *testing.T) {
 		{"GET", "/tenants/acme/registrations", "", "RegistryService/ListRegistrations", `{"tenant":"acme"}`, 200},
 		{"POST", "/tenants/acme/registrations", `{"schemas":[{"id":"urn:x"}]}`, "RegistryService/Register", `{"tenant":"acme","schemas":[{"id":"urn:x"}]}`, 200},
 		{"POST", "/tenants/acme/registrations:remove", `{"schemas":["urn:x"]}`, "RegistryService/Unregister", `{"tenant":"acme","schemas":["urn:x"]}`, 200},
+		{"GET", "/tenants/acme/recordings", "", "RecordingService/ListRecordings", `{"tenant":"acme"}`, 200},
+		{"POST", "/tenants/acme/recordings", `{"credential":"c","duration":"60s","redacted":["userName"]}`, "RecordingService/StartRecording", `{"tenant":"acme","credential":"c","duration":"60s","redacted":["userName"]}`, 200},
+		{"POST", "/tenants/acme/recordings/7:stop", "", "RecordingService/StopRecording", `{"tenant":"acme","id":"7"}`, 200},
+		{"GET", "/tenants/acme/recordings/7?pageToken=x", "", "RecordingService/ExportRecording", `{"tenant":"acme","id":"7","pageToken":"x"}`, 200},
+		{"DELETE", "/tenants/acme/recordings/7", "", "RecordingService/DeleteRecording", `{"tenant":"acme","id":"7"}`, 204},
 		{"GET", "/tenants/acme/audit-events?credential=c&failures=true", "", "AuditService/ListAuditEvents", `{"tenant":"acme","credential":"c","failures":true}`, 200},
 		{"POST", "/tenants/acme/audit-events:verify", "", "AuditService/VerifyAuditLog", `{"tenant":"acme"}`, 200},
 	} {

@@ -42,6 +42,8 @@ type exchange struct {
 	tenant, credential string // who asked, as the core tells
 	strict             bool   // the tenant's clients take RFC 7644 by its word
 	preview            bool   // nothing of it is kept
+	recording          string // where the exchange is recorded, as the core tells; empty: nowhere
+	answered           []byte // the body of the answer, where it is recorded
 }
 
 // body is the body of a request, read already. Decoding leaves its error here,
@@ -79,6 +81,9 @@ func (x *exchange) Write(data []byte) (int, error) {
 	}
 	h := x.Header()
 	empty := x.bodiless()
+	if x.recording != "" && !empty {
+		x.answered = append(x.answered, data...)
+	}
 	if empty {
 		h.Del("Content-Type")
 		h.Del("Content-Length")
@@ -119,6 +124,7 @@ func (x *exchange) learn(ctx context.Context) metadata.MD {
 	if x.preview = first(md.HeaderMD, "muster-mode") == "preview"; x.preview {
 		x.Header().Set("Muster-Mode", "preview")
 	}
+	x.recording = first(md.HeaderMD, "muster-recording")
 	return md.HeaderMD
 }
 

@@ -15,6 +15,7 @@ import (
 	"strings"
 	"time"
 
+	musterv1 "github.com/muster-scim/muster/gen/muster/v1"
 	"github.com/muster-scim/muster/scim"
 	"github.com/muster-scim/muster/transport"
 )
@@ -35,13 +36,14 @@ const (
 // of its own making: a clean path, known query parameters, a body of known
 // size, and no header but those the core needs.
 type front struct {
-	mux     http.Handler
-	admin   *admin
-	log     *slog.Logger
-	baseURL string
-	proxies transport.Proxies
-	maxBody int // bytes: what is enough for many operations is so for one
-	bodies  *bodies
+	mux      http.Handler
+	admin    *admin
+	recorder musterv1.RecordingServiceClient
+	log      *slog.Logger
+	baseURL  string
+	proxies  transport.Proxies
+	maxBody  int // bytes: what is enough for many operations is so for one
+	bodies   *bodies
 }
 
 func (f *front) ServeHTTP(w http.ResponseWriter, r *http.Request) {
@@ -53,6 +55,7 @@ func (f *front) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			f.recovered(x, cause)
 		}
 		f.logRequest(ctx, x, time.Since(start))
+		f.record(ctx, x, start)
 	}()
 	mux, admit := f.mux, x.admit
 	if isAdmin(r) {

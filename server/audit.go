@@ -60,7 +60,7 @@ func (a *auditLog) records(c *call, err error) bool {
 		return err != nil || !c.isBulk() // each of its operations is recorded by itself
 	case read:
 		return a.reads
-	case public, discover:
+	case public, discover, internal:
 	}
 	return false
 }

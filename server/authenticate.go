@@ -27,6 +27,11 @@ func (s *Server) authenticate(ctx context.Context, c *call) error {
 			told[modeKey] = []string{"preview"}
 		}
 	}
+	if c.inProcess {
+		if handle := s.recorder.handle(c, err); handle != "" {
+			told[recordingKey] = []string{handle}
+		}
+	}
 	_ = grpc.SetHeader(ctx, told) // it fails only after the header was sent
 	if err != nil {
 		return err
@@ -57,7 +62,7 @@ func (s *Server) identifyOnce(ctx context.Context, c *call) error {
 // identify finds the principal of a call that is not public. Where it fails, the
 // principal is who the caller claims to be, if that is known: for the log only.
 func (s *Server) identify(ctx context.Context, c *call) error {
-	if access, known := policy[c.method]; known && access.action == public {
+	if access, known := policy[c.method]; known && access.action == public || c.isInternal() {
 		return nil
 	}
 	if isLocal(ctx) {

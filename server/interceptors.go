@@ -59,6 +59,8 @@ const (
 	credentialKey = "muster-credential" //nolint:gosec // a name
 	profileKey    = "muster-profile"
 	modeKey       = "muster-mode"
+	// Tells the REST face that, and where, the exchange is recorded.
+	recordingKey = "muster-recording"
 	// What the REST face tells of its client; believed in process only.
 	addressKey = "muster-address"
 	agentKey   = "muster-agent"
@@ -233,6 +235,10 @@ func (s *Server) receive(ctx context.Context, c *call) error {
 	return c.read(ctx)
 }
 
+// isInternal tells whether a call is one that the REST face of this process makes for
+// the server itself.
+func (c *call) isInternal() bool { return c.inProcess && policy[c.method].action == internal }
+
 // permit tells whether the policy lets the caller call a method: the one of this
 // call, or one that this call does the work of. Where the method is one for many
 // resource types, resourceType says which it is about; empty: that is decided later.
@@ -241,11 +247,17 @@ func (c *call) permit(method, resourceType string) error {
 	if !known {
 		return scim.Errorf(scim.Forbidden, "%s is not open to anybody", method)
 	}
+	if c.isInternal() {
+		return nil
+	}
 	if access.action == admin && c.principal.Credential.Preview {
 		return scim.Errorf(scim.Forbidden, "%s is not for preview credentials: what it does is kept", method)
 	}
 	if access.resourceType != "" {
 		resourceType = access.resourceType
+	}
+	if access.action == internal {
+		return scim.Errorf(scim.Forbidden, "%s is for the server itself", method)
 	}
 	if access.action != public && !permits(c.principal.Credential.Scopes, access.action, resourceType) {
 		return scim.Errorf(scim.Forbidden, "%s needs a credential with the scope %s", method, access.action.scope(resourceType))

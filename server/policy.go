@@ -18,6 +18,8 @@ const (
 	// admin administers the tenant, and adminRead only looks.
 	admin
 	adminRead
+	// internal methods are for the REST face of this process, and nobody else.
+	internal
 )
 
 // scope is one that allows the action.
@@ -35,7 +37,7 @@ func (a action) scope(resourceType string) string {
 		return ScopeAdmin
 	case adminRead:
 		return ScopeAdminRead
-	case public, discover:
+	case public, discover, internal:
 	}
 	return of
 }
@@ -101,6 +103,13 @@ var policy = map[string]access{
 	musterv1.CredentialService_UpdateCredential_FullMethodName: {admin, ""},
 	musterv1.CredentialService_RotateCredential_FullMethodName: {admin, ""},
 	musterv1.CredentialService_RevokeCredential_FullMethodName: {admin, ""},
+
+	musterv1.RecordingService_ListRecordings_FullMethodName:  {adminRead, ""},
+	musterv1.RecordingService_ExportRecording_FullMethodName: {adminRead, ""},
+	musterv1.RecordingService_StartRecording_FullMethodName:  {admin, ""},
+	musterv1.RecordingService_StopRecording_FullMethodName:   {admin, ""},
+	musterv1.RecordingService_DeleteRecording_FullMethodName: {admin, ""},
+	musterv1.RecordingService_RecordExchange_FullMethodName:  {internal, ""},
 
 	// A client checks its token with these first, so they are not public.
 	musterv1.DiscoveryService_GetServiceProviderConfig_FullMethodName: {discover, ""},

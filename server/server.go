@@ -72,6 +72,7 @@ type Server struct {
 	previews     *previews
 	issuers      *issuers
 	uses         *lastUses
+	recorder     *recorder
 	public       *semaphore.Weighted // calls that need no credential
 }
 
@@ -87,6 +88,7 @@ func New(st *store.Store, opts Options) *Server {
 		s.log = slog.New(slog.DiscardHandler)
 	}
 	s.issuers, s.uses = newIssuers(st, s.log), newLastUses(st, s.log)
+	s.recorder = newRecorder(st)
 	s.audit = newAuditLog(st, s.log, opts.AuditReads)
 	s.previews = newPreviews(st, s.log, opts.Preview)
 	s.interceptors = []interceptor{s.logCall, s.translateErrors, recoverPanics, s.audit.intercept, s.authenticate, authorize, s.receive, beginAct, s.limit, s.previews.intercept}
@@ -109,6 +111,7 @@ func New(st *store.Store, opts Options) *Server {
 		musterv1.RegisterRegistryServiceServer(r, &registry{store: st})
 		musterv1.RegisterTenantServiceServer(r, &tenantService{store: st})
 		musterv1.RegisterCredentialServiceServer(r, &credentialService{store: st, previews: s.previews})
+		musterv1.RegisterRecordingServiceServer(r, &recordingService{store: st, recorder: s.recorder})
 		musterv1.RegisterDiscoveryServiceServer(r, &discovery{})
 		musterv1.RegisterChangeServiceServer(r, s.changes)
 		musterv1.RegisterAuditServiceServer(r, &auditService{store: st})

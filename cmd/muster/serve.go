@@ -35,6 +35,9 @@ const (
 	collectPercent  = 400
 )
 
+// How long a recording is kept after its end: it holds what clients say of people.
+const recordingsRetention = 30 * 24 * time.Hour
+
 const serveHelp = `Serve SCIM over REST and gRPC until told to stop by SIGTERM or Ctrl-C; requests
 under way are finished first.
 
@@ -163,6 +166,10 @@ func (p *program) upkeeps(c config) []upkeep {
 		{"removing old audit events", time.Hour, untilNone(func(ctx context.Context) (int, error) {
 			return p.store.TrimAudit(ctx, c.AuditRetention)
 		})},
+		{"looking for recordings", time.Second, func(ctx context.Context) error { return p.core.RefreshRecordings(ctx) }},
+		{"removing old recordings", time.Hour, func(ctx context.Context) error {
+			return p.store.RemoveRecordings(ctx, time.Now().Add(-recordingsRetention))
+		}},
 		{"deleting the tenants whose deletion was interrupted", 10 * time.Second, func(ctx context.Context) error {
 			names, err := p.store.FinishDeletions(ctx)
 			if len(names) > 0 {
