@@ -82,7 +82,7 @@ func (a *auditLog) add(ctx context.Context, e store.AuditEvent) {
 func (c *call) begin(method string) {
 	c.act = store.Act{
 		TenantID: c.principal.Tenant.ID(), Credential: c.principal.Credential.Name, Preview: c.principal.Credential.Preview,
-		Method: strings.TrimPrefix(method, "/"), RequestID: c.requestID, Operator: c.operator, Client: c.agent,
+		Method: strings.TrimPrefix(method, "/"), RequestID: c.requestID, Operator: cmp.Or(c.operator, c.principal.Subject), Client: c.agent,
 	}
 	if c.address.IsValid() {
 		c.act.Address = c.address.String()

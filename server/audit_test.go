@@ -271,3 +271,18 @@ func TestAudit_Panic(t *testing.T) {
 		t.Errorf("the detail is %q", events[0].Detail)
 	}
 }
+
+// Whom an outside issuer's token is for is known by name. What a client over a socket
+// says of itself is not believed.
+func TestAudit_Operator(t *testing.T) {
+	i := newIssuer(t, false)
+	s, _ := trusting(t, i, store.Credential{})
+	ctx := metadata.AppendToOutgoingContext(context.Background(), "authorization", "Bearer "+i.token(t, map[string]any{"sub": "grace@example.com"}), operatorKey, "somebody else")
+	if _, err := musterv1.NewProvisioningServiceClient(overSocket(t, s)).CreateUser(ctx, &musterv1.CreateUserRequest{User: &musterv1.User{UserName: "ada"}}); err != nil {
+		t.Fatal(err)
+	}
+	_, events := audited(t, s, firstTenant(t, s))
+	if e := events[len(events)-1]; e.Operator != "grace@example.com" || !strings.HasSuffix(e.Method, "/CreateUser") {
+		t.Errorf("the event is %+v", e)
+	}
+}

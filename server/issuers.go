@@ -121,6 +121,7 @@ func (i *issuers) check(ctx context.Context, token string) (store.Principal, err
 	if err != nil {
 		return store.Principal{}, err
 	}
+	p.Subject = said.Subject
 	if err := said.check(settings); err != nil {
 		return store.Principal{}, err
 	}

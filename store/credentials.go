@@ -75,6 +75,9 @@ type Principal struct {
 	// Granted are the scopes of the access token that the caller showed, which may be
 	// fewer than the credential has by now, or others; nil: it showed none.
 	Granted []string
+	// Subject is whom an outside issuer says that the token of the caller is for; empty:
+	// it showed none of an outside issuer.
+	Subject string
 }
 
 // The purposes of tokens.

@@ -90,7 +90,7 @@ type AuditEvent struct {
 	RequestId string `protobuf:"bytes,4,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
 	// The name of the credential.
 	Credential string `protobuf:"bytes,5,opt,name=credential,proto3" json:"credential,omitempty"`
-	// The human behind the call.
+	// The human behind the call, or whom the token of an outside issuer is for.
 	Operator string `protobuf:"bytes,6,opt,name=operator,proto3" json:"operator,omitempty"`
 	Address  string `protobuf:"bytes,7,opt,name=address,proto3" json:"address,omitempty"`
 	// The User-Agent.
