@@ -34,6 +34,7 @@ type call struct {
 	agent     string          // its User-Agent
 	request   any             // the message, once it is read; nil for a stream
 	principal store.Principal // who is calling, once authenticated
+	preview   *preview        // what it works on in place of its tenant; nil: nothing
 	operator  string          // the human behind it, where one is known
 	act       store.Act       // what is being done, for the audit log
 

@@ -33,6 +33,8 @@ const (
 const (
 	// maxCopyTime is how long it may take to make a copy.
 	maxCopyTime = 10 * time.Minute
+	// maxAwaiting is how many calls wait for it.
+	maxAwaiting = 32
 	// maxSweep is how long a copy outlives its credential at most.
 	maxSweep = time.Minute
 )
@@ -79,10 +81,11 @@ func newPreviews(st *store.Store, log *slog.Logger, options Preview) *previews {
 	return &previews{Preview: options, store: st, log: log, of: make(map[int64]*preview)}
 }
 
-// intercept lets a preview credential work on its copy. What administers is not for
-// previews (see permit), and who follows the change log sees the tenant, of which a
-// preview changes nothing.
-func (ps *previews) intercept(ctx context.Context, c *call) error {
+// await finds the copy that a call works on, and waits until it is made: before the
+// call takes its turn, so that others of the tenant do not wait for it. What
+// administers is not for previews (see permit), and who follows the change log sees the
+// tenant, of which a preview changes nothing.
+func (ps *previews) await(ctx context.Context, c *call) error {
 	if !c.principal.Credential.Preview {
 		if ps.some.Load() {
 			ps.end(func(p *store.Principal) bool { return p.ID == c.principal.ID }, "its credential is live now")
@@ -93,15 +96,22 @@ func (ps *previews) intercept(ctx context.Context, c *call) error {
 	if does != write && does != read || c.method == musterv1.ChangeService_ListChanges_FullMethodName || c.method == musterv1.ChangeService_WatchChanges_FullMethodName {
 		return c.proceed(ctx)
 	}
-	v, err := ps.enter(ctx, &c.principal, does == write)
-	if err != nil {
+	var err error
+	if c.preview, err = ps.enter(ctx, &c.principal, does == write); err != nil {
 		return err
 	}
-	if v == nil {
-		return c.proceed(ctx)
+	if c.preview != nil {
+		defer ps.leave(c.preview)
 	}
-	defer ps.leave(v)
-	c.principal.Tenant = v.copy.Tenant
+	return c.proceed(ctx)
+}
+
+// usePreview puts the copy in place of the tenant. It comes after what asks the tenant
+// for its limits.
+func usePreview(ctx context.Context, c *call) error {
+	if c.preview != nil {
+		c.principal.Tenant = c.preview.copy.Tenant
+	}
 	return c.proceed(ctx)
 }
 
@@ -140,9 +150,13 @@ func (ps *previews) find(ctx context.Context, p *store.Principal, begin bool) (*
 		}
 		v = ps.begin(ctx, p)
 	}
-	if v != nil {
-		v.calls++
+	if v == nil {
+		return nil, nil //nolint:nilnil // there is none, and that is no error
 	}
+	if v.calls > maxAwaiting && !v.isReady() {
+		return nil, scim.Errorf(scim.RateLimited, "the tenant is being copied for a preview; try again later").After(2 * time.Second)
+	}
+	v.calls++
 	return v, nil
 }
 
@@ -154,11 +168,15 @@ func (v *preview) fits(p *store.Principal) bool {
 	if !reflect.DeepEqual(was, is) {
 		return false
 	}
+	return !v.isReady() || v.err != nil || v.copy.Fits(p.Tenant)
+}
+
+func (v *preview) isReady() bool {
 	select {
 	case <-v.ready:
-		return v.err != nil || v.copy.Fits(p.Tenant)
-	default:
 		return true
+	default:
+		return false
 	}
 }
 

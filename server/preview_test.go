@@ -346,7 +346,7 @@ func TestPreview_EveryMethod(t *testing.T) {
 	for method, access := range policy {
 		reached, onCopy := false, false
 		c := &call{method: method, principal: p}
-		c.ahead = []interceptor{authorize, s.previews.intercept}
+		c.ahead = []interceptor{authorize, s.previews.await, usePreview}
 		c.handle = func(context.Context) error {
 			reached, onCopy = true, c.principal.Tenant == copied
 			return nil
@@ -381,5 +381,41 @@ func TestPreview_IsTold(t *testing.T) {
 		if got := header.Get(modeKey); len(got) != want || want == 1 && got[0] != "preview" {
 			t.Errorf("told %v", got)
 		}
+	}
+}
+
+// While a copy is made a few calls wait for it, and more are told to come later. One
+// that gives up does not end the making.
+func TestPreview_Awaits(t *testing.T) {
+	s, _ := newServer(t)
+	ctx := withPreview(t, s, "rehearsal")
+	p, err := s.store.Authenticate(ctx, HashToken("rehearsal"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	making := &preview{began: p, ready: make(chan struct{}), cancel: func() {}, calls: maxAwaiting + 1}
+	s.previews.of[p.ID] = making
+	if _, err := tryMake(s, ctx, "ada"); status.Code(err) != codes.ResourceExhausted {
+		t.Errorf("a call too many: %v", err)
+	}
+	making.calls = 1
+	brief, cancel := context.WithTimeout(ctx, 50*time.Millisecond)
+	defer cancel()
+	if _, err := tryMake(s, brief, "ada"); status.Code(err) != codes.DeadlineExceeded {
+		t.Errorf("a call that gave up: %v", err)
+	}
+	done := make(chan error)
+	go func() {
+		_, err := tryMake(s, ctx, "ada")
+		done <- err
+	}()
+	making.copy, making.err = p.Tenant.Copy(ctx, t.TempDir())
+	close(making.ready)
+	if err := errors.Join(<-done, making.err); err != nil {
+		t.Error(err)
+	}
+	s.previews.leave(making)
+	if n := count(t, s, ctx); n != 1 {
+		t.Errorf("%d users", n)
 	}
 }

@@ -91,7 +91,7 @@ func New(st *store.Store, opts Options) *Server {
 	s.recorder = newRecorder(st)
 	s.audit = newAuditLog(st, s.log, opts.AuditReads)
 	s.previews = newPreviews(st, s.log, opts.Preview)
-	s.interceptors = []interceptor{s.logCall, s.translateErrors, recoverPanics, s.audit.intercept, s.authenticate, authorize, s.receive, beginAct, s.limit, s.previews.intercept}
+	s.interceptors = []interceptor{s.logCall, s.translateErrors, recoverPanics, s.audit.intercept, s.authenticate, authorize, s.receive, beginAct, s.previews.await, s.limit, usePreview}
 	s.grpc = grpc.NewServer(
 		grpc.Creds(s.transportCredentials(opts.TLS)),
 		grpc.StreamInterceptor(s.stream),

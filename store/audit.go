@@ -6,6 +6,7 @@ import (
 	"crypto/sha256"
 	"encoding/binary"
 	"encoding/json"
+	"errors"
 	"maps"
 	"slices"
 	"strings"
@@ -97,6 +98,9 @@ func (a *Act) TakeKept() []AuditEvent {
 func (t Tenant) write(ctx context.Context, j job) error { return t.writeWithin(ctx, writeTimeout, j) }
 
 func (t Tenant) writeWithin(ctx context.Context, limit time.Duration, j job) error {
+	if t.preview {
+		return errors.New("a preview credential would write to its tenant")
+	}
 	return t.store.writeWithin(ctx, t.id, limit, ofAct(j))
 }
 

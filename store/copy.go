@@ -54,7 +54,7 @@ func (t Tenant) Copy(ctx context.Context, folder string) (*Copy, error) {
 	}
 	s.catalogs.contract = t.store.catalogs.contract
 	c := &Copy{Tenant: t, live: t}
-	c.Tenant.store = s
+	c.Tenant.store, c.Tenant.preview = s, false
 	if err := c.fill(ctx); err != nil {
 		return nil, errors.Join(err, s.Close())
 	}
@@ -98,7 +98,7 @@ func openNameless(ctx context.Context, folder string) (*Store, error) {
 		return nil, err
 	}
 	s, err := openSQLiteFile(ctx, path, copyReaders,
-		"journal_mode(MEMORY)", "synchronous(OFF)", "cache_size(-4000)", fmt.Sprintf("max_page_count(%d)", maxCopyPages))
+		"busy_timeout(30000)", "journal_mode(MEMORY)", "synchronous(OFF)", "cache_size(-2000)", fmt.Sprintf("max_page_count(%d)", maxCopyPages))
 	if err != nil {
 		return nil, err
 	}
@@ -178,7 +178,7 @@ func (c *Copy) fill(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	return c.Tenant.reread(ctx)
+	return c.reread(ctx)
 }
 
 // measure finds how many resources there are, and whether that is too many.
@@ -193,7 +193,8 @@ func (c *Copy) measure(ctx context.Context, live reader) error {
 }
 
 // reread makes the handle that of the tenant as it was copied.
-func (t *Tenant) reread(ctx context.Context) error {
+func (c *Copy) reread(ctx context.Context) error {
+	t := &c.Tenant
 	var profile string
 	var settings *string
 	st := t.store.statement()

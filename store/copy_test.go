@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"crypto/sha256"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -396,5 +397,39 @@ func BenchmarkCopy(b *testing.B) {
 				b.Error(err)
 			}
 		}
+	})
+}
+
+// The tenant itself is closed to the writes of a preview credential, whoever forgets
+// about the copy.
+func TestPreviewCredential_CannotWriteToItsTenant(t *testing.T) {
+	onBoth(t, func(t *testing.T, s *Store) {
+		tenant := newTenant(t, s)
+		user := mustAdd(t, tenant, "User", `{"userName":"ada"}`)
+		hash := sha256.Sum256([]byte("rehearsal"))
+		if err := tenant.AddCredential(context.Background(), Credential{Name: "rehearsal", Kind: Bearer, Scopes: []string{"scim"}, Preview: true}, hash[:]); err != nil {
+			t.Fatal(err)
+		}
+		p, err := s.Authenticate(context.Background(), hash)
+		if err != nil {
+			t.Fatal(err)
+		}
+		before := held(t, tenant)
+		if _, err := add(p.Tenant, "User", `{"userName":"alan"}`); err == nil {
+			t.Error("a user was made")
+		}
+		if _, err := patch(t, p.Tenant, scim.User, user, "", `[{"op":"add","path":"title","value":"Dr."}]`); err == nil {
+			t.Error("a user was changed")
+		}
+		if err := p.Tenant.Delete(context.Background(), scim.User, user, scim.Match{}); err == nil {
+			t.Error("a user was deleted")
+		}
+		if err := put(p.Tenant, false, `[`+thing(`{"name":"a"}`)+`]`); err == nil {
+			t.Error("a type was registered")
+		}
+		if after := held(t, tenant); !slices.Equal(before, after) {
+			t.Errorf("the tenant has %v, and had %v", after, before)
+		}
+		mustAdd(t, mustCopy(t, p.Tenant).Tenant, "User", `{"userName":"alan"}`)
 	})
 }

@@ -168,6 +168,7 @@ func (row *principalRow) finish(p *Principal) error {
 		p.Granted = append([]string{}, strings.Fields(*row.tokenScopes)...)
 	}
 	c.understand(row.mode, row.networks, row.lookup, row.expires)
+	p.Tenant.preview = c.Preview
 	if row.tenantSettings != nil {
 		if err := json.Unmarshal([]byte(*row.tenantSettings), &p.Tenant.settings); err != nil {
 			return err

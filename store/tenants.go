@@ -23,6 +23,9 @@ type Tenant struct {
 	version  int64
 	profile  Profile
 	settings TenantSettings
+	// preview is set on the handle of a preview credential, which never writes: what it
+	// writes to is a copy.
+	preview bool
 }
 
 // ID is the number of the tenant in its database.

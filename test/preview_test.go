@@ -6,6 +6,7 @@ import (
 	"database/sql"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"net/http/httputil"
@@ -54,9 +55,7 @@ func newRecorder(t *testing.T) *recorder {
 		q.Body = io.NopCloser(bytes.NewReader(asked))
 		answer := httptest.NewRecorder()
 		forward.ServeHTTP(answer, q)
-		for name, values := range answer.Header() {
-			w.Header()[name] = values
-		}
+		maps.Copy(w.Header(), answer.Header())
 		w.WriteHeader(answer.Code)
 		_, _ = w.Write(answer.Body.Bytes())
 		r.write(q, asked, answer)
