@@ -241,10 +241,10 @@ func theOnly(t *testing.T, s *Server) *store.Copy {
 
 // A preview that nobody uses ends by itself, and one that is used does not.
 func TestPreview_EndsByItself(t *testing.T) {
-	s, _ := newServerWith(t, Options{Preview: Preview{Idle: 200 * time.Millisecond}})
+	s, _ := newServerWith(t, Options{Preview: Preview{Idle: time.Second}})
 	ctx := withPreview(t, s, "rehearsal")
 	mustMake(t, s, ctx, "ada")
-	for range 10 {
+	for range 30 {
 		if n := count(t, s, ctx); n != 1 {
 			t.Fatalf("%d users while it is used", n)
 		}
