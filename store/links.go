@@ -219,15 +219,28 @@ const (
 // takeLarge waits for a turn of an answer with many links, which ends with the
 // request that ctx belongs to.
 func (t Tenant) takeLarge(ctx context.Context) error {
-	if ctx.Done() == nil {
-		return nil // not a request: nobody would end the turn
+	taken, _ := ctx.Value(largeKey{}).(*bool)
+	if ctx.Done() == nil || taken != nil && *taken {
+		return nil // not a request: nobody would end the turn; or it has one
 	}
 	done, err := t.store.shares.large.take(ctx, t.id)
 	if err != nil {
 		return err
 	}
 	context.AfterFunc(ctx, done)
+	if taken != nil {
+		*taken = true
+	}
 	return nil
+}
+
+type largeKey struct{}
+
+// withOneLarge is a context for an answer of several parts: it takes one turn, however
+// many of them have many links. Answers that wait for a second one would wait for each
+// other.
+func withOneLarge(ctx context.Context) context.Context {
+	return context.WithValue(ctx, largeKey{}, new(bool))
 }
 
 // A link is one element of members or groups.

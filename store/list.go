@@ -60,7 +60,7 @@ func (t Tenant) Search(ctx context.Context, parts []Part, q Query) (Page, error)
 	if err := l.findInTime(ctx); err != nil {
 		return Page{}, err
 	}
-	if err := l.loadLinks(ctx); err != nil {
+	if err := l.loadLinks(withOneLarge(ctx)); err != nil {
 		return Page{}, err
 	}
 	p := Page{Total: l.total}

@@ -172,3 +172,26 @@ func TestTurns_UnderLoad(t *testing.T) {
 		t.Errorf("something is left: %+v", turns)
 	}
 }
+
+// An answer of several parts takes one turn, which ends with its request.
+func TestTakeLarge_OneForAnAnswer(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := &Store{shares: newShares(1, 1)}
+		tenant := Tenant{store: s, id: 1}
+		large := s.shares.large.turns
+		request, end := context.WithCancel(t.Context())
+		answer := withOneLarge(request)
+		for range 10 {
+			if err := tenant.takeLarge(answer); err != nil || large.working != 1 {
+				t.Fatalf("%v, and %d turns", err, large.working)
+			}
+		}
+		if err := tenant.takeLarge(withOneLarge(request)); err != nil || large.working != 2 {
+			t.Errorf("for another answer: %v, and %d turns", err, large.working)
+		}
+		end()
+		if synctest.Wait(); large.working != 0 {
+			t.Errorf("%d turns are not given back", large.working)
+		}
+	})
+}
