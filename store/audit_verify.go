@@ -36,12 +36,10 @@ func (s *Store) VerifyAudit(ctx context.Context, tenant int64, known *AuditHead)
 	}
 	for more := true; more && v.out.Problem == ""; {
 		var err error
-		if more, err = v.step(ctx); err != nil {
-			return v.out, err
+		if more, err = v.step(ctx); err == nil && !more && v.out.Problem == "" {
+			more, err = v.end(ctx)
 		}
-	}
-	if v.out.Problem == "" {
-		if err := v.end(ctx); err != nil {
+		if err != nil {
 			return v.out, err
 		}
 	}
@@ -137,17 +135,22 @@ func (v *verifying) failMissing(from, to int64) {
 	v.failf(from, "events %d to %d are missing", from, to)
 }
 
-// end looks whether the chain ends where it should. It may have grown meanwhile.
-func (v *verifying) end(ctx context.Context) error {
+// end looks whether the chain ends where it should. It may have grown meanwhile, and
+// so much of it may have been removed because of its age that there is more to compute.
+func (v *verifying) end(ctx context.Context) (more bool, err error) {
 	var now chain
 	if err := v.store.read(ctx, addChain(v.store.statement(), v.tenant), now.scan); err != nil {
-		return err
+		return false, err
+	}
+	if now.removed > v.out.Head.Sequence {
+		v.out.First, v.out.Head = now.removed+1, AuditHead{now.removed, now.removedHash}
+		return true, nil
 	}
 	early := int64(0)
 	st := v.store.statement()
 	st.add("SELECT count(*) FROM audit_events WHERE tenant_id = ", arg{v.tenant}, " AND sequence <= ", arg{v.chain.removed})
 	if err := v.store.read(ctx, st, func(scan scan) error { return scan(&early) }); err != nil {
-		return err
+		return false, err
 	}
 	last := v.out.Head.Sequence
 	switch k := v.known; {
@@ -162,5 +165,5 @@ func (v *verifying) end(ctx context.Context) error {
 	case k != nil && k.Sequence > last:
 		v.failf(k.Sequence, "event %d, which the head names, is missing: the chain ends at %d", k.Sequence, last)
 	}
-	return nil
+	return false, nil
 }
