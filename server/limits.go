@@ -70,7 +70,7 @@ func (s *Server) limit(ctx context.Context, c *call) error {
 	if c.principal.ID == 0 {
 		return c.proceed(ctx) // public
 	}
-	if err := s.limits.admit(&c.principal, weight(c.request), time.Now()); err != nil {
+	if err := s.limits.admit(&c.principal, weight(c), time.Now()); err != nil {
 		return err
 	}
 	done, err := s.limits.begin(ctx, c)
@@ -102,10 +102,11 @@ func (l *limits) begin(ctx context.Context, c *call) (done func(), err error) {
 	return done, err
 }
 
-// weight is how many requests a request counts as.
-func weight(request any) int {
-	if bulk, ok := request.(*musterv1.BulkRequest); ok {
-		return max(len(bulk.GetOperations()), 1)
+// weight is how many requests a call counts as.
+func weight(c *call) int {
+	if bulk, ok := c.request.(*musterv1.BulkRequest); ok {
+		n := min(len(bulk.GetOperations()), c.principal.Tenant.Catalog().Limits().BulkOperations) // with more it is refused
+		return max(n, 1)
 	}
 	return 1
 }

@@ -106,11 +106,10 @@ func TestLimits_TheWaitIsTrue(t *testing.T) {
 
 // What a bulk request counts for is paid by what comes after it, also where it is
 // more than the bucket ever holds.
-func TestLimits_BulkCountsItsOperations(t *testing.T) {
+func TestLimits_WhatIsTooMuchIsADebt(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l := newLimits(Limits{Tenant: Rate{10, 100}})
-		bulk := &musterv1.BulkRequest{Operations: make([]*musterv1.BulkOperation, 250)}
-		if err := l.admit(principal(1), weight(bulk), time.Now()); err != nil {
+		if err := l.admit(principal(1), 250, time.Now()); err != nil {
 			t.Fatal(err)
 		}
 		_, err := admitted(l, principal(1))
@@ -118,9 +117,23 @@ func TestLimits_BulkCountsItsOperations(t *testing.T) {
 			t.Errorf("the next waits %s, want 15.1 s: 151 at 10 a second", wait)
 		}
 	})
-	for _, request := range []any{nil, &musterv1.GetUserRequest{}, &musterv1.BulkRequest{}} {
-		if weight(request) != 1 {
-			t.Errorf("%T counts for %d", request, weight(request))
+}
+
+func TestWeight(t *testing.T) {
+	s, ctx := newServer(t)
+	p, err := s.store.Authenticate(ctx, HashToken(token))
+	if err != nil {
+		t.Fatal(err)
+	}
+	bulk := func(n int) *musterv1.BulkRequest {
+		return &musterv1.BulkRequest{Operations: make([]*musterv1.BulkOperation, n)}
+	}
+	for _, c := range []struct {
+		request any
+		want    int
+	}{{nil, 1}, {&musterv1.GetUserRequest{}, 1}, {bulk(0), 1}, {bulk(250), 250}, {bulk(1000), 1000}, {bulk(5000), 1000}} {
+		if got := weight(&call{principal: p, request: c.request}); got != c.want {
+			t.Errorf("%T counts for %d, want %d", c.request, got, c.want)
 		}
 	}
 }

@@ -48,7 +48,8 @@ type Page struct {
 const maxQuery = 20 * time.Second
 
 // List reads a page of the resources of one type. It fails with Unavailable where
-// finding them takes longer than maxQuery.
+// finding them takes longer than maxQuery, and with RateLimited where so many other
+// searches of the tenant do.
 func (t Tenant) List(ctx context.Context, rt *scim.ResourceType, q Query) (Page, error) {
 	return t.Search(ctx, []Part{{rt, q.Filter, q.SortBy, q.Links}}, q)
 }
@@ -95,6 +96,9 @@ func (l *listing) findInTime(whole context.Context) error {
 	ctx, cancel := context.WithTimeout(whole, maxQuery)
 	defer cancel()
 	done, err := l.tenant.store.shares.searches.take(ctx, l.tenant.id)
+	if err != nil && whole.Err() == nil {
+		return scim.Errorf(scim.RateLimited, "too many searches at once; send fewer in parallel").After(maxQuery / 4)
+	}
 	if err == nil {
 		err = l.find(ctx)
 		done()

@@ -195,3 +195,24 @@ func TestTakeLarge_OneForAnAnswer(t *testing.T) {
 		}
 	})
 }
+
+// A search that waits for others of its tenant for too long is sent away.
+func TestSearch_TooManyAtOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := &Store{shares: newShares(2, 1)}
+		tenant := Tenant{store: s, id: 1, catalog: scim.Contract}
+		if _, err := s.shares.searches.take(t.Context(), 1); err != nil {
+			t.Fatal(err)
+		}
+		begin := time.Now()
+		_, err := tenant.List(t.Context(), scim.User, Query{Count: 1})
+		if e, ok := errors.AsType[*scim.Error](err); !ok || e.Reason != scim.RateLimited || e.RetryAfter <= 0 || time.Since(begin) != maxQuery {
+			t.Errorf("after %s: %v", time.Since(begin), err)
+		}
+		gone, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		if _, err := tenant.List(gone, scim.User, Query{Count: 1}); scim.ReasonOf(err) == scim.RateLimited {
+			t.Errorf("who does not wait is told %v", err)
+		}
+	})
+}
