@@ -9,6 +9,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"os"
 	"os/exec"
 	"strings"
 	"testing"
@@ -177,6 +178,33 @@ func TestAudit_Chain(t *testing.T) {
 		}
 		if out, err := overGRPC("1:" + hex.EncodeToString(previous)); err == nil || !strings.Contains(out, "BROKEN") {
 			t.Errorf("with another head: %v: %s", err, out)
+		}
+	})
+}
+
+// A program that follows the log gets what comes, and ends well when it is told to.
+func TestAudit_Follow(t *testing.T) {
+	onBoth(t, func(t *testing.T, p *program) {
+		cmd := command(p.database, "audit", "export", "--follow", "--method", "CreateUser")
+		out := &output{}
+		cmd.Stdout, cmd.Stderr = out, out
+		if err := cmd.Start(); err != nil {
+			t.Fatal(err)
+		}
+		defer func() { _ = cmd.Process.Kill() }()
+		for i, name := range []string{"ada", "grace"} {
+			p.must(t, 201, http.MethodPost, "/Users", `{"userName":"`+name+`"}`)
+			for deadline := time.Now().Add(20 * time.Second); strings.Count(out.String(), "\n") <= i; time.Sleep(50 * time.Millisecond) {
+				if time.Now().After(deadline) {
+					t.Fatalf("%s does not come: %s", name, out)
+				}
+			}
+		}
+		if err := cmd.Process.Signal(os.Interrupt); err != nil {
+			t.Fatal(err)
+		}
+		if err := cmd.Wait(); err != nil || strings.Count(out.String(), "\n") != 2 {
+			t.Errorf("it ended with %v: %s", err, out)
 		}
 	})
 }
