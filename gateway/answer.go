@@ -50,6 +50,8 @@ type exchange struct {
 // because the generated code makes a text of it.
 type body struct {
 	data  []byte
+	kept  []byte // the same, for as long as the exchange, if it is small
+	cut   bool   // it is not
 	fault error
 }
 

@@ -292,6 +292,9 @@ func (x *exchange) readBody(ctx context.Context) *problem {
 		return p
 	}
 	x.body.data = buf.Bytes()
+	if x.body.cut = n > maxKept; !x.body.cut {
+		x.body.kept = x.body.data
+	}
 	return nil
 }
 

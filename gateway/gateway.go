@@ -89,7 +89,7 @@ func New(conn grpc.ClientConnInterface, opts Options) (http.Handler, error) {
 		log = slog.New(slog.DiscardHandler)
 	}
 	return &front{
-		mux: mux, admin: admin, log: log, baseURL: strings.TrimRight(opts.BaseURL, "/"), proxies: opts.Proxies,
+		mux: mux, admin: admin, recorder: musterv1.NewRecordingServiceClient(conn), log: log, baseURL: strings.TrimRight(opts.BaseURL, "/"), proxies: opts.Proxies,
 		maxBody: opts.Limits.Body, bodies: newBodies(opts.Limits.Body),
 	}, nil
 }

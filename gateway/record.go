@@ -18,6 +18,10 @@ var (
 	recordedOfAnswer  = []string{"Content-Type", "Etag", "Location", "Retry-After", "Www-Authenticate"}
 )
 
+// maxKept is the most bytes of a body that is kept until the request ends, since only
+// the answer of the core tells whether it is recorded.
+const maxKept = 128 << 10
+
 // maxRecording is how long it may take to record an exchange.
 const maxRecording = 5 * time.Second
 
@@ -38,7 +42,7 @@ func (f *front) record(ctx context.Context, x *exchange, began time.Time) {
 		Recording: x.recording, Base: x.base,
 		Exchange: &musterv1.Exchange{
 			Time: timestamppb.New(began), Took: durationpb.New(time.Since(began)), Method: x.request.Method, Path: below,
-			RequestHeader: someHeaders(x.request.Header, recordedOfRequest), RequestBody: string(x.body.data),
+			RequestHeader: someHeaders(x.request.Header, recordedOfRequest), RequestBody: string(x.body.kept), RequestCut: x.body.cut,
 			Status: int32(x.status), AnswerHeader: someHeaders(x.Header(), recordedOfAnswer), AnswerBody: string(x.answered), //nolint:gosec // of HTTP
 		},
 	})

@@ -138,7 +138,7 @@ func (r *recorder) record(ctx context.Context, req *musterv1.RecordExchangeReque
 		return nil // it has just ended
 	}
 	e, redact, base := req.GetExchange(), run.redactor, req.GetBase()
-	request := recordedRequest{Method: e.GetMethod(), Refused: refused, Cut: len(e.GetRequestBody()) > maxRecordedBody || len(e.GetPath()) > maxRecordedText}
+	request := recordedRequest{Method: e.GetMethod(), Refused: refused, Cut: e.GetRequestCut() || len(e.GetRequestBody()) > maxRecordedBody || len(e.GetPath()) > maxRecordedText}
 	if !request.Cut {
 		request.Body = redact.body([]byte(e.GetRequestBody()), base)
 		request.Path = redact.target(e.GetPath(), base)

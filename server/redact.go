@@ -101,9 +101,11 @@ func (r *redactor) placeholder(value string, secret bool) string {
 	if secret {
 		key = processKey()
 	}
-	mac := hmac.New(sha256.New, key)
-	mac.Write([]byte(value))
-	made := "redacted-" + hex.EncodeToString(mac.Sum(nil)[:8])
+	folded := strings.ToLower(value)
+	made := "redacted-" + hex.EncodeToString(seal(key, folded)[:8])
+	if value != folded {
+		made = cased(made, seal(key, "case of "+value)[0]|1)
+	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if earlier, ok := r.known[value]; ok && !secret {
@@ -113,6 +115,25 @@ func (r *redactor) placeholder(value string, secret bool) string {
 		r.known[value] = made
 	}
 	return made
+}
+
+func seal(key []byte, text string) []byte {
+	mac := hmac.New(sha256.New, key)
+	mac.Write([]byte(text))
+	return mac.Sum(nil)
+}
+
+// cased writes a placeholder in other letter case, by the bits of a number: values that
+// differ in letter case alone have placeholders that do so too, since attributes can
+// be compared without it.
+func cased(placeholder string, bits byte) string {
+	letters := []byte(placeholder)
+	for i := range 8 { // those of "redacted"
+		if bits>>i&1 == 1 {
+			letters[i] -= 'a' - 'A'
+		}
+	}
+	return string(letters)
 }
 
 // body redacts a JSON text; base is the SCIM base URL in it.

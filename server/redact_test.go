@@ -50,6 +50,9 @@ func TestRedactor(t *testing.T) {
 	if got := r.target("/Users/ada.lovelace?count=1&filter=%zz", ""); got != "/Users/"+user+"?count=1&filter="+url.QueryEscape(notJSON) {
 		t.Errorf("a path: %s", got)
 	}
+	if other := r.placeholder("ADA.Lovelace", false); !strings.EqualFold(other, user) || other == user || r.placeholder("ADA.lovelace", false) == other {
+		t.Errorf("in other letter case it is %s, and not %s", other, user)
+	}
 	// Another recording has other placeholders, another server the same for what was named.
 	if newRedactor([]byte("other"), nil).placeholder(name, false) == user || newRedactor([]byte("key"), nil).placeholder(name, false) != user {
 		t.Error("placeholders do not depend on the recording alone")

@@ -12,10 +12,7 @@ import (
 	"crypto/rand"
 	"crypto/tls"
 	"encoding/hex"
-	"errors"
-	"fmt"
 	"net/http"
-	"net/url"
 	"strings"
 	"time"
 )
@@ -46,12 +43,9 @@ const (
 // An error means that the options are unusable; whatever the server does wrong
 // is in the report.
 func CyberArk(ctx context.Context, o Options) (*Report, error) {
-	base, err := url.Parse(strings.TrimRight(strings.TrimSpace(o.URL), "/"))
-	if err != nil || base.Host == "" || (base.Scheme != "http" && base.Scheme != "https") {
-		return nil, fmt.Errorf("%q is not a SCIM base URL; give one such as http://127.0.0.1:8080/scim/v2", o.URL)
-	}
-	if strings.TrimSpace(o.Token) == "" {
-		return nil, errors.New("no token; give the bearer token that `muster serve` printed at its first start")
+	base, err := o.base()
+	if err != nil {
+		return nil, err
 	}
 	report := &Report{Script: "cyberark", URL: base.String(), Started: time.Now().UTC()}
 	run := make([]byte, 4)

@@ -74,6 +74,6 @@ func rootCommand() *cobra.Command {
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
 		return fmt.Errorf("%w; see `%s --help`", err, cmd.CommandPath())
 	})
-	root.AddCommand(serveCommand(), migrateCommand(), configCommand(), tenantCommand(), credentialCommand(), auditCommand(), schemaCommand(), conformanceCommand(), simulateCommand(), versionCommand())
+	root.AddCommand(serveCommand(), migrateCommand(), configCommand(), tenantCommand(), credentialCommand(), recordingCommand(), auditCommand(), schemaCommand(), conformanceCommand(), simulateCommand(), versionCommand())
 	return root
 }
