@@ -119,6 +119,9 @@ func measureDatabase(ctx context.Context, p plan, http ceilings, db database) er
 	if err := b.members(ctx); err != nil {
 		return err
 	}
+	if err := b.neighbour(ctx); err != nil {
+		return err
+	}
 	return m.reportMemory()
 }
 
