@@ -184,7 +184,7 @@ nothing.` + whereHelp,
 				return false, writeEvents(cmd.OutOrStdout(), events)
 			})
 			if *follow && ctx.Err() != nil {
-				return nil // interrupted: that is how it ends
+				err = nil // interrupted: that is how it ends
 			}
 			if err != nil || !*follow {
 				return err
