@@ -91,7 +91,7 @@ func NewKeys(log *slog.Logger) *Keys {
 // where it must, and waits for nobody but this issuer. Its error is for the log.
 func (k *Keys) Find(ctx context.Context, issuer, id string) ([]jose.JSONWebKey, error) {
 	c := k.cacheOf(issuer)
-	found, getting := k.look(c, id)
+	found, getting := k.look(c, id) //nolint:contextcheck // others wait for the same keys, so they are got for no one call
 	if len(found) > 0 {
 		return found, nil
 	}

@@ -36,7 +36,7 @@ func (s *Server) authenticate(ctx context.Context, c *call) error {
 	if err != nil {
 		return err
 	}
-	s.uses.note(c)
+	s.uses.note(c) //nolint:contextcheck // it is written later, in the background
 	return c.proceed(ctx)
 }
 

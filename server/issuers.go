@@ -50,18 +50,18 @@ func looksLikeJWT(token string) bool {
 	return err == nil && len(plain) > 0 && plain[0] == '{' && json.Valid(plain)
 }
 
-// A tokenFault is why a token is not valid. Only the log has it.
-type tokenFault struct{ cause string }
+// A tokenError is why a token is not valid. Only the log has it.
+type tokenError struct{ cause string }
 
-func (f tokenFault) Error() string { return f.cause }
+func (f tokenError) Error() string { return f.cause }
 
-func faultf(format string, args ...any) error { return tokenFault{fmt.Sprintf(format, args...)} }
+func faultf(format string, args ...any) error { return tokenError{fmt.Sprintf(format, args...)} }
 
 // identify finds whom a token lets in. Who has no valid one is told nothing else;
 // with one that is valid it is as with a credential of any other kind.
 func (i *issuers) identify(ctx context.Context, requestID, token string) (store.Principal, error) {
 	p, err := i.check(ctx, token)
-	if fault, ok := errors.AsType[tokenFault](err); ok {
+	if fault, ok := errors.AsType[tokenError](err); ok {
 		i.log.LogAttrs(ctx, slog.LevelInfo, "a token of an outside issuer is not valid",
 			slog.String("cause", fault.cause), slog.String("request_id", requestID))
 		return store.Principal{}, scim.Errorf(scim.Unauthenticated, "the credential is not valid")

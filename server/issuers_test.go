@@ -79,7 +79,7 @@ func (i *outsideIssuer) answer(w http.ResponseWriter, r *http.Request) {
 	case special != nil:
 		special(w, r)
 	case r.URL.Path == "/.well-known/openid-configuration":
-		json.NewEncoder(w).Encode(map[string]string{"issuer": i.URL, "jwks_uri": i.URL + "/keys"})
+		writeJSON(w, map[string]any{"issuer": i.URL, "jwks_uri": i.URL + "/keys"})
 	case r.URL.Path == "/keys":
 		i.writeKeys(w)
 	default:
@@ -97,7 +97,15 @@ func (i *outsideIssuer) writeKeys(w http.ResponseWriter) {
 		keys = append(keys, jose.JSONWebKey{Key: key.Public(), KeyID: id, Use: "sig"})
 	}
 	set["keys"] = keys
-	json.NewEncoder(w).Encode(set)
+	writeJSON(w, set)
+}
+
+func writeJSON(w http.ResponseWriter, v map[string]any) {
+	data, err := json.Marshal(v)
+	if err != nil {
+		panic(err)
+	}
+	w.Write(data)
 }
 
 func (i *outsideIssuer) set(change func()) {

@@ -29,10 +29,11 @@ const (
 type recorder struct {
 	store *store.Store
 
-	some atomic.Bool
-	mu   sync.RWMutex
-	of   map[recordedCredential]*running
-	by   map[int64]*running
+	some    atomic.Bool
+	reading sync.Mutex // so that what is read last is what holds
+	mu      sync.RWMutex
+	of      map[recordedCredential]*running
+	by      map[int64]*running
 }
 
 type recordedCredential struct {
@@ -55,6 +56,8 @@ func newRecorder(st *store.Store) *recorder { return &recorder{store: st} }
 func (s *Server) RefreshRecordings(ctx context.Context) error { return s.recorder.refresh(ctx) }
 
 func (r *recorder) refresh(ctx context.Context) error {
+	r.reading.Lock()
+	defer r.reading.Unlock()
 	all, err := r.store.RunningRecordings(ctx)
 	if err != nil {
 		return err

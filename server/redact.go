@@ -152,7 +152,7 @@ func (r *redactor) body(data []byte, base string) string {
 	var out bytes.Buffer
 	encoder := json.NewEncoder(&out)
 	encoder.SetEscapeHTML(false)
-	if encoder.Encode(value) != nil {
+	if err := encoder.Encode(value); err != nil { // it was decoded just now
 		return notJSON
 	}
 	return strings.TrimSpace(out.String())

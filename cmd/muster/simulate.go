@@ -78,7 +78,7 @@ func runSimulateReplay(cmd *cobra.Command, args []string) error {
 	if err != nil {
 		return err
 	}
-	defer file.Close()
+	defer func() { _ = file.Close() }() // it was only read
 	recorded, err := simulate.ReadCase(file)
 	if err != nil {
 		return fmt.Errorf("%s: %w", args[0], err)
