@@ -35,6 +35,7 @@ type exchange struct {
 	projected bool          // the request says which attributes it wants
 	describes bool          // the answer describes the server
 	endpoint  string        // without the slash: Users
+	path      string        // clean and unescaped
 	admin     bool          // it is about administration, not SCIM
 
 	status             int // of the answer; 0: not yet decided
@@ -83,7 +84,7 @@ func (x *exchange) Write(data []byte) (int, error) {
 	}
 	h := x.Header()
 	empty := x.bodiless()
-	if x.recording != "" && !empty {
+	if x.recording != "" && !empty && x.request.Method != http.MethodHead {
 		x.answered = append(x.answered, data...)
 	}
 	if empty {

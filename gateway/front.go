@@ -217,7 +217,7 @@ func (x *exchange) admit(ctx context.Context) (*http.Request, *problem) {
 		return nil, refused
 	}
 	x.describes = place.kind == description
-	x.endpoint = place.endpoint
+	x.endpoint, x.path = place.endpoint, place.path
 	x.projected = form.Has("attributes") || form.Has("excludedAttributes")
 	method := r.Method
 	switch method {

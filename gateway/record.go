@@ -3,6 +3,7 @@ package gateway
 import (
 	"context"
 	"net/http"
+	"net/url"
 	"strings"
 	"time"
 
@@ -34,7 +35,10 @@ func (f *front) record(ctx context.Context, x *exchange, began time.Time) {
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), maxRecording)
 	defer cancel()
-	_, below, _ := strings.Cut(x.request.URL.EscapedPath(), basePath)
+	_, below, plain := strings.Cut(x.request.URL.EscapedPath(), basePath)
+	if !plain { // as in /scim//v2/Users
+		below = (&url.URL{Path: strings.TrimPrefix(x.path, basePath)}).EscapedPath()
+	}
 	if query := x.request.URL.RawQuery; query != "" {
 		below += "?" + query
 	}
