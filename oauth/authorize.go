@@ -180,12 +180,9 @@ func (s *Server) administrator(ctx context.Context, secret string, a *authorizat
 		return p, err
 	}
 	sees := p.TenantName == a.client.TenantName || p.TenantName == server.DefaultTenant
-	scopes := p.Credential.Scopes
-	if p.Granted != nil {
-		scopes = p.Granted
-	}
+	administers := slices.Contains(p.Credential.Scopes, server.ScopeAdmin) && (p.Granted == nil || slices.Contains(p.Granted, server.ScopeAdmin))
 	shown := slices.Contains([]store.Kind{store.Bearer, store.Direct, store.OAuth}, p.Credential.Kind) // by the secret alone
-	if !shown || !sees || !slices.Contains(scopes, server.ScopeAdmin) || p.Credential.Preview {
+	if !shown || !sees || !administers || p.Credential.Preview {
 		return p, scim.Errorf(scim.Forbidden, "This credential does not administer the tenant: it needs the scope admin.")
 	}
 	return p, nil

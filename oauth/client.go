@@ -141,7 +141,7 @@ func (*client) LoginURL(string) string                                          
 func (*client) AccessTokenType() op.AccessTokenType                             { return op.AccessTokenTypeBearer }
 func (*client) IDTokenLifetime() time.Duration                                  { return 0 }
 func (*client) DevMode() bool                                                   { return false }
-func (*client) RestrictAdditionalIdTokenScopes() func(scopes []string) []string { return nil }
+func (*client) RestrictAdditionalIdTokenScopes() func(scopes []string) []string { return nil } //nolint:revive // the library's name
 func (*client) IDTokenUserinfoClaimsAssertion() bool                            { return false }
 func (*client) ClockSkew() time.Duration                                        { return 0 }
 

@@ -82,7 +82,7 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request, e endpoint) {
 	start := time.Now()
 	id := rand.Text()
 	h := w.Header()
-	h.Set("X-Request-Id", id)
+	h.Set("X-Request-Id", id) //nolint:canonicalheader // it is net/http's form
 	h.Set("Cache-Control", "no-store")
 	h.Set("Pragma", "no-cache")
 	h.Set("X-Content-Type-Options", "nosniff")
@@ -92,7 +92,7 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request, e endpoint) {
 	if x.address.IsValid() {
 		x.act.Address = x.address.String()
 	}
-	defer func() {
+	defer func() { //nolint:contextcheck // the context of the request
 		if cause := recover(); cause != nil {
 			s.log.Error("panic", "cause", cause, "request_id", id, "stack", string(debug.Stack()))
 			if x.status == 0 {

@@ -53,7 +53,7 @@ func (c *client) issueAccess(scopes []string) (string, store.Token) {
 func answer(access string, kept store.Token, refresh string) *op.Response {
 	return op.NewResponse(&oidc.AccessTokenResponse{
 		AccessToken: access, TokenType: oidc.BearerToken, RefreshToken: refresh,
-		ExpiresIn: uint64(max(time.Until(kept.Expires).Round(time.Second)/time.Second, 0)), //nolint:gosec // not negative
+		ExpiresIn: uint64(max(time.Until(kept.Expires).Round(time.Second)/time.Second, 0)),
 		Scope:     kept.Scopes,
 	})
 }

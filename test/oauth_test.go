@@ -97,7 +97,7 @@ func TestOAuth_ClientCredentials(t *testing.T) {
 				t.Fatalf("%s: %+v, %v", name, got, err)
 			}
 			res, err := config.Client(t.Context()).Get(p.base + "/Users")
-			if err != nil || res.StatusCode != 200 {
+			if err != nil || res.StatusCode != http.StatusOK {
 				t.Fatalf("%s: %v, %v", name, res, err)
 			}
 			res.Body.Close()
@@ -158,7 +158,7 @@ func (a *authorizationServer) revokes(t *testing.T, id, secret, token string) {
 	req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
 	req.SetBasicAuth(id, secret)
 	res, err := noRedirects.Do(req)
-	if err != nil || res.StatusCode != 200 {
+	if err != nil || res.StatusCode != http.StatusOK {
 		t.Fatalf("%v, %v", res, err)
 	}
 	res.Body.Close()
