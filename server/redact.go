@@ -173,11 +173,12 @@ func (r *redactor) value(v any) any {
 		}
 		hides, secret := r.hidesPath(path)
 		for name, member := range v {
-			switch bare := lastName(name); {
+			named, isSecret := r.hidesPath(name) // a name can be a path too
+			switch {
 			case hides && strings.EqualFold(name, "value"):
 				v[name] = r.replace(member, secret)
-			case r.hides(bare):
-				v[name] = r.replace(member, r.isSecret(bare))
+			case named:
+				v[name] = r.replace(member, isSecret)
 			default:
 				v[name] = r.value(member)
 			}
@@ -254,12 +255,6 @@ func (r *redactor) text(text, base string) string {
 	return text
 }
 
-// lastName is the name at the end of a path of an attribute, without a URN before it.
-func lastName(path string) string {
-	path = path[strings.LastIndexByte(path, ':')+1:]
-	return path[strings.LastIndexByte(path, '.')+1:]
-}
-
 // hidesPath tells whether values at a path of a patch are replaced.
 func (r *redactor) hidesPath(path string) (hides, secret bool) {
 	for _, name := range namesIn(path) {
@@ -281,8 +276,9 @@ func namesIn(path string) []string {
 	return strings.Split(path, ".")
 }
 
-// comparison is one in a filter: the attribute, the operator, and a text.
-var comparison = regexp.MustCompile(`(?i)([A-Za-z][\w.:$-]*)(\s+(?:eq|ne|co|sw|ew|gt|ge|lt|le)\s+)("(?:[^"\\]|\\.)*")`)
+// comparison is one in a filter: the attribute, the operator, and a value, which may be
+// a text that is not written as it should.
+var comparison = regexp.MustCompile(`(?i)([A-Za-z][\w.:$-]*)(\s+(?:eq|ne|co|sw|ew|gt|ge|lt|le)\s+)("(?:[^"\\]|\\.)*"?|[^\s"()\[\]]+)`)
 
 // filter redacts the texts that a filter compares with; the path of a patch can have
 // one too.
@@ -292,13 +288,25 @@ func (r *redactor) filter(text string) string {
 	for _, at := range comparison.FindAllStringSubmatchIndex(text, -1) {
 		attribute, literal := text[at[2]:at[3]], text[at[6]:at[7]]
 		names := append(namesIn(attribute), namesIn(enclosing(text[:at[0]]))...)
-		var value string
-		if !slices.ContainsFunc(names, r.hides) || json.Unmarshal([]byte(literal), &value) != nil {
+		if !slices.ContainsFunc(names, r.hides) {
 			continue
+		}
+		var value any
+		if json.Unmarshal([]byte(literal), &value) != nil {
+			value = nil // it is not written as it should
+		} else if _, ok := value.(bool); ok || value == nil {
+			continue // it says nothing of anybody
 		}
 		secret := slices.ContainsFunc(names, r.isSecret)
 		out.WriteString(text[last:at[6]])
-		out.WriteString(`"` + r.placeholder(value, secret) + `"`)
+		switch value := value.(type) {
+		case string:
+			out.WriteString(`"` + r.placeholder(value, secret) + `"`)
+		case float64:
+			out.WriteString("0")
+		default:
+			out.WriteString(r.placeholder(literal, secret))
+		}
 		last = at[7]
 	}
 	out.WriteString(text[last:])

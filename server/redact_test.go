@@ -27,6 +27,7 @@ func TestRedactor(t *testing.T) {
 		{`{"detail":"ada.lovelace is taken","n":12345678901234567890}`, `{"detail":"` + user + ` is taken","n":12345678901234567890}`},
 		{`{"location":"http://h/scim/v2/Users/1"}`, `{"location":"${base}/Users/1"}`},
 		{`{"filter":"userName eq \"ada.lovelace\" and title eq \"x\""}`, `{"filter":"userName eq \"` + user + `\" and title eq \"x\""}`},
+		{`{"urn:ietf:params:scim:schemas:core:2.0:User:userName":"ada.lovelace","emails.value":"ada.lovelace"}`, `{"emails.value":"` + user + `","urn:ietf:params:scim:schemas:core:2.0:User:userName":"` + user + `"}`},
 		{`{"userName":`, notJSON},
 		{`{} {}`, notJSON},
 		{``, ``},
@@ -39,6 +40,8 @@ func TestRedactor(t *testing.T) {
 		`userName eq "ada.lovelace"`:                         `userName eq "` + user + `"`,
 		`title eq "x" or USERNAME sw "ada.lovelace"`:         `title eq "x" or USERNAME sw "` + user + `"`,
 		`emails[type eq "work" and value co "ada.lovelace"]`: `emails[type eq "` + r.placeholder("work", false) + `" and value co "` + user + `"]`,
+		`(userName eq ada.lovelace) or title eq 7`:           `(userName eq ` + user + `) or title eq 7`,
+		`userName eq "ada`:                                   `userName eq ` + r.placeholder(`"ada`, false),
 		`emails.value eq "ada.lovelace"`:                     `emails.value eq "` + user + `"`,
 		`emails[primary eq true].value pr and title eq "x"`:  `emails[primary eq true].value pr and title eq "x"`,
 	} {
