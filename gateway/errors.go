@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"strings"
 
 	"github.com/grpc-ecosystem/grpc-gateway/v2/runtime"
 	"google.golang.org/genproto/googleapis/rpc/errdetails"
@@ -24,6 +25,7 @@ type problem struct {
 	reason scim.Reason // Internal where there is no word for it
 	detail string
 	allow  string      // the methods that are allowed, for 405
+	scope  string      // the one that the credential lacks, for 403
 	after  string      // when to try again, for 429 and 503; in seconds
 	noBody bool        // the request has no body
 	said   *spb.Status // what the core said; nil: it was not asked
@@ -63,16 +65,16 @@ func reasonOfCode(code codes.Code) scim.Reason {
 // problemOfStatus reads an error of the core: the reason it carries as ErrorInfo,
 // or else the code.
 func problemOfStatus(st *status.Status) *problem {
-	reason := reasonOfCode(st.Code())
+	reason, scope := reasonOfCode(st.Code()), ""
 	for _, detail := range st.Details() {
 		if said, ok := detail.(*errdetails.ErrorInfo); ok && said.GetDomain() == "muster" {
 			if known, ok := scim.ParseReason(said.GetReason()); ok {
-				reason = known
+				reason, scope = known, said.GetMetadata()["scope"]
 			}
 		}
 	}
 	p := problemOf(reason, st.Message())
-	p.said = st.Proto()
+	p.scope, p.said = scope, st.Proto()
 	return p
 }
 
@@ -102,6 +104,19 @@ func answerRoutingError(ctx context.Context, _ *runtime.ServeMux, _ runtime.Mars
 	exchangeOf(ctx).refuse(noPlace())
 }
 
+const bearerChallenge = `Bearer realm="muster"`
+
+// challenges name the schemes that work (RFC 9110 section 11.6.1). Where the client
+// sent something, of which only the scheme matters here, RFC 6750 section 3.1 has a
+// word for what was wrong with it.
+func challenges(authorization string) []string {
+	bearer := bearerChallenge
+	if scheme, _, _ := strings.Cut(authorization, " "); scheme != "" && !strings.EqualFold(scheme, "Basic") {
+		bearer += `, error="invalid_token"`
+	}
+	return []string{bearer, `Basic realm="muster", charset="UTF-8"`}
+}
+
 // refuse sends the error body of a problem, with the headers that belong to its
 // status.
 func (x *exchange) refuse(p *problem) {
@@ -111,11 +126,11 @@ func (x *exchange) refuse(p *problem) {
 	h.Set("Content-Type", x.mediaType)
 	switch p.status {
 	case http.StatusUnauthorized:
-		challenge := `Bearer realm="muster"`
-		if x.request.Header.Get("Authorization") != "" {
-			challenge += `, error="invalid_token"`
+		h["Www-Authenticate"] = challenges(x.request.Header.Get("Authorization"))
+	case http.StatusForbidden:
+		if p.scope != "" {
+			h.Set("WWW-Authenticate", bearerChallenge+`, error="insufficient_scope", scope="`+p.scope+`"`)
 		}
-		h.Set("WWW-Authenticate", challenge)
 	case http.StatusMethodNotAllowed:
 		h.Set("Allow", p.allow)
 	case http.StatusServiceUnavailable:

@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 
@@ -95,11 +96,22 @@ func TestError_Detail(t *testing.T) {
 func TestError_Headers(t *testing.T) {
 	c := &canned{err: status.Error(codes.Unauthenticated, "no")}
 	h := newFace(t, c, Options{})
-	if got := ask(t, h, http.MethodGet, "/scim/v2/Users", "").Header.Get("WWW-Authenticate"); got != `Bearer realm="muster"` {
-		t.Errorf("the challenge is %s", got)
+	const bearer, basic = `Bearer realm="muster"`, `Basic realm="muster", charset="UTF-8"`
+	for authorization, want := range map[string]string{"": bearer, "Bearer x": bearer + `, error="invalid_token"`, "x": bearer + `, error="invalid_token"`, "basic x": bearer} {
+		got := ask(t, h, http.MethodGet, "/scim/v2/Users", "", "Authorization", authorization).Header.Values("WWW-Authenticate")
+		if !slices.Equal(got, []string{want, basic}) {
+			t.Errorf("%q: the challenges are %q", authorization, got)
+		}
 	}
-	if got := ask(t, h, http.MethodGet, "/scim/v2/Users", "", "Authorization", "Bearer x").Header.Get("WWW-Authenticate"); got != `Bearer realm="muster", error="invalid_token"` {
-		t.Errorf("the challenge is %s", got)
+	lacking, err := status.New(codes.PermissionDenied, "no").WithDetails(&errdetails.ErrorInfo{Domain: "muster", Reason: "forbidden", Metadata: map[string]string{"scope": "scim:User:read"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for want, err := range map[string]error{bearer + `, error="insufficient_scope", scope="scim:User:read"`: lacking.Err(), "": failure(t, codes.PermissionDenied, "muster", "forbidden")} {
+		c.err = err
+		if got := ask(t, h, http.MethodGet, "/scim/v2/Users", "", "Authorization", "Bearer x").Header.Get("WWW-Authenticate"); got != want {
+			t.Errorf("the challenge is %s, want %s", got, want)
+		}
 	}
 	c.err, c.header = failure(t, codes.ResourceExhausted, "muster", "rateLimited"), metadata.Pairs("retry-after", "17")
 	if got := ask(t, h, http.MethodGet, "/scim/v2/Users", "").Header.Get("Retry-After"); got != "17" {

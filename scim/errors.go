@@ -123,6 +123,8 @@ type Error struct {
 	Attribute string
 	// RetryAfter is when the same request can succeed, where that is known.
 	RetryAfter time.Duration
+	// Scope is the one that the caller's credential lacks, where that is why.
+	Scope string
 }
 
 func (e *Error) Error() string { return e.Reason.String() + ": " + e.Detail }
@@ -141,6 +143,12 @@ func (e *Error) At(attr string) *Error {
 // After says when the same request can succeed.
 func (e *Error) After(wait time.Duration) *Error {
 	e.RetryAfter = wait
+	return e
+}
+
+// Lacking names the scope that the caller's credential lacks.
+func (e *Error) Lacking(scope string) *Error {
+	e.Scope = scope
 	return e
 }
 

@@ -40,6 +40,11 @@ func (*discovery) GetServiceProviderConfig(ctx context.Context, _ *musterv1.GetS
 			Name:        "OAuth 2.0",
 			Description: "An access token of this server's own authorization server, in the same header; /.well-known/oauth-authorization-server describes it",
 			SpecUri:     "https://www.rfc-editor.org/info/rfc6749",
+		}, {
+			Type:        "httpbasic",
+			Name:        "HTTP Basic",
+			Description: "The login and password of a credential of kind basic, in the header Authorization: Basic base64(LOGIN:PASSWORD)",
+			SpecUri:     "https://www.rfc-editor.org/info/rfc7617",
 		}},
 	}}, nil
 }

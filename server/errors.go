@@ -61,7 +61,7 @@ func explain(err error) *scim.Error {
 }
 
 // statusOf is the status of an error: what explain says, with the reason in an
-// ErrorInfo, the attribute at fault in a field violation, and when to try again in a
+// ErrorInfo, and there the scope that the credential lacks, the attribute at fault in a field violation, and when to try again in a
 // RetryInfo.
 func statusOf(err error) *status.Status {
 	if _, ours := errors.AsType[*scim.Error](err); !ours {
@@ -76,7 +76,11 @@ func statusOf(err error) *status.Status {
 		}
 	}
 	e := explain(err)
-	details := []protoadapt.MessageV1{&errdetails.ErrorInfo{Reason: e.Reason.String(), Domain: errorDomain}}
+	info := &errdetails.ErrorInfo{Reason: e.Reason.String(), Domain: errorDomain}
+	if e.Scope != "" {
+		info.Metadata = map[string]string{"scope": e.Scope}
+	}
+	details := []protoadapt.MessageV1{info}
 	if e.Attribute != "" {
 		details = append(details, &errdetails.BadRequest{FieldViolations: []*errdetails.BadRequest_FieldViolation{
 			{Field: e.Attribute, Description: e.Detail, Reason: e.Reason.String()},

@@ -261,7 +261,8 @@ func (c *call) permit(method, resourceType string) error {
 		return scim.Errorf(scim.Forbidden, "%s is for the server itself", method)
 	}
 	if access.action != public && !permits(c.principal.Credential.Scopes, access.action, resourceType) {
-		return scim.Errorf(scim.Forbidden, "%s needs a credential with the scope %s", method, access.action.scope(resourceType))
+		scope := access.action.scope(resourceType)
+		return scim.Errorf(scim.Forbidden, "%s needs a credential with the scope %s", method, scope).Lacking(scope)
 	}
 	return nil
 }

@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"net/url"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -312,11 +313,11 @@ func TestOAuth_PrivateKeyJWT(t *testing.T) {
 func TestOAuth_IsAdvertised(t *testing.T) {
 	p := start(t, sqliteURL(t))
 	config := p.must(t, 200, http.MethodGet, "/ServiceProviderConfig", "")
-	found := false
+	var types []string
 	for _, scheme := range config["authenticationSchemes"].([]any) {
-		found = found || scheme.(map[string]any)["type"] == "oauth2"
+		types = append(types, scheme.(map[string]any)["type"].(string))
 	}
-	if !found {
-		t.Errorf("authenticationSchemes is %v", config["authenticationSchemes"])
+	if want := []string{"oauthbearertoken", "oauth2", "httpbasic"}; !slices.Equal(types, want) {
+		t.Errorf("authenticationSchemes are %v, want %v", types, want)
 	}
 }
