@@ -104,7 +104,7 @@ func answerRoutingError(ctx context.Context, _ *runtime.ServeMux, _ runtime.Mars
 	exchangeOf(ctx).refuse(noPlace())
 }
 
-const bearerChallenge = `Bearer realm="muster"`
+const bearerChallenge = `Bearer realm="muster"` //nolint:gosec // a challenge, no credential
 
 // challenges name the schemes that work (RFC 9110 section 11.6.1). Where the client
 // sent something, of which only the scheme matters here, RFC 6750 section 3.1 has a
@@ -112,7 +112,7 @@ const bearerChallenge = `Bearer realm="muster"`
 func challenges(authorization string) []string {
 	bearer := bearerChallenge
 	if scheme, _, _ := strings.Cut(authorization, " "); scheme != "" && !strings.EqualFold(scheme, "Basic") {
-		bearer += `, error="invalid_token"`
+		bearer += `, error="invalid_token"` //nolint:gosec // the same
 	}
 	return []string{bearer, `Basic realm="muster", charset="UTF-8"`}
 }

@@ -235,7 +235,7 @@ func TestAdminREST(t *testing.T) {
 
 		for header, want := range map[string]int{"": 401, "Bearer wrong": 401, "Bearer " + token: 403} {
 			r := p.rest(t, http.MethodGet, at+"/tenants", "", "Authorization", header)
-			if r.status != want || r.header.Get("Content-Type") != "application/json" || (want == 401) != (r.header.Get("WWW-Authenticate") != "") {
+			if r.status != want || r.header.Get("Content-Type") != "application/json" || r.header.Get("WWW-Authenticate") == "" {
 				t.Errorf("%q: status %d, %v", header, r.status, r.header)
 			}
 		}

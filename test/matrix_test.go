@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"os"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -86,9 +87,9 @@ func TestStrangers_AreRefusedEverywhere(t *testing.T) {
 		all, client, administrator := p.strangers(t)
 		of := func(method string) []stranger {
 			if ofResources(method) {
-				return append(all[:len(all):len(all)], administrator)
+				return append(slices.Clip(all), administrator)
 			}
-			return append(all[:len(all):len(all)], client)
+			return append(slices.Clip(all), client)
 		}
 		conn, calls := p.dial(t), 0
 		protoregistry.GlobalFiles.RangeFilesByPackage("muster.v1", func(f protoreflect.FileDescriptor) bool {
