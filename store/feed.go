@@ -175,10 +175,13 @@ func (t Tenant) change(scan scan) (*musterv1.Change, error) {
 		return c, nil
 	}
 	var d struct {
-		Attributes map[string]struct{ Before, After json.RawMessage }
-		Members    map[string][]string
-		Document   json.RawMessage
-		Created    int64
+		Attributes map[string]struct {
+			Before json.RawMessage `json:"before"`
+			After  json.RawMessage `json:"after"`
+		} `json:"attributes"`
+		Members  map[string][]string `json:"members"`
+		Document json.RawMessage     `json:"document"`
+		Created  int64               `json:"created"`
 	}
 	if err := json.Unmarshal([]byte(text), &d); err != nil {
 		return nil, err

@@ -27,7 +27,9 @@ func (p *program) runs(t *testing.T, args ...string) string {
 // record begins to record the first credential, and waits until the server does.
 func (p *program) record(t *testing.T, args ...string) (id string) {
 	t.Helper()
-	var r struct{ ID string }
+	var r struct {
+		ID string `json:"id"`
+	}
 	if err := json.Unmarshal([]byte(p.runs(t, append([]string{"recording", "start", "bootstrap", "--max", "10000", "--json"}, args...)...)), &r); err != nil {
 		t.Fatal(err)
 	}
