@@ -69,8 +69,8 @@ simulate: build ## Play CyberArk Identity against URL with TOKEN
 	@MUSTER_TOKEN='$(TOKEN)' bin/muster simulate cyberark --url $(URL)
 
 .PHONY: acceptance
-acceptance: build ## Start the built program on both databases and play CyberArk Identity twice
-	$(GO) run ./test/acceptance 'bin/muster simulate cyberark' 'bin/muster simulate cyberark'
+acceptance: build ## Start the built program on both databases and play CyberArk Identity twice, authorized in each of its ways
+	$(GO) run ./test/acceptance test/acceptance/cyberark
 
 .PHONY: conformance
 conformance: build ## Start the built program on both databases and check it against the RFCs (needs Python with venv)

@@ -30,38 +30,44 @@ type person struct {
 type cyberArk struct {
 	*play
 
+	options  Options
 	ada, bob *person
 	// groupIDs are the ids by display name, as the client found or made them.
 	groupIDs map[string]string
 	// again is set while D to G are played for the second time.
 	again bool
+	// as is how the client authorizes in section O.
+	as string
+}
+
+// people are the users of a run.
+func people(run string) (ada, bob *person) {
+	ada = &person{record: object{
+		"schemas":     []any{schemaUser, schemaEnterprise},
+		"userName":    "ada.l." + run + "@example.com",
+		"active":      true,
+		"displayName": "Ada Lovelace",
+		"name":        object{"givenName": "Ada", "familyName": "Lovelace", "formatted": "Ada Lovelace"},
+		"emails": []any{object{
+			"value": "ada.l." + run + "@example.com", "type": "work", "primary": true,
+		}},
+		"phoneNumbers":   []any{object{"value": "+1 555 0100", "type": "work"}},
+		schemaEnterprise: object{"department": "Analysis"},
+	}}
+	bob = &person{record: object{
+		"schemas":  []any{schemaUser},
+		"userName": "bob.k." + run + "@example.com.3",
+		"active":   true,
+		"name":     object{"givenName": "Bob", "familyName": "Kahn"},
+	}}
+	return ada, bob
 }
 
 // cyberArk plays the script from A to P. The letters are those of the sections
 // of a run: connect, choose groups, look around, sync, change, take away.
-func (p *play) cyberArk() {
-	c := &cyberArk{
-		play: p,
-		ada: &person{record: object{
-			"schemas":     []any{schemaUser, schemaEnterprise},
-			"userName":    "ada.l." + p.run + "@example.com",
-			"active":      true,
-			"displayName": "Ada Lovelace",
-			"name":        object{"givenName": "Ada", "familyName": "Lovelace", "formatted": "Ada Lovelace"},
-			"emails": []any{object{
-				"value": "ada.l." + p.run + "@example.com", "type": "work", "primary": true,
-			}},
-			"phoneNumbers":   []any{object{"value": "+1 555 0100", "type": "work"}},
-			schemaEnterprise: object{"department": "Analysis"},
-		}},
-		bob: &person{record: object{
-			"schemas":  []any{schemaUser},
-			"userName": "bob.k." + p.run + "@example.com.3",
-			"active":   true,
-			"name":     object{"givenName": "Bob", "familyName": "Kahn"},
-		}},
-		groupIDs: map[string]string{},
-	}
+func (p *play) cyberArk(o Options) {
+	c := &cyberArk{play: p, options: o, groupIDs: map[string]string{}}
+	c.ada, c.bob = people(p.run)
 	c.verify()
 	c.roleDialog()
 	c.preview()
@@ -131,8 +137,11 @@ func (c *cyberArk) snapshot() (map[string]string, error) {
 
 // title begins a section.
 func (c *cyberArk) title(s string) {
-	if c.again {
+	switch {
+	case c.again:
 		s += ", again"
+	case c.as != "":
+		s = "O " + c.as + ": " + s
 	}
 	c.section = s
 }

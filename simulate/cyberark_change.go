@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httputil"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -149,14 +150,29 @@ func (c *cyberArk) remove() {
 // authorization is the choice of authorization types in the client's console.
 // A and D to P above are the bearer token's proof.
 func (c *cyberArk) authorization() {
-	c.title("O Authorization types")
-	const why = "this version of the script holds one bearer token, with which all other sections are played"
-	for _, name := range []string{
-		"Authorization Header: Basic", "Authorization Header: Direct", "OAuth 2.0 access token",
-		"two bearer tokens during a rotation, a revoked one",
-	} {
-		c.notPlayed(name, why)
+	usual := c.auth
+	for i, a := range c.options.Others {
+		if a.Header == "" {
+			c.title("O Authorization types")
+			c.notPlayed(a.Name, "it takes a credential of that kind")
+			continue
+		}
+		as := *c
+		as.as, c.auth = a.Name, a.Header
+		as.ada, as.bob = people(fmt.Sprintf("%s.%d", c.run, i+1))
+		as.verify()
+		as.firstSync()
+		c.auth = usual
 	}
+	c.title("O Authorization types")
+	const revoked = "a credential that was revoked is a SCIM 401"
+	if c.options.Revoked == "" {
+		c.notPlayed(revoked, "it takes such a credential")
+		return
+	}
+	c.step(revoked, func() error {
+		return c.fault(http.MethodGet, "/Users?count=1", request{auth: c.options.Revoked}, 401, "")
+	})
 }
 
 // faults are accidents and abuse.
@@ -177,7 +193,44 @@ func (c *cyberArk) faults() {
 		return c.fault(http.MethodGet, "/Users?filter=shoeSize%20eq%20%2243%22", request{}, 400, "invalidFilter")
 	})
 	c.step("a bad request does not disturb the next", func() error { return c.finds(c.ada) })
-	c.notPlayed("429 with Retry-After", "it takes a rate limit to meet one; the script does not push a server that far")
+	const limited = "too many requests: a SCIM 429 with Retry-After, after which it goes on"
+	if c.options.Limited == "" {
+		c.notPlayed(limited, "it takes a credential that is limited to few requests")
+		return
+	}
+	c.step(limited, c.tooMany)
+}
+
+// tooMany sends requests until one is refused, and waits as long as it is told.
+func (c *cyberArk) tooMany() error {
+	const enough = 200
+	r := request{auth: c.options.Limited}
+	for range enough {
+		a, err := c.send(http.MethodGet, "/Users?count=1", r)
+		if err != nil {
+			return err
+		}
+		if a.status == http.StatusOK {
+			continue
+		}
+		if err := a.wantError(429, ""); err != nil {
+			return err
+		}
+		seconds, err := strconv.Atoi(a.header.Get("Retry-After"))
+		if err != nil || seconds < 1 || seconds > 60 {
+			return fmt.Errorf("%s: Retry-After is %q, want some seconds", a.request, a.header.Get("Retry-After"))
+		}
+		select {
+		case <-time.After(time.Duration(seconds) * time.Second):
+		case <-c.ctx.Done():
+			return c.ctx.Err()
+		}
+		if a, err = c.send(http.MethodGet, "/Users?count=1", r); err != nil {
+			return err
+		}
+		return a.want(200)
+	}
+	return fmt.Errorf("%d requests with the limited credential were all let in", enough)
 }
 
 // fault sends what must be refused.

@@ -36,7 +36,7 @@ func (c *cyberArk) verify() {
 		return a.wantError(404, "")
 	})
 	c.step("a wrong token is a SCIM 401", func() error {
-		a, err := c.send(http.MethodGet, "/Users?count=1", request{token: "wrong-" + c.run})
+		a, err := c.send(http.MethodGet, "/Users?count=1", request{auth: "Bearer wrong-" + c.run})
 		if err != nil {
 			return err
 		}

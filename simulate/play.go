@@ -25,7 +25,7 @@ type object = map[string]any
 type play struct {
 	ctx     context.Context //nolint:containedctx // a play lives exactly as long as the call that made it
 	base    *url.URL
-	token   string
+	auth    string // the Authorization header
 	media   string
 	http    *http.Client
 	secured *tls.Config // for connections besides http's; nil: the default
@@ -38,7 +38,7 @@ type play struct {
 }
 
 func newPlay(ctx context.Context, base *url.URL, o Options, media string, report *Report) *play {
-	return &play{ctx: ctx, base: base, token: o.Token, media: media, http: newClient(o.TLS), secured: o.TLS, report: report}
+	return &play{ctx: ctx, base: base, auth: "Bearer " + o.Token, media: media, http: newClient(o.TLS), secured: o.TLS, report: report}
 }
 
 // step plays f and records what came of it. A step that needs what an earlier,
@@ -77,7 +77,7 @@ type answer struct {
 // request is what to send beside method and path.
 type request struct {
 	body   any    // an object to encode, or []byte sent as it is
-	token  string // instead of the play's own
+	auth   string // instead of the play's own
 	expect bool   // ask before sending the body (Expect: 100-continue)
 }
 
@@ -117,12 +117,12 @@ func (p *play) newRequest(method, path string, r request) (*http.Request, error)
 	if err != nil {
 		return nil, err
 	}
-	token := p.token
-	if r.token != "" {
-		token = r.token
+	auth := p.auth
+	if r.auth != "" {
+		auth = r.auth
 	}
 	bare, _, _ := strings.Cut(p.media, ";")
-	req.Header.Set("Authorization", "Bearer "+token)
+	req.Header.Set("Authorization", auth)
 	req.Header.Set("Accept", bare)
 	if r.body != nil {
 		req.Header.Set("Content-Type", p.media)

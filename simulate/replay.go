@@ -122,7 +122,7 @@ func (r *replay) play1(e *CaseExchange) (*answer, error) {
 		}
 		req.Header.Set(name, value)
 	}
-	req.Header.Set("Authorization", "Bearer "+r.token)
+	req.Header.Set("Authorization", r.auth)
 	res, err := r.http.Do(req)
 	if err != nil {
 		return nil, err

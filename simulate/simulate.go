@@ -24,8 +24,24 @@ type Options struct {
 	URL string
 	// Token is the bearer token.
 	Token string
+	// Others are further ways to authorize. Connecting and the first sync are played
+	// with each of them too.
+	Others []Authorization
+	// Revoked is an Authorization header that was valid once; empty: there is none.
+	Revoked string
+	// Limited is an Authorization header with which the server admits few requests;
+	// empty: there is none.
+	Limited string
 	// TLS is the configuration for https; nil: the default.
 	TLS *tls.Config
+}
+
+// Authorization is one way to authorize.
+type Authorization struct {
+	// Name is what CyberArk Identity calls it.
+	Name string
+	// Header is the Authorization header. Empty: it is not at hand, and not played.
+	Header string
 }
 
 // Names of the two media types that provisioning clients send. A replay uses
@@ -53,7 +69,7 @@ func CyberArk(ctx context.Context, o Options) (*Report, error) {
 	for _, media := range []string{mediaSCIM, mediaJSON} {
 		p := newPlay(ctx, base, o, media, report)
 		p.run = hex.EncodeToString(run) + shortMedia(media)[:1]
-		p.cyberArk()
+		p.cyberArk(o)
 		p.cleanUp()
 	}
 	report.Seconds = time.Since(report.Started).Seconds()
