@@ -168,9 +168,12 @@ func TestPreview_Ends(t *testing.T) {
 		end  func() error
 	}{
 		{"not used", func() error {
-			s.previews.Idle = 0
+			s.previews.mu.Lock()
+			for _, v := range s.previews.of {
+				v.used = v.used.Add(-2 * s.previews.Idle)
+			}
+			s.previews.mu.Unlock()
 			s.previews.sweep()
-			s.previews.Idle = time.Hour
 			return nil
 		}},
 		{"set live and back", func() error {
@@ -210,6 +213,7 @@ func TestPreview_Ends(t *testing.T) {
 	} {
 		mustMake(t, s, ctx, "ada")
 		used := theOnly(t, s)
+		awaitUnused(s.previews)
 		if err := test.end(); err != nil {
 			t.Fatalf("%s: %v", test.name, err)
 		}
@@ -417,5 +421,17 @@ func TestPreview_Awaits(t *testing.T) {
 	s.previews.leave(making)
 	if n := count(t, s, ctx); n != 1 {
 		t.Errorf("%d users", n)
+	}
+}
+
+// awaitUnused waits until no call uses a preview, nor makes one.
+func awaitUnused(ps *previews) {
+	for used := true; used; time.Sleep(time.Millisecond) {
+		ps.mu.Lock()
+		used = false
+		for _, v := range ps.of {
+			used = used || v.calls > 0
+		}
+		ps.mu.Unlock()
 	}
 }
