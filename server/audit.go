@@ -138,6 +138,10 @@ func (c *call) subject() (resourceType, id string) {
 	switch r := c.request.(type) {
 	case interface{ GetId() string }:
 		return resourceType, r.GetId()
+	case *musterv1.UpdateUserRequest:
+		return resourceType, r.GetUser().GetId()
+	case *musterv1.UpdateGroupRequest:
+		return resourceType, r.GetGroup().GetId()
 	case interface{ GetCredential() *musterv1.Credential }:
 		return "Credential", named(r.GetCredential().GetTenant(), r.GetCredential().GetName())
 	case interface{ GetTenant() *musterv1.Tenant }:

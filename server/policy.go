@@ -82,6 +82,18 @@ var policy = map[string]access{
 	musterv1.RegistryService_Unregister_FullMethodName:        {admin, ""},
 	musterv1.RegistryService_ListRegistrations_FullMethodName: {adminRead, ""},
 
+	musterv1.DirectoryService_LookupUser_FullMethodName:      {read, "User"},
+	musterv1.DirectoryService_LookupGroup_FullMethodName:     {read, "Group"},
+	musterv1.DirectoryService_BatchGetUsers_FullMethodName:   {read, "User"},
+	musterv1.DirectoryService_BatchGetGroups_FullMethodName:  {read, "Group"},
+	musterv1.DirectoryService_ListMembers_FullMethodName:     {read, "Group"},
+	musterv1.DirectoryService_StreamMembers_FullMethodName:   {read, "Group"},
+	musterv1.DirectoryService_ListMemberships_FullMethodName: {read, "Group"},
+	// It asks for users and groups both.
+	musterv1.DirectoryService_CheckMembership_FullMethodName: {read, ""},
+	musterv1.DirectoryService_UpdateUser_FullMethodName:      {write, "User"},
+	musterv1.DirectoryService_UpdateGroup_FullMethodName:     {write, "Group"},
+
 	// Each names the types whose changes the caller may read.
 	musterv1.AuditService_ListAuditEvents_FullMethodName: {adminRead, ""},
 	musterv1.AuditService_VerifyAuditLog_FullMethodName:  {adminRead, ""},

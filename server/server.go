@@ -114,6 +114,7 @@ func New(st *store.Store, opts Options) *Server {
 		musterv1.RegisterRecordingServiceServer(r, &recordingService{store: st, recorder: s.recorder})
 		musterv1.RegisterDiscoveryServiceServer(r, &discovery{})
 		musterv1.RegisterChangeServiceServer(r, s.changes)
+		musterv1.RegisterDirectoryServiceServer(r, &directory{passwords: s.provisioning.passwords, cursors: s.provisioning.cursors})
 		musterv1.RegisterAuditServiceServer(r, &auditService{store: st})
 	}
 	healthv1.RegisterHealthServer(guarded{s.grpc, s}, s.health)
