@@ -28,6 +28,9 @@ func grantScopes(asked, has []string) ([]string, error) {
 		}
 	}
 	for _, s := range asked {
+		if server.CheckScopes([]string{s}) != nil { // not repeated: it may be a secret in the wrong place
+			return nil, oidc.ErrInvalidScope().WithDescription("what is asked for is no scope; scopes are separated by blanks")
+		}
 		if !server.ScopeWithin(s, has) {
 			return nil, oidc.ErrInvalidScope().WithDescription("the client does not have the scope %.80q", s)
 		}

@@ -176,9 +176,8 @@ func (a *authorizationServer) logHasNone(t *testing.T, secrets []string) {
 
 var hiddenInput = regexp.MustCompile(`<input type="hidden" name="([^"]*)" value="([^"]*)">`)
 
-// allow opens the page as a browser does, and sends its form. It returns the query
-// of the redirect URI.
-func (a *authorizationServer) allow(t *testing.T, address, credential string) url.Values {
+// submit opens the page as a browser does, and sends its form with a decision.
+func (a *authorizationServer) submit(t *testing.T, address, credential string) reply {
 	t.Helper()
 	page := a.rest(t, http.MethodGet, address, "", "Authorization", "")
 	if page.status != 200 {
@@ -188,8 +187,15 @@ func (a *authorizationServer) allow(t *testing.T, address, credential string) ur
 	for _, input := range hiddenInput.FindAllStringSubmatch(string(page.body), -1) {
 		form.Set(input[1], html.UnescapeString(input[2]))
 	}
-	answer := a.rest(t, http.MethodPost, a.endpoint.AuthURL, form.Encode(), "Authorization", "", "Content-Type", "application/x-www-form-urlencoded",
+	return a.rest(t, http.MethodPost, a.endpoint.AuthURL, form.Encode(), "Authorization", "", "Content-Type", "application/x-www-form-urlencoded",
 		"Origin", a.issuer, "Sec-Fetch-Site", "same-origin")
+}
+
+// allow submits the form with a good credential. It returns the query of the redirect
+// URI.
+func (a *authorizationServer) allow(t *testing.T, address, credential string) url.Values {
+	t.Helper()
+	answer := a.submit(t, address, credential)
 	to, query, _ := strings.Cut(answer.header.Get("Location"), "?")
 	if answer.status != http.StatusSeeOther || to != oauthCallback {
 		t.Fatalf("the form: %d %v %.500s", answer.status, answer.header, answer.body)
