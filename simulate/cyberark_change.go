@@ -8,7 +8,6 @@ import (
 	"net"
 	"net/http"
 	"net/http/httputil"
-	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -204,7 +203,7 @@ func (c *cyberArk) faults() {
 // tooMany sends requests until one is refused, and waits as long as it is told.
 func (c *cyberArk) tooMany() error {
 	const enough = 200
-	r := request{auth: c.options.Limited}
+	r := request{auth: c.options.Limited, once: true}
 	for range enough {
 		a, err := c.send(http.MethodGet, "/Users?count=1", r)
 		if err != nil {
@@ -216,14 +215,8 @@ func (c *cyberArk) tooMany() error {
 		if err := a.wantError(429, ""); err != nil {
 			return err
 		}
-		seconds, err := strconv.Atoi(a.header.Get("Retry-After"))
-		if err != nil || seconds < 1 || seconds > 60 {
-			return fmt.Errorf("%s: Retry-After is %q, want some seconds", a.request, a.header.Get("Retry-After"))
-		}
-		select {
-		case <-time.After(time.Duration(seconds) * time.Second):
-		case <-c.ctx.Done():
-			return c.ctx.Err()
+		if err := a.wait(c.ctx); err != nil {
+			return err
 		}
 		if a, err = c.send(http.MethodGet, "/Users?count=1", r); err != nil {
 			return err

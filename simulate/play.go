@@ -78,12 +78,43 @@ type answer struct {
 type request struct {
 	body   any    // an object to encode, or []byte sent as it is
 	auth   string // instead of the play's own
+	once   bool   // do not wait and send again where there were too many requests
 	expect bool   // ask before sending the body (Expect: 100-continue)
 }
+
+// maxWaits is how often a request that meets a 429 is sent again, after the time that
+// the server names.
+const maxWaits = 5
 
 // send performs one request against the base URL and reads the answer. Whatever
 // the status, the media type of an answer with a body must be the one asked for.
 func (p *play) send(method, path string, r request) (*answer, error) {
+	for waits := 0; ; waits++ {
+		a, err := p.sendOnce(method, path, r)
+		if err != nil || a.status != http.StatusTooManyRequests || r.once || waits == maxWaits {
+			return a, err
+		}
+		if err := a.wait(p.ctx); err != nil {
+			return nil, err
+		}
+	}
+}
+
+// wait waits as long as Retry-After says.
+func (a *answer) wait(ctx context.Context) error {
+	seconds, err := strconv.Atoi(a.header.Get("Retry-After"))
+	if err != nil || seconds < 1 || seconds > 60 {
+		return fmt.Errorf("%s: status 429, Retry-After is %q; want some seconds", a.request, a.header.Get("Retry-After"))
+	}
+	select {
+	case <-time.After(time.Duration(seconds) * time.Second):
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+func (p *play) sendOnce(method, path string, r request) (*answer, error) {
 	req, err := p.newRequest(method, path, r)
 	if err != nil {
 		return nil, err
