@@ -11,7 +11,6 @@ import (
 	"strings"
 
 	"github.com/grpc-ecosystem/grpc-gateway/v2/runtime"
-	"google.golang.org/genproto/googleapis/rpc/errdetails"
 	spb "google.golang.org/genproto/googleapis/rpc/status"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
@@ -199,13 +198,7 @@ func appendStatus(dst []byte, p *problem) []byte {
 		if !known {
 			code = codes.Unknown
 		}
-		st := status.New(code, p.detail)
-		if p.reason != scim.Internal {
-			if detailed, err := st.WithDetails(&errdetails.ErrorInfo{Reason: p.reason.String(), Domain: "muster"}); err == nil {
-				st = detailed
-			}
-		}
-		said = st.Proto()
+		said = withReason(status.New(code, p.detail), p.reason).Proto()
 	}
 	if p.status == http.StatusInternalServerError {
 		said = &spb.Status{Code: int32(codes.Internal), Message: p.detail}

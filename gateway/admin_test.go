@@ -112,7 +112,7 @@ func TestAdmin_Errors(t *testing.T) {
 		reason, header     string
 	}{
 		"conflict":          {method: "DELETE", path: "/tenants/a", err: conflict.Err(), status: 409, code: 9, reason: "conflict"},
-		"unauthenticated":   {method: "GET", path: "/tenants", err: status.Error(codes.Unauthenticated, "no"), status: 401, code: 16, header: "Www-Authenticate"},
+		"unauthenticated":   {method: "GET", path: "/tenants", err: status.Error(codes.Unauthenticated, "no"), status: 401, code: 16, reason: "unauthenticated", header: "Www-Authenticate"},
 		"internal":          {method: "GET", path: "/tenants", err: status.Error(codes.Internal, "a secret"), status: 500, code: 13},
 		"unavailable":       {method: "GET", path: "/tenants", err: status.Error(codes.Unavailable, "later"), status: 503, code: 14, header: "Retry-After"},
 		"no place":          {method: "GET", path: "/nothing", status: 404, code: 5, reason: "notFound"},
@@ -121,12 +121,12 @@ func TestAdmin_Errors(t *testing.T) {
 		"escaped slash":     {method: "GET", path: "/tenants/a%2Fcredentials", status: 404, code: 5, reason: "notFound"},
 		"method":            {method: "PUT", path: "/tenants/a", body: "{}", status: 405, code: 12, header: "Allow"},
 		"method of a verb":  {method: "GET", path: "/tenants/a:suspend", status: 200}, // a name that no tenant has
-		"not JSON":          {method: "POST", path: "/tenants", body: "{", status: 400, code: 3},
-		"unknown field":     {method: "POST", path: "/tenants", body: `{"colour":"red"}`, status: 400, code: 3},
-		"unknown enum":      {method: "POST", path: "/tenants", body: `{"profile":"LENIENT"}`, status: 400, code: 3},
-		"unknown in patch":  {method: "PATCH", path: "/tenants/a", body: `{"colour":"red"}`, status: 400, code: 3},
-		"unknown parameter": {method: "GET", path: "/tenants/a/audit-events?credentail=c", status: 400, code: 3},
-		"bad parameter":     {method: "GET", path: "/tenants/a/audit-events?failures=perhaps", status: 400, code: 3},
+		"not JSON":          {method: "POST", path: "/tenants", body: "{", status: 400, code: 3, reason: "invalidValue"},
+		"unknown field":     {method: "POST", path: "/tenants", body: `{"colour":"red"}`, status: 400, code: 3, reason: "invalidValue"},
+		"unknown enum":      {method: "POST", path: "/tenants", body: `{"profile":"LENIENT"}`, status: 400, code: 3, reason: "invalidValue"},
+		"unknown in patch":  {method: "PATCH", path: "/tenants/a", body: `{"colour":"red"}`, status: 400, code: 3, reason: "invalidValue"},
+		"unknown parameter": {method: "GET", path: "/tenants/a/audit-events?credentail=c", status: 400, code: 3, reason: "invalidValue"},
+		"bad parameter":     {method: "GET", path: "/tenants/a/audit-events?failures=perhaps", status: 400, code: 3, reason: "invalidValue"},
 		"bad query":         {method: "GET", path: "/tenants?a=%zz", status: 400, code: 3, reason: "invalidValue"},
 		"media type":        {method: "POST", path: "/tenants", body: "a", headers: []string{"Content-Type", "text/plain"}, status: 415, code: 3},
 		"too large":         {method: "POST", path: "/tenants", body: strings.Repeat(" ", 3<<20), status: 413, code: 8, reason: "payloadTooLarge"},

@@ -63,19 +63,35 @@ func reasonOfCode(code codes.Code) scim.Reason {
 }
 
 // problemOfStatus reads an error of the core: the reason it carries as ErrorInfo,
-// or else the code.
+// or else the code. The door's own errors, such as JSON that does not fit a message,
+// carry none, and are given it.
 func problemOfStatus(st *status.Status) *problem {
-	reason, scope := reasonOfCode(st.Code()), ""
+	reason, scope, informed := reasonOfCode(st.Code()), "", false
 	for _, detail := range st.Details() {
 		if said, ok := detail.(*errdetails.ErrorInfo); ok && said.GetDomain() == "muster" {
 			if known, ok := scim.ParseReason(said.GetReason()); ok {
-				reason, scope = known, said.GetMetadata()["scope"]
+				reason, scope, informed = known, said.GetMetadata()["scope"], true
 			}
 		}
+	}
+	if !informed {
+		st = withReason(st, reason)
 	}
 	p := problemOf(reason, st.Message())
 	p.scope, p.said = scope, st.Proto()
 	return p
+}
+
+// withReason adds a reason to a status, as ErrorInfo; Internal is no reason.
+func withReason(st *status.Status, reason scim.Reason) *status.Status {
+	if reason == scim.Internal {
+		return st
+	}
+	detailed, err := st.WithDetails(&errdetails.ErrorInfo{Reason: reason.String(), Domain: "muster"})
+	if err != nil {
+		return st
+	}
+	return detailed
 }
 
 // answerError is how the generated code answers an error.

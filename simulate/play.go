@@ -41,6 +41,20 @@ func newPlay(ctx context.Context, base *url.URL, o Options, media string, report
 	return &play{ctx: ctx, base: base, auth: "Bearer " + o.Token, media: media, http: newClient(o.TLS), secured: o.TLS, report: report}
 }
 
+// reach fails where nothing answers at the base URL. Any answer will do: what is wrong
+// with it is for the steps to say.
+func (p *play) reach() error {
+	req, err := p.newRequest(http.MethodGet, "/ServiceProviderConfig", request{})
+	if err != nil {
+		return err
+	}
+	res, err := p.http.Do(req)
+	if err != nil {
+		return fmt.Errorf("no SCIM server answers: %w", err)
+	}
+	return res.Body.Close()
+}
+
 // step plays f and records what came of it. A step that needs what an earlier,
 // failed one should have made fails too: the table shows all that is affected.
 func (p *play) step(name string, f func() error) {

@@ -34,8 +34,8 @@ var recordedID = regexp.MustCompile(`[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}
 // to server: no times, versions, locations, texts of errors, nor what describes the
 // server. What the recording leaves behind stays.
 //
-// An error means that the options are unusable; whatever the server does wrong is in
-// the report.
+// An error means that the options are unusable, or that nothing answers at the URL;
+// whatever the server does wrong is in the report.
 func Replay(ctx context.Context, c *Case, o Options) (*Report, error) {
 	base, err := o.base()
 	if err != nil {
@@ -43,6 +43,9 @@ func Replay(ctx context.Context, c *Case, o Options) (*Report, error) {
 	}
 	report := &Report{Script: "replay of " + c.Credential, URL: base.String(), Started: time.Now().UTC()}
 	r := &replay{newPlay(ctx, base, o, "replay", report), make(map[string]string), make(map[string]string), make(map[string]string)}
+	if err := r.reach(); err != nil {
+		return nil, err
+	}
 	r.section = "Exchanges"
 	for i := range c.Exchanges {
 		e := &c.Exchanges[i]

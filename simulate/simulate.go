@@ -56,8 +56,8 @@ const (
 // users and groups that it made, whose names are unique to the run, so it can
 // be repeated and leaves other data alone.
 //
-// An error means that the options are unusable; whatever the server does wrong
-// is in the report.
+// An error means that the options are unusable, or that nothing answers at the URL;
+// whatever the server does wrong is in the report.
 func CyberArk(ctx context.Context, o Options) (*Report, error) {
 	base, err := o.base()
 	if err != nil {
@@ -66,6 +66,9 @@ func CyberArk(ctx context.Context, o Options) (*Report, error) {
 	report := &Report{Script: "cyberark", URL: base.String(), Started: time.Now().UTC()}
 	run := make([]byte, 4)
 	_, _ = rand.Read(run) // never fails (crypto/rand)
+	if err := newPlay(ctx, base, o, mediaSCIM, report).reach(); err != nil {
+		return nil, err
+	}
 	for _, media := range []string{mediaSCIM, mediaJSON} {
 		p := newPlay(ctx, base, o, media, report)
 		p.run = hex.EncodeToString(run) + shortMedia(media)[:1]

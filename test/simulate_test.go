@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/base64"
 	"regexp"
+	"strings"
 	"testing"
 
 	"golang.org/x/oauth2/clientcredentials"
@@ -83,5 +84,16 @@ func TestSimulate_Command(t *testing.T) {
 	}
 	if out, err := command(p.database, "simulate", "cyberark", "--url", p.base, "--token", "wrong").CombinedOutput(); err == nil {
 		t.Errorf("it passes with a wrong token:\n%s", out)
+	}
+}
+
+// Where nothing answers, that is said, and not that some of the checks passed.
+func TestSimulate_NothingAnswers(t *testing.T) {
+	o := simulate.Options{URL: "http://127.0.0.1:1/scim/v2", Token: token} // nobody listens on tcpmux
+	if report, err := simulate.CyberArk(t.Context(), o); report != nil || err == nil || !strings.Contains(err.Error(), "no SCIM server answers") {
+		t.Errorf("a run: %v, %v", report, err)
+	}
+	if report, err := simulate.Replay(t.Context(), &simulate.Case{}, o); report != nil || err == nil || !strings.Contains(err.Error(), "no SCIM server answers") {
+		t.Errorf("a replay: %v, %v", report, err)
 	}
 }

@@ -19,8 +19,8 @@ const scopesHelp = `Its scopes say what it may do:
   scim                  read and write users, groups and all other resources
   scim:read scim:write  one of the two
   scim:TYPE             resources of one type, such as scim:User or scim:Group:read
-  admin                 administer the tenant: credentials, schemas, audit; with the
-                        tenant default, all tenants
+  admin                 administer the tenant: credentials, schemas, audit and
+                        recordings; with the tenant default, all tenants
   admin:read            look at the same`
 
 func credentialCommand() *cobra.Command {

@@ -57,7 +57,7 @@ func (s setting) set(c *config, text string) (err error) {
 	case number:
 		n, err := strconv.ParseFloat(text, 64)
 		if err != nil || math.IsNaN(n) || n < field.least || n > field.most {
-			return s.wrong(text, fmt.Sprintf("use a number from %v to %v", field.least, field.most))
+			return s.wrong(text, fmt.Sprintf("use a number from %s to %s", plain(field.least), plain(field.most)))
 		}
 		*field.field(c) = n
 	default:
@@ -82,10 +82,13 @@ func (s setting) text(c *config) string {
 	case integer:
 		return strconv.Itoa(*field.field(c))
 	case number:
-		return strconv.FormatFloat(*field.field(c), 'f', -1, 64)
+		return plain(*field.field(c))
 	}
 	return ""
 }
+
+// plain prints a number without an exponent.
+func plain(n float64) string { return strconv.FormatFloat(n, 'f', -1, 64) }
 
 // written is the text of a flag. What it means is found out where the environment
 // and the file are read too, so that all three are understood the same.

@@ -274,7 +274,7 @@ func tenantDeleteCommand() *cobra.Command {
 		Use:   "delete TENANT",
 		Short: "Remove a suspended tenant with all its data",
 		Long: `Remove a tenant with all its data: resources, credentials, registered schemas, change
-log and audit log. It must be suspended first, and that cannot be undone. To make
+log, audit log and recordings. It must be suspended first, and that cannot be undone. To make
 sure that it is the one you mean, give its name once more with --yes-delete.
 
 Where the command is interrupted, the server finishes it; calling it again does so
