@@ -78,7 +78,7 @@ func (p *program) strangers(t *testing.T) (all []stranger, client, administrator
 
 // ofResources tells whether a method is for clients; the others are for administrators.
 func ofResources(method string) bool {
-	return regexp.MustCompile(`\b(Provisioning|Resource|Discovery|Change)Service\b`).MatchString(method)
+	return regexp.MustCompile(`\b(Provisioning|Resource|Discovery|Change|Directory)Service\b`).MatchString(method)
 }
 
 // Who is nobody gets nothing, on any method of the contract and any route.
@@ -138,8 +138,8 @@ func (p *program) refusesCall(t *testing.T, conn *grpc.ClientConn, method protor
 	}
 }
 
-// A route is one line of the HTTP rules.
-type route struct{ selector, method, path string }
+// A route is one line of the HTTP rules: its template, and a path that matches it.
+type route struct{ selector, method, template, path string }
 
 func routes(t *testing.T) (all []route) {
 	t.Helper()
@@ -166,7 +166,7 @@ func routes(t *testing.T) (all []route) {
 		for _, b := range bindings {
 			for _, method := range []string{"get", "post", "put", "patch", "delete"} {
 				if path, ok := b[method].(string); ok {
-					all = append(all, route{rule["selector"].(string), strings.ToUpper(method), variable.ReplaceAllString(path, "Things")})
+					all = append(all, route{rule["selector"].(string), strings.ToUpper(method), path, variable.ReplaceAllString(path, "Things")})
 				}
 			}
 		}
