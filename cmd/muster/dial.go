@@ -77,6 +77,9 @@ func dial(cmd *cobra.Command) (ctx context.Context, conn grpc.ClientConnInterfac
 	if !remote {
 		return dialDatabase(cmd)
 	}
+	if (v.GetString("cert") == "") != (v.GetString("key") == "") {
+		return nil, nil, nil, errors.New("give both --cert and --key, or neither")
+	}
 	if token == "" && v.GetString("cert") == "" {
 		return nil, nil, nil, errors.New("give --token or MUSTER_TOKEN, or --cert and --key, of a credential with the scope admin (`muster credential create` on the database makes one), or the database with --data or --database")
 	}

@@ -75,5 +75,22 @@ func rootCommand() *cobra.Command {
 		return fmt.Errorf("%w; see `%s --help`", err, cmd.CommandPath())
 	})
 	root.AddCommand(serveCommand(), migrateCommand(), configCommand(), tenantCommand(), credentialCommand(), recordingCommand(), auditCommand(), schemaCommand(), conformanceCommand(), simulateCommand(), versionCommand())
+	pointToHelp(root)
 	return root
+}
+
+// pointToHelp makes a command, and those below it, say where their arguments are
+// explained when these are wrong.
+func pointToHelp(cmd *cobra.Command) {
+	if check := cmd.Args; check != nil {
+		cmd.Args = func(cmd *cobra.Command, args []string) error {
+			if err := check(cmd, args); err != nil {
+				return fmt.Errorf("%w; see `%s --help`", err, cmd.CommandPath())
+			}
+			return nil
+		}
+	}
+	for _, below := range cmd.Commands() {
+		pointToHelp(below)
+	}
 }
