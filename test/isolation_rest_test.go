@@ -240,12 +240,12 @@ func TestTenants_ForeignChanges(t *testing.T) {
 			"both":            {&musterv1.ChangeFilter{Groups: []string{o.group, group}}, true},
 			"foreign, a type": {&musterv1.ChangeFilter{Groups: []string{o.group}, ResourceTypes: []string{"User"}}, false},
 		} {
-			said := ""
 			listed, err := client.ListChanges(bearing(tokenOfOther), &musterv1.ListChangesRequest{Filter: row.filter})
 			if err != nil {
 				t.Fatalf("%s: %v", name, err)
 			}
-			if said = fmt.Sprint(listed.GetChanges()); strings.Contains(said, group) != row.own {
+			said := fmt.Sprint(listed.GetChanges())
+			if strings.Contains(said, group) != row.own {
 				t.Errorf("%s: it lists %s", name, said)
 			}
 			said += o.watches(t, client, name, row.filter, made, group, row.own)

@@ -49,7 +49,7 @@ func (l *listener) RoundTrip(r *http.Request) (*http.Response, error) {
 // shapes are all texts by which a secret would be known again.
 func shapes(secret string) []string {
 	all := []string{secret, hex.EncodeToString([]byte(secret)), base64.StdEncoding.EncodeToString([]byte(secret)), base64.RawURLEncoding.EncodeToString([]byte(secret)), url.QueryEscape(secret)}
-	for _, part := range strings.Split(secret, ".") { // of a JWT: what it says, and its signature
+	for part := range strings.SplitSeq(secret, ".") { // of a JWT: what it says, and its signature
 		if len(part) > 30 {
 			all = append(all, part)
 		}
