@@ -17,6 +17,7 @@ var rooms = map[string][]string{
 	"server":      {"scim", "gen", "store", "ent", "transport", "issuer"}, // ent through store
 	"gateway":     {"scim", "gen", "transport"},
 	"transport":   {},
+	"client":      {"scim", "gen"},
 	"issuer":      {},
 	"oauth":       {"scim", "gen", "store", "server", "ent", "transport", "issuer"}, // ent through store, transport and issuer through server
 	"simulate":    {},

@@ -1,0 +1,199 @@
+package test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"path/filepath"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+	"google.golang.org/protobuf/types/known/structpb"
+
+	"github.com/muster-scim/muster/client"
+	musterv1 "github.com/muster-scim/muster/gen/muster/v1"
+)
+
+func dialClient(t *testing.T, address, token string) *client.Client {
+	t.Helper()
+	c, err := client.Dial(client.Options{Address: address, Token: token})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { c.Close() })
+	return c
+}
+
+// A mirror starts while others write, lives through a server that is killed and
+// started again, and is in the end what the server says.
+func TestMirror_Converges(t *testing.T) {
+	onBothDatabases(t, func(t *testing.T, database string) {
+		p := start(t, database)
+		address := p.grpc
+		c := dialClient(t, address, token)
+		ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
+		defer cancel()
+		group := makeGroup(t, c, "everybody")
+		for i := range 300 {
+			addUser(ctx, c, group, fmt.Sprintf("before%03d", i))
+		}
+		mirror := client.NewMirror(c)
+		go mirror.Run(ctx) // it ends with the test
+		var writers sync.WaitGroup
+		var stop atomic.Bool
+		for w := range 4 {
+			writers.Go(func() {
+				for i := 0; !stop.Load(); i++ {
+					id := addUser(ctx, c, group, fmt.Sprintf("writer%d-%04d", w, i))
+					if id != "" && i%3 == 0 {
+						_, _ = c.Provisioning.DeleteUser(ctx, &musterv1.DeleteUserRequest{Id: id}) // it may not reach the server
+					}
+				}
+			})
+		}
+		select {
+		case <-mirror.Ready():
+		case <-ctx.Done():
+			t.Fatal("the mirror never is ready")
+		}
+		time.Sleep(500 * time.Millisecond)
+		p.kill()
+		serve(t, database, "--grpc", address)
+		time.Sleep(time.Second)
+		stop.Store(true)
+		writers.Wait()
+		last := makeGroup(t, c, "last")
+		for mirror.Group(last) == nil {
+			if ctx.Err() != nil {
+				t.Fatal("the last change never arrives")
+			}
+			time.Sleep(20 * time.Millisecond)
+		}
+		compareMirror(ctx, t, c, mirror, group)
+	})
+}
+
+func makeGroup(t *testing.T, c *client.Client, name string) string {
+	t.Helper()
+	for deadline := time.Now().Add(20 * time.Second); ; time.Sleep(50 * time.Millisecond) {
+		out, err := c.Provisioning.CreateGroup(t.Context(), &musterv1.CreateGroupRequest{Group: &musterv1.Group{DisplayName: name}})
+		if err == nil {
+			return out.GetGroup().GetId()
+		}
+		if time.Now().After(deadline) {
+			t.Fatal(err)
+		}
+	}
+}
+
+// addUser makes a user and puts it into the group; "" where the server was not there.
+func addUser(ctx context.Context, c *client.Client, group, name string) string {
+	out, err := c.Provisioning.CreateUser(ctx, &musterv1.CreateUserRequest{User: &musterv1.User{UserName: name, Emails: []*musterv1.Email{{Value: name + "@example.com"}}}})
+	if err != nil {
+		return ""
+	}
+	member := []*musterv1.Member{{Value: out.GetUser().GetId()}}
+	_, _ = c.Provisioning.PatchGroup(ctx, &musterv1.PatchGroupRequest{Id: group, Operations: []*musterv1.PatchOperation{addMembers(member)}}) // the same
+	return out.GetUser().GetId()
+}
+
+func compareMirror(ctx context.Context, t *testing.T, c *client.Client, mirror *client.Mirror, group string) {
+	t.Helper()
+	users := 0
+	req := &musterv1.ListUsersRequest{PageToken: new(string)}
+	for {
+		out, err := c.Provisioning.ListUsers(ctx, req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, u := range out.GetUsers() {
+			users++
+			got := mirror.User(u.GetId())
+			if got.GetMeta().GetVersion() != u.GetMeta().GetVersion() || mirror.UserByName(u.GetUserName()) != got || !slices.Contains(mirror.UsersByEmail(u.GetEmails()[0].GetValue()), got) {
+				t.Fatalf("the mirror has %v for %v", got, u)
+			}
+			if in := len(u.GetGroups()) > 0; mirror.IsMember(u.GetId(), group) != in {
+				t.Fatalf("%s is a member: %t", u.GetUserName(), in)
+			}
+		}
+		if *req.PageToken = out.GetNextPageToken(); out.GetNextPageToken() == "" {
+			break
+		}
+	}
+	if n, groups := mirror.Counts(); n != users || groups != 2 || users < 300 {
+		t.Errorf("the mirror has %d users and %d groups, the server %d users", n, groups, users)
+	}
+	stream, err := c.Directory.StreamMembers(ctx, &musterv1.StreamMembersRequest{Group: &musterv1.GroupKey{Key: &musterv1.GroupKey_Id{Id: group}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	members := 0
+	for {
+		out, err := stream.Recv()
+		if err != nil {
+			break
+		}
+		members += len(out.GetMembers())
+	}
+	if got := mirror.Members(group); len(got) != members || members < 300 {
+		t.Errorf("the mirror has %d members, the server %d", len(got), members)
+	}
+}
+
+// A watcher that ends and begins again gets each change once; one whose credential is
+// revoked is told so.
+func TestWatch_Resumes(t *testing.T) {
+	p := start(t, sqliteURL(t))
+	c := dialClient(t, p.grpc, p.secret(t, "create", "reader", "--scope", "scim"))
+	positions := client.FilePositions(filepath.Join(t.TempDir(), "position"))
+	o := client.WatchOptions{Positions: positions, Filter: &musterv1.ChangeFilter{ResourceTypes: []string{"User"}}}
+	enough := errors.New("enough")
+	follow := func(n int) (names []string) {
+		t.Helper()
+		err := c.Watch(t.Context(), o, func(_ context.Context, e client.Event) error {
+			if len(names) == n {
+				return enough
+			}
+			if change := e.Message.GetChange(); change != nil {
+				names = append(names, change.GetUser().GetUserName())
+			}
+			return nil
+		})
+		if !errors.Is(err, enough) {
+			t.Fatal(err)
+		}
+		return names
+	}
+	group := makeGroup(t, c, "g")
+	for _, name := range []string{"a", "b", "c", "d", "e"} {
+		addUser(t.Context(), c, group, name)
+	}
+	if got := follow(2); !slices.Equal(got, []string{"a", "b"}) {
+		t.Errorf("first come %v", got)
+	}
+	if got := follow(2); !slices.Equal(got, []string{"c", "d"}) {
+		t.Errorf("then come %v", got)
+	}
+	p.runs(t, "credential", "revoke", "reader")
+	err := c.Watch(t.Context(), o, func(context.Context, client.Event) error { return nil })
+	if status.Code(err) != codes.Unauthenticated {
+		t.Errorf("with a revoked credential: %v", err)
+	}
+}
+
+func addMembers(members []*musterv1.Member) *musterv1.PatchOperation {
+	var list []any
+	for _, m := range members {
+		list = append(list, map[string]any{"value": m.GetValue()})
+	}
+	value, err := structpb.NewValue(list)
+	if err != nil {
+		panic(err)
+	}
+	return &musterv1.PatchOperation{Op: musterv1.PatchOperation_OP_ADD, Path: "members", Value: value}
+}
