@@ -34,7 +34,7 @@ test: ## Run all tests; PostgreSQL too where its programs are found
 
 .PHONY: race
 race: ## Run all tests with the race detector (needs a C compiler)
-	CGO_ENABLED=1 $(GO) test -race ./...
+	CGO_ENABLED=1 $(GO) test -race -timeout 20m ./...
 
 .PHONY: lint
 lint: ## Check the code with golangci-lint

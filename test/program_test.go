@@ -14,6 +14,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -61,9 +62,17 @@ func onBoth(t *testing.T, test func(t *testing.T, p *program)) {
 	onBothDatabases(t, func(t *testing.T, database string) { test(t, start(t, database)) })
 }
 
+// long are tests that take minutes with the race detector, most of it in the one client
+// that they have. With it they run on one database; without it, as all others, on both.
+var long = []string{"TestConformance", "TestPreview_AnswersAsLiveDoes", "TestSimulate_CyberArk", "TestRecording_PlaysOnTheOtherDatabase", "TestDeleteTenant_Killed"}
+
 // onBothDatabases runs a test on an empty database of each kind.
 func onBothDatabases(t *testing.T, test func(t *testing.T, database string)) {
 	t.Helper()
+	if raceEnabled && slices.Contains(long, t.Name()) {
+		t.Run("PostgreSQL", func(t *testing.T) { test(t, postgres.URL(t)) })
+		return
+	}
 	t.Run("SQLite", func(t *testing.T) { test(t, sqliteURL(t)) })
 	t.Run("PostgreSQL", func(t *testing.T) { test(t, postgres.URL(t)) })
 }
