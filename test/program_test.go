@@ -48,6 +48,8 @@ func buildAndRun(m *testing.M) int {
 	args := []string{"build", "-o", binary}
 	if raceEnabled {
 		args = append(args, "-race")
+		// A program with the detector sleeps for a second when it ends, and many end here.
+		os.Setenv("GORACE", "atexit_sleep_ms=0 "+os.Getenv("GORACE"))
 	}
 	if out, err := exec.Command("go", append(args, "../cmd/muster")...).CombinedOutput(); err != nil {
 		fmt.Fprintf(os.Stderr, "building the program: %v\n%s", err, out)
