@@ -286,7 +286,7 @@ func (*directory) CheckMembership(ctx context.Context, req *musterv1.CheckMember
 		return nil, err
 	}
 	u := r.(*musterv1.User)                                                                                                //nolint:forcetypeassert // the store answers with what was asked for
-	out := &musterv1.CheckMembershipResponse{UserFound: true, UserId: u.GetId(), Active: u.Active == nil || u.GetActive()} //nolint:protogetter // whether it is there
+	out := &musterv1.CheckMembershipResponse{UserFound: true, UserId: u.GetId(), Active: u.Active == nil || u.GetActive()}
 	out.Member, err = tenantOf(ctx).IsMember(ctx, u.GetId(), group, req.GetDirectOnly())
 	out.Allowed = out.GetActive() && out.GetMember()
 	return out, err
