@@ -285,7 +285,7 @@ func (*directory) CheckMembership(ctx context.Context, req *musterv1.CheckMember
 	if err != nil {
 		return nil, err
 	}
-	u := r.(*musterv1.User)                                                                                                //nolint:forcetypeassert // the store answers with what was asked for
+	u := r.(*musterv1.User) //nolint:forcetypeassert // the store answers with what was asked for
 	out := &musterv1.CheckMembershipResponse{UserFound: true, UserId: u.GetId(), Active: u.Active == nil || u.GetActive()}
 	out.Member, err = tenantOf(ctx).IsMember(ctx, u.GetId(), group, req.GetDirectOnly())
 	out.Allowed = out.GetActive() && out.GetMember()
