@@ -42,6 +42,7 @@ type WatchOptions struct {
 // its position. Errors that waiting does not mend, such as a revoked credential, end it.
 func (c *Client) Watch(ctx context.Context, o WatchOptions, handle func(ctx context.Context, e Event) error) error {
 	w := &watch{client: c, options: o, handle: handle}
+	w.patience()
 	if o.Positions != nil {
 		var err error
 		if w.position, err = o.Positions.Load(ctx); err != nil {
@@ -90,20 +91,19 @@ func (w *watch) stream(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if w.wait == nil {
-		w.patience()
-	}
-	if snapshot {
-		if err := w.handle(ctx, Event{SnapshotBegins: true}); err != nil {
-			return handleError{err}
-		}
-	}
+	begins := snapshot
 	for {
 		message, err := stream.Recv()
 		if err != nil {
 			return err
 		}
 		w.patience() // the server is there: a failure begins a new count
+		if begins {  // and only now what was known is to be forgotten
+			begins = false
+			if err := w.handle(ctx, Event{SnapshotBegins: true}); err != nil {
+				return handleError{err}
+			}
+		}
 		if err := w.handle(ctx, Event{Message: message}); err != nil {
 			return handleError{err}
 		}
