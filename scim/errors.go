@@ -121,6 +121,9 @@ type Error struct {
 	Detail string
 	// Attribute is the path of the attribute at fault, where there is one.
 	Attribute string
+	// Field is the path of the field at fault in the message of the request, where that
+	// does not follow from the attribute: "filter", "operations[1].path".
+	Field string
 	// RetryAfter is when the same request can succeed, where that is known.
 	RetryAfter time.Duration
 	// Scope is the one that the caller's credential lacks, where that is why.
@@ -138,6 +141,21 @@ func Errorf(reason Reason, format string, args ...any) *Error {
 func (e *Error) At(attr string) *Error {
 	e.Attribute = attr
 	return e
+}
+
+// InField is an error that is about a field of the message of the request: that field,
+// or the part of it that the error names already. Any other error than an Error stays
+// as it is.
+func InField(field string, err error) error {
+	e, ok := errors.AsType[*Error](err)
+	if !ok {
+		return err
+	}
+	about := *e // it may be one for all
+	if about.Field = field; e.Field != "" {
+		about.Field += "." + e.Field
+	}
+	return &about
 }
 
 // After says when the same request can succeed.

@@ -65,7 +65,7 @@ func (rt *ResourceType) within() Limits {
 // and bytes is too large.
 func (l Limits) CheckBulk(operations, bytes int) *Error {
 	if operations > l.BulkOperations {
-		return Errorf(PayloadTooLarge, "the bulk request has more than %d operations (maxOperations)", l.BulkOperations)
+		return Errorf(PayloadTooLarge, "the bulk request has more than %d operations (maxOperations)", l.BulkOperations).At("operations")
 	}
 	if bytes > l.Body {
 		return Errorf(PayloadTooLarge, "the bulk request is larger than %d bytes (maxPayloadSize)", l.Body)

@@ -54,6 +54,37 @@ func (rt *ResourceType) masked(path string) *Attribute {
 	return found
 }
 
+// FieldPath is the path of the field that holds an attribute, given by its SCIM path, in
+// the message of a resource: the inverse of what MaskPaths does. Attributes that are
+// registered at run time have no fields of their own, and are held by one together.
+// Empty: the message cannot have such an attribute.
+func FieldPath(r Resource, path string) string {
+	message := r.ProtoReflect().Descriptor()
+	a := ResourceTypeOf(r).resolve(path)
+	if a == nil {
+		for _, name := range []protoreflect.Name{"attributes", "extensions"} {
+			if field := message.Fields().ByName(name); field != nil {
+				return string(name)
+			}
+		}
+		return ""
+	}
+	var parts []string
+	for _, step := range []*Attribute{a.container, a.Parent, a} {
+		if step == nil || len(parts) > 0 && step == a.container {
+			continue
+		}
+		fields := message.Fields()
+		for i := range fields.Len() {
+			if field := fields.Get(i); step.isFieldOf(field) {
+				parts, message = append(parts, string(field.Name())), field.Message()
+				break
+			}
+		}
+	}
+	return strings.Join(parts, ".")
+}
+
 // isFieldOf tells whether the attribute is held in the field.
 func (a *Attribute) isFieldOf(field protoreflect.FieldDescriptor) bool {
 	if a.held != asField {

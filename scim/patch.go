@@ -1,6 +1,7 @@
 package scim
 
 import (
+	"strconv"
 	"strings"
 
 	"google.golang.org/protobuf/types/known/structpb"
@@ -28,6 +29,8 @@ type step struct {
 	given bool
 	// strict tells that an element which no filter selects is not made.
 	strict bool
+	// number is which operation of the patch it is of.
+	number int
 }
 
 // Short names for the operations.
@@ -47,30 +50,37 @@ const (
 // a silent success.
 func (rt *ResourceType) CompilePatch(ops []*musterv1.PatchOperation) (Change, error) {
 	if len(ops) == 0 {
-		return nil, Errorf(InvalidSyntax, "a patch needs at least one operation in Operations")
+		return nil, InField("operations", Errorf(InvalidSyntax, "a patch needs at least one operation in Operations"))
 	}
 	if most := rt.within().PatchOperations; len(ops) > most {
-		return nil, Errorf(TooMany, "a patch has at most %d operations", most)
+		return nil, InField("operations", Errorf(TooMany, "a patch has at most %d operations", most))
 	}
 	p := &patch{rt: rt}
-	for _, op := range ops {
+	for i, op := range ops {
+		before := len(p.steps)
 		if err := p.compile(op); err != nil {
-			return nil, err
+			return nil, InField(operationField(i), err)
+		}
+		for j := range p.steps[before:] {
+			p.steps[before+j].number = i
 		}
 	}
 	return p, nil
 }
+
+// operationField is the field of the i-th operation in the message of a request.
+func operationField(i int) string { return "operations[" + strconv.Itoa(i) + "]" }
 
 // compile adds the steps of one operation.
 func (p *patch) compile(op *musterv1.PatchOperation) error {
 	switch op.GetOp() {
 	case opAdd, opReplace:
 		if op.GetValue() == nil {
-			return Errorf(InvalidSyntax, "the operation %s needs a value", opWord(op.GetOp()))
+			return InField("value", Errorf(InvalidSyntax, "the operation %s needs a value", opWord(op.GetOp())))
 		}
 	case opRemove:
 	default:
-		return Errorf(InvalidSyntax, "op is add, remove or replace")
+		return InField("op", Errorf(InvalidSyntax, "op is add, remove or replace"))
 	}
 	text := strings.TrimSpace(op.GetPath())
 	if text == "" || strings.EqualFold(text, p.rt.Schema.URN) {
@@ -78,7 +88,7 @@ func (p *patch) compile(op *musterv1.PatchOperation) error {
 	}
 	path, err := p.rt.ParsePath(text)
 	if err != nil {
-		return err
+		return InField("path", err)
 	}
 	if spreads(op.GetOp(), path, op.GetValue()) {
 		return p.compileMembers(op.GetOp(), memberPrefix(path.Attr), op.GetValue())

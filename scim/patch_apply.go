@@ -17,12 +17,12 @@ func (p *patch) Apply(r Resource) error {
 		s := &p.steps[i]
 		if s.path.Attr == p.rt.id {
 			if id := s.from.GetId(); id != r.GetId() {
-				return Errorf(Mutability, "id cannot change").At("id")
+				return InField(operationField(s.number), Errorf(Mutability, "id cannot change").At("id"))
 			}
 			continue
 		}
 		if err := s.apply(objectOf(r)); err != nil {
-			return err
+			return InField(operationField(s.number), err)
 		}
 	}
 	for _, a := range p.rt.stored {

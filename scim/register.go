@@ -2,6 +2,7 @@ package scim
 
 import (
 	"errors"
+	"fmt"
 	"regexp"
 	"slices"
 	"strings"
@@ -61,22 +62,22 @@ func checkTexts(of string, texts ...[]string) error {
 // 2.2; NewCatalog checks whether they fit. The error is InvalidValue.
 func CheckRegistrations(schemas []*musterv1.Schema, types []*musterv1.ResourceType) error {
 	seen := make(map[string]bool)
-	for _, s := range schemas {
+	for i, s := range schemas {
 		if err := checkSchema(s); err != nil {
-			return about("schema", s.GetId(), err)
+			return about("schema", s.GetId(), InField(fmt.Sprintf("schemas[%d]", i), err))
 		}
 		if urn := strings.ToLower(s.GetId()); !seen[urn] {
 			seen[urn] = true
 			continue
 		}
-		return Errorf(InvalidValue, "there are two schemas %s", s.GetId()).At("id")
+		return InField(fmt.Sprintf("schemas[%d].id", i), Errorf(InvalidValue, "there are two schemas %s", s.GetId()).At("id"))
 	}
-	for _, t := range types {
+	for i, t := range types {
 		if err := checkResourceType(t); err != nil {
-			return about("resource type", t.GetName(), err)
+			return about("resource type", t.GetName(), InField(fmt.Sprintf("resource_types[%d]", i), err))
 		}
 		if seen[t.GetName()] {
-			return Errorf(InvalidValue, "there are two resource types %s", t.GetName()).At("name")
+			return InField(fmt.Sprintf("resource_types[%d].name", i), Errorf(InvalidValue, "there are two resource types %s", t.GetName()).At("name"))
 		}
 		seen[t.GetName()] = true
 	}
@@ -89,7 +90,7 @@ func about(kind, name string, err error) error {
 	if !ok {
 		return err
 	}
-	return Errorf(e.Reason, "the %s %.200q: %s", kind, name, e.Detail).At(e.Attribute)
+	return InField(e.Field, Errorf(e.Reason, "the %s %.200q: %s", kind, name, e.Detail).At(e.Attribute))
 }
 
 // checkSchema is CheckRegistrations for a schema.

@@ -26,10 +26,10 @@ type tags struct {
 // error is InvalidVers.
 func ParseMatch(ifMatch, ifNoneMatch string) (m Match, err error) {
 	if m.is, err = parseTags(ifMatch); err != nil {
-		return Match{}, err
+		return Match{}, InField("if_match", err)
 	}
 	if m.isNot, err = parseTags(ifNoneMatch); err != nil {
-		return Match{}, err
+		return Match{}, InField("if_none_match", err)
 	}
 	return m, nil
 }

@@ -116,7 +116,7 @@ func (a *auditLog) note(ctx context.Context, c *call, err error) {
 // toldOf is what the client is told of an error, also of one of gRPC itself, which has no
 // reason of ours.
 func toldOf(err error) *scim.Error {
-	st := statusOf(err)
+	st := statusOf(nil, err)
 	reason, known := map[codes.Code]scim.Reason{
 		codes.InvalidArgument: scim.InvalidSyntax, codes.ResourceExhausted: scim.PayloadTooLarge, codes.Unimplemented: scim.NotImplemented,
 		codes.Unavailable: scim.Unavailable, codes.Canceled: scim.Unavailable, codes.DeadlineExceeded: scim.Unavailable,

@@ -60,7 +60,7 @@ func checkBulk(limits scim.Limits, req *musterv1.BulkRequest) error {
 		return err
 	}
 	if req.GetFailOnErrors() < 0 {
-		return scim.Errorf(scim.InvalidValue, "failOnErrors is less than 0")
+		return scim.Errorf(scim.InvalidValue, "failOnErrors is less than 0").At("fail_on_errors")
 	}
 	return nil
 }

@@ -76,7 +76,7 @@ func changeFilter(ctx context.Context, f *musterv1.ChangeFilter) (store.ChangeFi
 			return out, err
 		}
 		if !slices.Contains(out.Types, name) {
-			return out, scim.Errorf(scim.InvalidValue, "there is no resource type %.80q", name)
+			return out, scim.InField("filter.resource_types", scim.Errorf(scim.InvalidValue, "there is no resource type %.80q", name))
 		}
 	}
 	out.Types = f.GetResourceTypes()

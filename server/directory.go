@@ -42,7 +42,7 @@ func readMask(rt *scim.ResourceType, mask *fieldmaskpb.FieldMask) (projected, *s
 	var err error
 	if len(mask.GetPaths()) > 0 {
 		if m.attributes, err = rt.MaskPaths(mask); err != nil {
-			return nil, nil, false, err
+			return nil, nil, false, scim.InField("read_mask", err)
 		}
 	} else {
 		for _, a := range rt.Links() {
@@ -54,32 +54,34 @@ func readMask(rt *scim.ResourceType, mask *fieldmaskpb.FieldMask) (projected, *s
 }
 
 // A key is one thing that is known of a resource: its id, or the value of an attribute.
-type key struct{ id, path, value string }
+type key struct{ field, id, path, value string }
 
-func userKey(k *musterv1.UserKey) (key, error) {
+// userKey reads the key in a field of a request.
+func userKey(field string, k *musterv1.UserKey) (key, error) {
 	switch k := k.GetKey().(type) {
 	case *musterv1.UserKey_Id:
-		return key{id: k.Id}, nil
+		return key{field: field, id: k.Id}, nil
 	case *musterv1.UserKey_UserName:
-		return key{path: "userName", value: k.UserName}, nil
+		return key{field: field, path: "userName", value: k.UserName}, nil
 	case *musterv1.UserKey_ExternalId:
-		return key{path: "externalId", value: k.ExternalId}, nil
+		return key{field: field, path: "externalId", value: k.ExternalId}, nil
 	case *musterv1.UserKey_Email:
-		return key{path: "emails.value", value: k.Email}, nil
+		return key{field: field, path: "emails.value", value: k.Email}, nil
 	}
-	return key{}, scim.Errorf(scim.InvalidSyntax, "the request has no key of the user")
+	return key{}, scim.InField(field, scim.Errorf(scim.InvalidSyntax, "the request has no key of the user"))
 }
 
-func groupKey(k *musterv1.GroupKey) (key, error) {
+// groupKey reads the key in a field of a request.
+func groupKey(field string, k *musterv1.GroupKey) (key, error) {
 	switch k := k.GetKey().(type) {
 	case *musterv1.GroupKey_Id:
-		return key{id: k.Id}, nil
+		return key{field: field, id: k.Id}, nil
 	case *musterv1.GroupKey_DisplayName:
-		return key{path: "displayName", value: k.DisplayName}, nil
+		return key{field: field, path: "displayName", value: k.DisplayName}, nil
 	case *musterv1.GroupKey_ExternalId:
-		return key{path: "externalId", value: k.ExternalId}, nil
+		return key{field: field, path: "externalId", value: k.ExternalId}, nil
 	}
-	return key{}, scim.Errorf(scim.InvalidSyntax, "the request has no key of the group")
+	return key{}, scim.InField(field, scim.Errorf(scim.InvalidSyntax, "the request has no key of the group"))
 }
 
 // find finds the one resource that has the key. It fails with NotFound, and with
@@ -95,7 +97,7 @@ func find(ctx context.Context, rt *scim.ResourceType, k key, links bool) (scim.R
 	}
 	f, err := rt.ParseFilter(k.path + " eq " + string(literal))
 	if err != nil {
-		return nil, scim.Errorf(scim.InvalidValue, "that can be no %s", k.path)
+		return nil, scim.InField(k.field, scim.Errorf(scim.InvalidValue, "that can be no %s", k.path))
 	}
 	p, err := tenant.List(ctx, rt, store.Query{Filter: f, Links: links, Count: 2, Uncounted: true})
 	switch {
@@ -104,7 +106,7 @@ func find(ctx context.Context, rt *scim.ResourceType, k key, links bool) (scim.R
 	case len(p.Resources) == 0:
 		return nil, scim.Errorf(scim.NotFound, "there is no %s with this %s", rt.Name, k.path)
 	case len(p.Resources) > 1 || p.Next != nil:
-		return nil, scim.Errorf(scim.TooMany, "several resources of the type %s have this %s; list them with a filter", rt.Name, k.path)
+		return nil, scim.InField(k.field, scim.Errorf(scim.TooMany, "several resources of the type %s have this %s; list them with a filter", rt.Name, k.path))
 	}
 	return p.Resources[0], nil
 }
@@ -119,7 +121,7 @@ func lookup[R scim.Resource](ctx context.Context, rt *scim.ResourceType, k key, 
 }
 
 func (*directory) LookupUser(ctx context.Context, req *musterv1.LookupUserRequest) (*musterv1.LookupUserResponse, error) {
-	k, err := userKey(req.GetKey())
+	k, err := userKey("key", req.GetKey())
 	if err != nil {
 		return nil, err
 	}
@@ -128,7 +130,7 @@ func (*directory) LookupUser(ctx context.Context, req *musterv1.LookupUserReques
 }
 
 func (*directory) LookupGroup(ctx context.Context, req *musterv1.LookupGroupRequest) (*musterv1.LookupGroupResponse, error) {
-	k, err := groupKey(req.GetKey())
+	k, err := groupKey("key", req.GetKey())
 	if err != nil {
 		return nil, err
 	}
@@ -138,7 +140,7 @@ func (*directory) LookupGroup(ctx context.Context, req *musterv1.LookupGroupRequ
 
 func batchGet[R scim.Resource](ctx context.Context, rt *scim.ResourceType, ids []string, mask *fieldmaskpb.FieldMask) (found []R, missing []string, err error) {
 	if len(ids) > maxBatch {
-		return nil, nil, scim.Errorf(scim.PayloadTooLarge, "more than %d ids", maxBatch)
+		return nil, nil, scim.Errorf(scim.PayloadTooLarge, "more than %d ids", maxBatch).At("ids")
 	}
 	_, p, links, err := readMask(rt, mask)
 	if err != nil {
@@ -184,7 +186,7 @@ func (s *directory) from(ctx context.Context, token string, of []byte) (string, 
 		return "", nil
 	}
 	at, err := s.cursors.open(ctx, token, of)
-	return at.Place.ID, err
+	return at.Place.ID, scim.InField("page_token", err)
 }
 
 // next seals a page token, if the page is full.
@@ -195,9 +197,9 @@ func (s *directory) next(ctx context.Context, full bool, last string, of []byte)
 	return s.cursors.seal(ctx, cursor{Place: scim.Place{ID: last}}, of)
 }
 
-// groupID is the id of the group that a key names.
+// groupID is the id of the group that the key in the field group names.
 func groupID(ctx context.Context, k *musterv1.GroupKey) (string, error) {
-	by, err := groupKey(k)
+	by, err := groupKey("group", k)
 	if err != nil {
 		return "", err
 	}
@@ -270,7 +272,7 @@ func (*directory) CheckMembership(ctx context.Context, req *musterv1.CheckMember
 			return nil, err
 		}
 	}
-	by, err := userKey(req.GetUser())
+	by, err := userKey("user", req.GetUser())
 	if err != nil {
 		return nil, err
 	}
@@ -306,7 +308,7 @@ func (updating) GetIfNoneMatch() string { return "" }
 // update sets what the mask names of a resource to what it is in r.
 func update[R scim.Resource](ctx context.Context, s passwords, rt *scim.ResourceType, r R, mask, read *fieldmaskpb.FieldMask, ifMatch string) (none R, err error) {
 	if isNil(r) {
-		return none, scim.Errorf(scim.InvalidSyntax, "the request has no %s", rt.Name)
+		return none, missing(r, rt)
 	}
 	shown, _, _, err := readMask(rt, read)
 	if err != nil {
@@ -314,7 +316,7 @@ func update[R scim.Resource](ctx context.Context, s passwords, rt *scim.Resource
 	}
 	ops, err := rt.MaskOperations(r, mask)
 	if err != nil {
-		return none, err
+		return none, scim.InField("update_mask", err)
 	}
 	return patch[R](ctx, s, rt, ops, updating{shown, r.GetId(), ifMatch}, true)
 }

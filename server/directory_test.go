@@ -97,6 +97,49 @@ func TestBatchGet(t *testing.T) {
 	}
 }
 
+func TestFind(t *testing.T) {
+	_, ctx, c, ids := company(t)
+	ask := func(req *musterv1.FindUsersRequest) (names []string, next string) {
+		t.Helper()
+		out, err := c.FindUsers(ctx, req)
+		if err != nil {
+			t.Fatalf("%v: %v", req, err)
+		}
+		for _, u := range out.GetUsers() {
+			names = append(names, u.GetUserName())
+		}
+		return names, out.GetNextPageToken()
+	}
+	if names, next := ask(&musterv1.FindUsersRequest{}); !slices.Equal(names, []string{"Ada", "bob", "eve"}) || next != "" {
+		t.Errorf("all: %q, %q", names, next)
+	}
+	req := &musterv1.FindUsersRequest{
+		Filter: `emails.value eq "shared@example.com" or externalId eq "same"`, SortBy: "userName", SortOrder: musterv1.SortOrder_SORT_ORDER_DESCENDING, PageSize: 1, ReadMask: mask("user_name"),
+	}
+	first, token := ask(req)
+	req.PageToken, req.PageSize = token, 50 // which may change
+	rest, end := ask(req)
+	if !slices.Equal(first, []string{"eve"}) || !slices.Equal(rest, []string{"bob", "Ada"}) || token == "" || end != "" {
+		t.Errorf("the pages are %q, %q, %q, %q", first, token, rest, end)
+	}
+	req.Filter = `userName pr`
+	if _, err := c.FindUsers(ctx, req); reasonOf(err) != "invalidCursor" {
+		t.Errorf("the token of another list: %v", err)
+	}
+	all, err := c.FindUsers(ctx, &musterv1.FindUsersRequest{Filter: `userName eq "ada"`, ReadMask: mask("groups", "emails.value")})
+	if u := all.GetUsers()[0]; err != nil || len(u.GetGroups()) != 2 || len(u.GetEmails()) != 2 || u.GetUserName() != "" || u.GetTitle() != "" {
+		t.Errorf("got %v, %v", u, err)
+	}
+	groups, err := c.FindGroups(ctx, &musterv1.FindGroupsRequest{Filter: `members.value eq "` + ids["Ada"] + `"`})
+	if err != nil || len(groups.GetGroups()) != 1 || groups.GetGroups()[0].GetDisplayName() != "inner" || len(groups.GetGroups()[0].GetMembers()) > 0 {
+		t.Errorf("got %v, %v", groups, err)
+	}
+	groups, err = c.FindGroups(ctx, &musterv1.FindGroupsRequest{SortBy: "displayName", ReadMask: mask("members")})
+	if err != nil || len(groups.GetGroups()) != 3 || len(groups.GetGroups()[0].GetMembers()) != 1 || groups.GetGroups()[0].GetDisplayName() != "" {
+		t.Errorf("got %v, %v", groups, err)
+	}
+}
+
 func TestCheckMembership(t *testing.T) {
 	_, ctx, c, ids := company(t)
 	ask := func(user, group string, direct bool) *musterv1.CheckMembershipResponse {

@@ -60,10 +60,16 @@ func explain(err error) *scim.Error {
 	return scim.Errorf(scim.Internal, "an internal error; the server's log has its cause under the request id")
 }
 
-// statusOf is the status of an error: what explain says, with the reason in an
-// ErrorInfo, and there the scope that the credential lacks, the attribute at fault in a field violation, and when to try again in a
-// RetryInfo.
-func statusOf(err error) *status.Status {
+// Keys of ErrorInfo's metadata.
+const (
+	scopeMetadata     = "scope"     // the scope that the credential lacks
+	attributeMetadata = "attribute" // the path of the field at fault in JSON
+)
+
+// statusOf is the status of an error of a call: what explain says, with the reason in an
+// ErrorInfo, the field of the request at fault in a field violation, and when to try
+// again in a RetryInfo.
+func statusOf(request any, err error) *status.Status {
 	if _, ours := errors.AsType[*scim.Error](err); !ours {
 		if errors.Is(err, context.Canceled) {
 			return status.New(codes.Canceled, "the call was cancelled")
@@ -76,14 +82,17 @@ func statusOf(err error) *status.Status {
 		}
 	}
 	e := explain(err)
-	info := &errdetails.ErrorInfo{Reason: e.Reason.String(), Domain: errorDomain}
+	info := &errdetails.ErrorInfo{Reason: e.Reason.String(), Domain: errorDomain, Metadata: make(map[string]string)}
 	if e.Scope != "" {
-		info.Metadata = map[string]string{"scope": e.Scope}
+		info.Metadata[scopeMetadata] = e.Scope
 	}
 	details := []protoadapt.MessageV1{info}
-	if e.Attribute != "" {
+	if field := fieldAtFault(request, e); field != "" {
+		if e.Attribute != "" && e.Attribute != field {
+			info.Metadata[attributeMetadata] = e.Attribute
+		}
 		details = append(details, &errdetails.BadRequest{FieldViolations: []*errdetails.BadRequest_FieldViolation{
-			{Field: e.Attribute, Description: e.Detail, Reason: e.Reason.String()},
+			{Field: field, Description: e.Detail, Reason: e.Reason.String()},
 		}})
 	}
 	if e.RetryAfter > 0 {
@@ -107,6 +116,6 @@ func tellRetryAfter(ctx context.Context, err error) {
 
 // isInternal tells whether the client was not told the cause.
 func isInternal(err error) bool {
-	code := statusOf(err).Code()
+	code := statusOf(nil, err).Code()
 	return code == codes.Internal || code == codes.Unknown
 }

@@ -192,7 +192,7 @@ func (s *Server) translateErrors(ctx context.Context, c *call) error {
 	}
 	c.logCause(ctx, s.log, err)
 	tellRetryAfter(ctx, err)
-	return statusOf(err).Err()
+	return statusOf(c.request, err).Err()
 }
 
 // logCause writes down an error that the client is not told the cause of.

@@ -11,12 +11,22 @@ import (
 	"github.com/muster-scim/muster/store"
 )
 
-// A listing request asks for a page.
-type listing interface {
-	projected
+// A selecting request says which resources it wants, and in which order.
+type selecting interface {
 	GetFilter() string
 	GetSortBy() string
 	GetSortOrder() musterv1.SortOrder
+}
+
+// descends tells whether the order is the other way round.
+func descends(req selecting) bool {
+	return req.GetSortBy() != "" && req.GetSortOrder() == musterv1.SortOrder_SORT_ORDER_DESCENDING
+}
+
+// A listing request asks for a page.
+type listing interface {
+	projected
+	selecting
 	GetStartIndex() int32
 }
 
@@ -68,13 +78,13 @@ func searchResult(r scim.Resource) *musterv1.SearchResult {
 // has. count and token are those fields of the request that may be absent. With a
 // token the page begins where the token says; without one at the start index.
 func search[R any](ctx context.Context, s *cursors, name string, types []*scim.ResourceType, req listing, count *int32, token *string, result func(scim.Resource) R) (out page[R], err error) {
-	parts, projections, err := compileParts(types, req)
+	parts, projections, err := compileParts(types, req, req)
 	if err != nil {
 		return out, err
 	}
 	tenant := tenantOf(ctx)
 	most := tenant.Catalog().Limits().PageSize // and how many there are by default
-	q := store.Query{Count: most, Descending: req.GetSortBy() != "" && req.GetSortOrder() == musterv1.SortOrder_SORT_ORDER_DESCENDING}
+	q := store.Query{Count: most, Descending: descends(req)}
 	if count != nil {
 		q.Count = min(max(int(*count), 0), most)
 	}
@@ -86,10 +96,10 @@ func search[R any](ctx context.Context, s *cursors, name string, types []*scim.R
 		q.Offset = int(out.start) - 1
 	case *token != "":
 		if at, err = s.open(ctx, *token, of); err != nil {
-			return out, err
+			return out, scim.InField("page_token", err)
 		}
 		if at.Count != q.Count {
-			return out, scim.Errorf(scim.InvalidCount, "count was %d on the first page and must stay so", at.Count)
+			return out, scim.InField("count", scim.Errorf(scim.InvalidCount, "count was %d on the first page and must stay so", at.Count))
 		}
 		// A total that would have to be counted again is that of the first page.
 		q.After, q.Uncounted = &at.Place, req.GetFilter() != ""
@@ -115,24 +125,24 @@ func search[R any](ctx context.Context, s *cursors, name string, types []*scim.R
 	return out, err
 }
 
-// compileParts prepares what the request asks of each type.
-func compileParts(types []*scim.ResourceType, req listing) ([]store.Part, []*scim.Projection, error) {
+// compileParts prepares what a request asks of each type, and what its answer has of it.
+func compileParts(types []*scim.ResourceType, req selecting, shown projected) ([]store.Part, []*scim.Projection, error) {
 	parts := make([]store.Part, len(types))
 	projections := make([]*scim.Projection, len(types))
 	filters, sorts := make([]scim.Filter, len(types)), make([]*scim.Attribute, len(types))
 	var err error
 	if req.GetFilter() != "" {
 		if filters, err = scim.ParseFilters(types, req.GetFilter()); err != nil {
-			return nil, nil, err
+			return nil, nil, scim.InField("filter", err)
 		}
 	}
 	if req.GetSortBy() != "" {
 		if sorts, err = scim.ParseSorts(types, req.GetSortBy()); err != nil {
-			return nil, nil, err
+			return nil, nil, scim.InField("sort_by", err)
 		}
 	}
 	for i, rt := range types {
-		p, links, err := answer(rt, req)
+		p, links, err := answer(rt, shown)
 		if err != nil {
 			return nil, nil, err
 		}

@@ -251,7 +251,7 @@ func TestCursor_Expires(t *testing.T) {
 		if err == nil && want == "" && got.Count == 3 {
 			continue
 		}
-		if err == nil || reasonOf(statusOf(err).Err()) != want {
+		if err == nil || reasonOf(statusOf(nil, err).Err()) != want {
 			t.Errorf("after %s: %v, %v", after, got, err)
 		}
 	}

@@ -32,7 +32,7 @@ func maskedFields(m proto.Message, mask *fieldmaskpb.FieldMask, of fields) ([]st
 		case slices.Contains(of.settable, path):
 			paths = append(paths, path)
 		default:
-			return nil, scim.Errorf(scim.InvalidValue, "%.80q cannot be set; what can: %s", path, strings.Join(of.settable, ", "))
+			return nil, scim.InField("update_mask", scim.Errorf(scim.InvalidValue, "%.80q cannot be set; what can: %s", path, strings.Join(of.settable, ", ")))
 		}
 	}
 	return paths, nil

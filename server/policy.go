@@ -86,6 +86,8 @@ var policy = map[string]access{
 	musterv1.DirectoryService_LookupGroup_FullMethodName:     {read, "Group"},
 	musterv1.DirectoryService_BatchGetUsers_FullMethodName:   {read, "User"},
 	musterv1.DirectoryService_BatchGetGroups_FullMethodName:  {read, "Group"},
+	musterv1.DirectoryService_FindUsers_FullMethodName:       {read, "User"},
+	musterv1.DirectoryService_FindGroups_FullMethodName:      {read, "Group"},
 	musterv1.DirectoryService_ListMembers_FullMethodName:     {read, "Group"},
 	musterv1.DirectoryService_StreamMembers_FullMethodName:   {read, "Group"},
 	musterv1.DirectoryService_ListMemberships_FullMethodName: {read, "Group"},

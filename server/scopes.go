@@ -25,7 +25,7 @@ const (
 func CheckScopes(scopes []string) error {
 	for i, s := range scopes {
 		if slices.Contains(scopes[:i], s) {
-			return scim.Errorf(scim.InvalidValue, "the scope %.80q is given twice", s)
+			return scim.Errorf(scim.InvalidValue, "the scope %.80q is given twice", s).At("scopes")
 		}
 		if s == ScopeAdmin || s == ScopeAdminRead {
 			continue
@@ -33,11 +33,11 @@ func CheckScopes(scopes []string) error {
 		parts := strings.Split(s, ":")
 		bad := parts[0] != ScopeSCIM || len(parts) > 3 || slices.Contains(parts, "") || strings.ContainsAny(s, " \t\r\n")
 		if bad || len(parts) == 3 && parts[2] != "read" && parts[2] != "write" {
-			return scim.Errorf(scim.InvalidValue, "%.80q is no scope; use scim, scim:read, scim:write, scim:TYPE, scim:TYPE:read, scim:TYPE:write, admin or admin:read", s)
+			return scim.Errorf(scim.InvalidValue, "%.80q is no scope; use scim, scim:read, scim:write, scim:TYPE, scim:TYPE:read, scim:TYPE:write, admin or admin:read", s).At("scopes")
 		}
 	}
 	if len(scopes) == 0 {
-		return scim.Errorf(scim.InvalidValue, "say what the credential may do: a scope such as scim or admin")
+		return scim.Errorf(scim.InvalidValue, "say what the credential may do: a scope such as scim or admin").At("scopes")
 	}
 	return nil
 }

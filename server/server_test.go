@@ -132,7 +132,7 @@ func TestStatusOf_Reasons(t *testing.T) {
 		if !ok {
 			t.Errorf("%s has no code", r)
 		}
-		st := statusOf(scim.Errorf(r, "detail").At("name.givenName"))
+		st := statusOf(nil, scim.Errorf(r, "detail").At("name.givenName"))
 		if st.Code() != code || reasonOf(st.Err()) != r.String() || st.Message() != "detail" {
 			t.Errorf("%s: %v", r, st)
 		}
@@ -153,7 +153,7 @@ func TestStatusOf_OtherErrors(t *testing.T) {
 		{status.Error(codes.Unimplemented, "no"), codes.Unimplemented},
 		{errors.New("secret of the database"), codes.Internal},
 	} {
-		st := statusOf(c.err)
+		st := statusOf(nil, c.err)
 		if st.Code() != c.code || strings.Contains(st.Message(), "secret") {
 			t.Errorf("%v became %v", c.err, st)
 		}

@@ -16,7 +16,7 @@ type projected interface {
 // answer is the projection of a request, and whether links must be read for it.
 func answer(rt *scim.ResourceType, req projected) (p *scim.Projection, links bool, err error) {
 	if p, err = rt.CompileProjection(req.GetAttributes(), req.GetExcludedAttributes()); err != nil {
-		return nil, false, err
+		return nil, false, scim.InField("excluded_attributes", err)
 	}
 	for _, a := range rt.Links() {
 		links = links || p.Includes(a)
@@ -34,6 +34,18 @@ func finish[R scim.Resource](p *scim.Projection, r scim.Resource, err error) (R,
 	return r.(R), nil //nolint:forcetypeassert // the store answers with what was asked for
 }
 
+// missing is the error of a request that lacks its resource r.
+func missing(r scim.Resource, rt *scim.ResourceType) error {
+	field := "resource"
+	switch r.(type) {
+	case *musterv1.User:
+		field = "user"
+	case *musterv1.Group:
+		field = "group"
+	}
+	return scim.InField(field, scim.Errorf(scim.InvalidSyntax, "the request has no %s", rt.Name))
+}
+
 // isNil tells whether a request lacks its resource.
 func isNil[R scim.Resource](r R) bool {
 	var none R
@@ -42,7 +54,7 @@ func isNil[R scim.Resource](r R) bool {
 
 func create[R scim.Resource](ctx context.Context, s passwords, rt *scim.ResourceType, r R, req projected) (none R, err error) {
 	if isNil(r) {
-		return none, scim.Errorf(scim.InvalidSyntax, "the request has no %s", rt.Name)
+		return none, missing(r, rt)
 	}
 	p, links, err := answer(rt, req)
 	if err != nil {
@@ -89,7 +101,7 @@ type changing interface {
 
 func replace[R scim.Resource](ctx context.Context, s passwords, rt *scim.ResourceType, r R, req changing) (none R, err error) {
 	if isNil(r) {
-		return none, scim.Errorf(scim.InvalidSyntax, "the request has no %s", rt.Name)
+		return none, missing(r, rt)
 	}
 	c, err := rt.CompileReplace(r)
 	if err != nil {

@@ -34,7 +34,7 @@ func (c *Credential) HasSecret() bool {
 // the tenant has a credential of that name, or another credential the lookup.
 func (t Tenant) AddCredential(ctx context.Context, c Credential, hash []byte) error {
 	if !validName.MatchString(c.Name) {
-		return scim.Errorf(scim.InvalidValue, "the name of a credential is of at most 64 letters, digits and . _ @ -")
+		return scim.Errorf(scim.InvalidValue, "the name of a credential is of at most 64 letters, digits and . _ @ -").At("name")
 	}
 	tx, err := t.store.client.Tx(ctx)
 	if err != nil {
@@ -50,7 +50,7 @@ func (t Tenant) AddCredential(ctx context.Context, c Credential, hash []byte) er
 		case err != nil:
 			return err
 		case found:
-			return scim.Errorf(scim.Uniqueness, "there is a credential %s already; revoke it, or choose another name", c.Name)
+			return scim.Errorf(scim.Uniqueness, "there is a credential %s already; revoke it, or choose another name", c.Name).At("name")
 		}
 		return errSameProof
 	}

@@ -113,7 +113,7 @@ func (t Tenant) Changes(ctx context.Context, after int64, f ChangeFilter, limit 
 		return ChangePage{}, err
 	}
 	if after > head {
-		return ChangePage{}, scim.Errorf(scim.PositionGone, "the change log ends at position %d; if the database was restored, begin anew with a snapshot", head)
+		return ChangePage{}, scim.InField("after_position", scim.Errorf(scim.PositionGone, "the change log ends at position %d; if the database was restored, begin anew with a snapshot", head))
 	}
 	p := ChangePage{Position: head}
 	column := t.store.sequenceColumn()
@@ -142,7 +142,7 @@ func (t Tenant) Changes(ctx context.Context, after int64, f ChangeFilter, limit 
 	// What was removed before the rows were read is missing among them.
 	removed, err := t.removedChanges(ctx)
 	if err == nil && after < removed {
-		return ChangePage{}, scim.Errorf(scim.PositionGone, "changes up to position %d are no longer kept; begin anew with a snapshot", removed)
+		return ChangePage{}, scim.InField("after_position", scim.Errorf(scim.PositionGone, "changes up to position %d are no longer kept; begin anew with a snapshot", removed))
 	}
 	return p, err
 }

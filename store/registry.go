@@ -377,7 +377,7 @@ type lockedTenant struct {
 // named says of an error which tenant it is about, where it may be any.
 func (t lockedTenant) named(err error, anyTenant bool) error {
 	if e, ok := errors.AsType[*scim.Error](err); ok && anyTenant {
-		return scim.Errorf(e.Reason, "for the tenant %s: %s", t.name, e.Detail).At(e.Attribute)
+		return scim.InField(e.Field, scim.Errorf(e.Reason, "for the tenant %s: %s", t.name, e.Detail).At(e.Attribute))
 	}
 	return err
 }

@@ -143,7 +143,7 @@ func settingsText(settings any) (string, error) {
 
 func (p Profile) check() error {
 	if p != Tolerant && p != Strict {
-		return scim.Errorf(scim.InvalidValue, "the profile is %s or %s", Tolerant, Strict)
+		return scim.Errorf(scim.InvalidValue, "the profile is %s or %s", Tolerant, Strict).At("profile")
 	}
 	return nil
 }
@@ -159,7 +159,7 @@ func (s *Store) CreateTenant(ctx context.Context, info TenantInfo) (TenantInfo, 
 		return TenantInfo{}, err
 	}
 	if !validName.MatchString(info.Name) {
-		return TenantInfo{}, scim.Errorf(scim.InvalidValue, "the name of a tenant is of at most 64 letters, digits and . _ @ -, and begins with a letter or digit")
+		return TenantInfo{}, scim.Errorf(scim.InvalidValue, "the name of a tenant is of at most 64 letters, digits and . _ @ -, and begins with a letter or digit").At("name")
 	}
 	tx, err := s.client.Tx(ctx)
 	if err != nil {
@@ -169,7 +169,7 @@ func (s *Store) CreateTenant(ctx context.Context, info TenantInfo) (TenantInfo, 
 	if err != nil {
 		_ = tx.Rollback()
 		if ent.IsConstraintError(err) {
-			err = scim.Errorf(scim.Uniqueness, "there is a tenant %s already; choose another name", info.Name)
+			err = scim.Errorf(scim.Uniqueness, "there is a tenant %s already; choose another name", info.Name).At("name")
 		}
 		return TenantInfo{}, err
 	}

@@ -273,10 +273,12 @@ func (d grpcDoor) answer(t *testing.T, value map[string]any, err error) answer {
 		switch detail := detail.(type) {
 		case *errdetails.ErrorInfo:
 			if detail.GetDomain() == "muster" {
-				a.reason = detail.GetReason()
+				a.reason, a.attribute = detail.GetReason(), detail.GetMetadata()["attribute"]
 			}
 		case *errdetails.BadRequest:
-			a.attribute = detail.GetFieldViolations()[0].GetField()
+			if field := detail.GetFieldViolations()[0].GetField(); a.attribute == "" {
+				a.attribute = field
+			}
 		}
 	}
 	if want := d.reasons[a.reason].code; st.Code().String() != want {

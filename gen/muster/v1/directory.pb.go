@@ -648,6 +648,291 @@ func (x *BatchGetGroupsResponse) GetMissingIds() []string {
 	return nil
 }
 
+type FindUsersRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// As in ListUsersRequest, in SCIM's names: userName sw "a" and active eq true. Empty:
+	// all.
+	Filter string `protobuf:"bytes,1,opt,name=filter,proto3" json:"filter,omitempty"`
+	// As in ListUsersRequest, in SCIM's names. Empty: in an order that does not change.
+	SortBy    string    `protobuf:"bytes,2,opt,name=sort_by,json=sortBy,proto3" json:"sort_by,omitempty"`
+	SortOrder SortOrder `protobuf:"varint,3,opt,name=sort_order,json=sortOrder,proto3,enum=muster.v1.SortOrder" json:"sort_order,omitempty"`
+	// At most this many; 0 or more than ServiceProviderConfig.filter.max_results: that
+	// many. It may differ from page to page.
+	PageSize int32 `protobuf:"varint,4,opt,name=page_size,json=pageSize,proto3" json:"page_size,omitempty"`
+	// The next_page_token of the page before; empty: the first page. Filter and order must
+	// stay as they were, or it fails with invalidCursor. It is good for as long as
+	// ServiceProviderConfig.pagination.cursor_timeout says, and fails with expiredCursor
+	// after that.
+	PageToken     string                 `protobuf:"bytes,5,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
+	ReadMask      *fieldmaskpb.FieldMask `protobuf:"bytes,6,opt,name=read_mask,json=readMask,proto3" json:"read_mask,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *FindUsersRequest) Reset() {
+	*x = FindUsersRequest{}
+	mi := &file_muster_v1_directory_proto_msgTypes[10]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *FindUsersRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*FindUsersRequest) ProtoMessage() {}
+
+func (x *FindUsersRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_muster_v1_directory_proto_msgTypes[10]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use FindUsersRequest.ProtoReflect.Descriptor instead.
+func (*FindUsersRequest) Descriptor() ([]byte, []int) {
+	return file_muster_v1_directory_proto_rawDescGZIP(), []int{10}
+}
+
+func (x *FindUsersRequest) GetFilter() string {
+	if x != nil {
+		return x.Filter
+	}
+	return ""
+}
+
+func (x *FindUsersRequest) GetSortBy() string {
+	if x != nil {
+		return x.SortBy
+	}
+	return ""
+}
+
+func (x *FindUsersRequest) GetSortOrder() SortOrder {
+	if x != nil {
+		return x.SortOrder
+	}
+	return SortOrder_SORT_ORDER_UNSPECIFIED
+}
+
+func (x *FindUsersRequest) GetPageSize() int32 {
+	if x != nil {
+		return x.PageSize
+	}
+	return 0
+}
+
+func (x *FindUsersRequest) GetPageToken() string {
+	if x != nil {
+		return x.PageToken
+	}
+	return ""
+}
+
+func (x *FindUsersRequest) GetReadMask() *fieldmaskpb.FieldMask {
+	if x != nil {
+		return x.ReadMask
+	}
+	return nil
+}
+
+type FindUsersResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// May be fewer than asked for where the mask asks for very many links.
+	Users []*User `protobuf:"bytes,1,rep,name=users,proto3" json:"users,omitempty"`
+	// Empty: this is the last page. See ListUsersResponse for what following it promises.
+	NextPageToken string `protobuf:"bytes,2,opt,name=next_page_token,json=nextPageToken,proto3" json:"next_page_token,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *FindUsersResponse) Reset() {
+	*x = FindUsersResponse{}
+	mi := &file_muster_v1_directory_proto_msgTypes[11]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *FindUsersResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*FindUsersResponse) ProtoMessage() {}
+
+func (x *FindUsersResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_muster_v1_directory_proto_msgTypes[11]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use FindUsersResponse.ProtoReflect.Descriptor instead.
+func (*FindUsersResponse) Descriptor() ([]byte, []int) {
+	return file_muster_v1_directory_proto_rawDescGZIP(), []int{11}
+}
+
+func (x *FindUsersResponse) GetUsers() []*User {
+	if x != nil {
+		return x.Users
+	}
+	return nil
+}
+
+func (x *FindUsersResponse) GetNextPageToken() string {
+	if x != nil {
+		return x.NextPageToken
+	}
+	return ""
+}
+
+// Its fields are those of FindUsersRequest.
+type FindGroupsRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Filter        string                 `protobuf:"bytes,1,opt,name=filter,proto3" json:"filter,omitempty"`
+	SortBy        string                 `protobuf:"bytes,2,opt,name=sort_by,json=sortBy,proto3" json:"sort_by,omitempty"`
+	SortOrder     SortOrder              `protobuf:"varint,3,opt,name=sort_order,json=sortOrder,proto3,enum=muster.v1.SortOrder" json:"sort_order,omitempty"`
+	PageSize      int32                  `protobuf:"varint,4,opt,name=page_size,json=pageSize,proto3" json:"page_size,omitempty"`
+	PageToken     string                 `protobuf:"bytes,5,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
+	ReadMask      *fieldmaskpb.FieldMask `protobuf:"bytes,6,opt,name=read_mask,json=readMask,proto3" json:"read_mask,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *FindGroupsRequest) Reset() {
+	*x = FindGroupsRequest{}
+	mi := &file_muster_v1_directory_proto_msgTypes[12]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *FindGroupsRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*FindGroupsRequest) ProtoMessage() {}
+
+func (x *FindGroupsRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_muster_v1_directory_proto_msgTypes[12]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use FindGroupsRequest.ProtoReflect.Descriptor instead.
+func (*FindGroupsRequest) Descriptor() ([]byte, []int) {
+	return file_muster_v1_directory_proto_rawDescGZIP(), []int{12}
+}
+
+func (x *FindGroupsRequest) GetFilter() string {
+	if x != nil {
+		return x.Filter
+	}
+	return ""
+}
+
+func (x *FindGroupsRequest) GetSortBy() string {
+	if x != nil {
+		return x.SortBy
+	}
+	return ""
+}
+
+func (x *FindGroupsRequest) GetSortOrder() SortOrder {
+	if x != nil {
+		return x.SortOrder
+	}
+	return SortOrder_SORT_ORDER_UNSPECIFIED
+}
+
+func (x *FindGroupsRequest) GetPageSize() int32 {
+	if x != nil {
+		return x.PageSize
+	}
+	return 0
+}
+
+func (x *FindGroupsRequest) GetPageToken() string {
+	if x != nil {
+		return x.PageToken
+	}
+	return ""
+}
+
+func (x *FindGroupsRequest) GetReadMask() *fieldmaskpb.FieldMask {
+	if x != nil {
+		return x.ReadMask
+	}
+	return nil
+}
+
+type FindGroupsResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// See FindUsersResponse.
+	Groups        []*Group `protobuf:"bytes,1,rep,name=groups,proto3" json:"groups,omitempty"`
+	NextPageToken string   `protobuf:"bytes,2,opt,name=next_page_token,json=nextPageToken,proto3" json:"next_page_token,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *FindGroupsResponse) Reset() {
+	*x = FindGroupsResponse{}
+	mi := &file_muster_v1_directory_proto_msgTypes[13]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *FindGroupsResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*FindGroupsResponse) ProtoMessage() {}
+
+func (x *FindGroupsResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_muster_v1_directory_proto_msgTypes[13]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use FindGroupsResponse.ProtoReflect.Descriptor instead.
+func (*FindGroupsResponse) Descriptor() ([]byte, []int) {
+	return file_muster_v1_directory_proto_rawDescGZIP(), []int{13}
+}
+
+func (x *FindGroupsResponse) GetGroups() []*Group {
+	if x != nil {
+		return x.Groups
+	}
+	return nil
+}
+
+func (x *FindGroupsResponse) GetNextPageToken() string {
+	if x != nil {
+		return x.NextPageToken
+	}
+	return ""
+}
+
 type ListMembersRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	Group *GroupKey              `protobuf:"bytes,1,opt,name=group,proto3" json:"group,omitempty"`
@@ -661,7 +946,7 @@ type ListMembersRequest struct {
 
 func (x *ListMembersRequest) Reset() {
 	*x = ListMembersRequest{}
-	mi := &file_muster_v1_directory_proto_msgTypes[10]
+	mi := &file_muster_v1_directory_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -673,7 +958,7 @@ func (x *ListMembersRequest) String() string {
 func (*ListMembersRequest) ProtoMessage() {}
 
 func (x *ListMembersRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_muster_v1_directory_proto_msgTypes[10]
+	mi := &file_muster_v1_directory_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -686,7 +971,7 @@ func (x *ListMembersRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListMembersRequest.ProtoReflect.Descriptor instead.
 func (*ListMembersRequest) Descriptor() ([]byte, []int) {
-	return file_muster_v1_directory_proto_rawDescGZIP(), []int{10}
+	return file_muster_v1_directory_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *ListMembersRequest) GetGroup() *GroupKey {
@@ -721,7 +1006,7 @@ type ListMembersResponse struct {
 
 func (x *ListMembersResponse) Reset() {
 	*x = ListMembersResponse{}
-	mi := &file_muster_v1_directory_proto_msgTypes[11]
+	mi := &file_muster_v1_directory_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -733,7 +1018,7 @@ func (x *ListMembersResponse) String() string {
 func (*ListMembersResponse) ProtoMessage() {}
 
 func (x *ListMembersResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_muster_v1_directory_proto_msgTypes[11]
+	mi := &file_muster_v1_directory_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -746,7 +1031,7 @@ func (x *ListMembersResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListMembersResponse.ProtoReflect.Descriptor instead.
 func (*ListMembersResponse) Descriptor() ([]byte, []int) {
-	return file_muster_v1_directory_proto_rawDescGZIP(), []int{11}
+	return file_muster_v1_directory_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *ListMembersResponse) GetMembers() []*Member {
@@ -772,7 +1057,7 @@ type StreamMembersRequest struct {
 
 func (x *StreamMembersRequest) Reset() {
 	*x = StreamMembersRequest{}
-	mi := &file_muster_v1_directory_proto_msgTypes[12]
+	mi := &file_muster_v1_directory_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -784,7 +1069,7 @@ func (x *StreamMembersRequest) String() string {
 func (*StreamMembersRequest) ProtoMessage() {}
 
 func (x *StreamMembersRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_muster_v1_directory_proto_msgTypes[12]
+	mi := &file_muster_v1_directory_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -797,7 +1082,7 @@ func (x *StreamMembersRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StreamMembersRequest.ProtoReflect.Descriptor instead.
 func (*StreamMembersRequest) Descriptor() ([]byte, []int) {
-	return file_muster_v1_directory_proto_rawDescGZIP(), []int{12}
+	return file_muster_v1_directory_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *StreamMembersRequest) GetGroup() *GroupKey {
@@ -816,7 +1101,7 @@ type StreamMembersResponse struct {
 
 func (x *StreamMembersResponse) Reset() {
 	*x = StreamMembersResponse{}
-	mi := &file_muster_v1_directory_proto_msgTypes[13]
+	mi := &file_muster_v1_directory_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -828,7 +1113,7 @@ func (x *StreamMembersResponse) String() string {
 func (*StreamMembersResponse) ProtoMessage() {}
 
 func (x *StreamMembersResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_muster_v1_directory_proto_msgTypes[13]
+	mi := &file_muster_v1_directory_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -841,7 +1126,7 @@ func (x *StreamMembersResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StreamMembersResponse.ProtoReflect.Descriptor instead.
 func (*StreamMembersResponse) Descriptor() ([]byte, []int) {
-	return file_muster_v1_directory_proto_rawDescGZIP(), []int{13}
+	return file_muster_v1_directory_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *StreamMembersResponse) GetMembers() []*Member {
@@ -866,7 +1151,7 @@ type ListMembershipsRequest struct {
 
 func (x *ListMembershipsRequest) Reset() {
 	*x = ListMembershipsRequest{}
-	mi := &file_muster_v1_directory_proto_msgTypes[14]
+	mi := &file_muster_v1_directory_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -878,7 +1163,7 @@ func (x *ListMembershipsRequest) String() string {
 func (*ListMembershipsRequest) ProtoMessage() {}
 
 func (x *ListMembershipsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_muster_v1_directory_proto_msgTypes[14]
+	mi := &file_muster_v1_directory_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -891,7 +1176,7 @@ func (x *ListMembershipsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListMembershipsRequest.ProtoReflect.Descriptor instead.
 func (*ListMembershipsRequest) Descriptor() ([]byte, []int) {
-	return file_muster_v1_directory_proto_rawDescGZIP(), []int{14}
+	return file_muster_v1_directory_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *ListMembershipsRequest) GetMemberId() string {
@@ -933,7 +1218,7 @@ type ListMembershipsResponse struct {
 
 func (x *ListMembershipsResponse) Reset() {
 	*x = ListMembershipsResponse{}
-	mi := &file_muster_v1_directory_proto_msgTypes[15]
+	mi := &file_muster_v1_directory_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -945,7 +1230,7 @@ func (x *ListMembershipsResponse) String() string {
 func (*ListMembershipsResponse) ProtoMessage() {}
 
 func (x *ListMembershipsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_muster_v1_directory_proto_msgTypes[15]
+	mi := &file_muster_v1_directory_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -958,7 +1243,7 @@ func (x *ListMembershipsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListMembershipsResponse.ProtoReflect.Descriptor instead.
 func (*ListMembershipsResponse) Descriptor() ([]byte, []int) {
-	return file_muster_v1_directory_proto_rawDescGZIP(), []int{15}
+	return file_muster_v1_directory_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *ListMembershipsResponse) GetGroups() []*UserGroup {
@@ -987,7 +1272,7 @@ type CheckMembershipRequest struct {
 
 func (x *CheckMembershipRequest) Reset() {
 	*x = CheckMembershipRequest{}
-	mi := &file_muster_v1_directory_proto_msgTypes[16]
+	mi := &file_muster_v1_directory_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -999,7 +1284,7 @@ func (x *CheckMembershipRequest) String() string {
 func (*CheckMembershipRequest) ProtoMessage() {}
 
 func (x *CheckMembershipRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_muster_v1_directory_proto_msgTypes[16]
+	mi := &file_muster_v1_directory_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1012,7 +1297,7 @@ func (x *CheckMembershipRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CheckMembershipRequest.ProtoReflect.Descriptor instead.
 func (*CheckMembershipRequest) Descriptor() ([]byte, []int) {
-	return file_muster_v1_directory_proto_rawDescGZIP(), []int{16}
+	return file_muster_v1_directory_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *CheckMembershipRequest) GetUser() *UserKey {
@@ -1052,7 +1337,7 @@ type CheckMembershipResponse struct {
 
 func (x *CheckMembershipResponse) Reset() {
 	*x = CheckMembershipResponse{}
-	mi := &file_muster_v1_directory_proto_msgTypes[17]
+	mi := &file_muster_v1_directory_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1064,7 +1349,7 @@ func (x *CheckMembershipResponse) String() string {
 func (*CheckMembershipResponse) ProtoMessage() {}
 
 func (x *CheckMembershipResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_muster_v1_directory_proto_msgTypes[17]
+	mi := &file_muster_v1_directory_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1077,7 +1362,7 @@ func (x *CheckMembershipResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CheckMembershipResponse.ProtoReflect.Descriptor instead.
 func (*CheckMembershipResponse) Descriptor() ([]byte, []int) {
-	return file_muster_v1_directory_proto_rawDescGZIP(), []int{17}
+	return file_muster_v1_directory_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *CheckMembershipResponse) GetAllowed() bool {
@@ -1131,7 +1416,7 @@ type UpdateUserRequest struct {
 
 func (x *UpdateUserRequest) Reset() {
 	*x = UpdateUserRequest{}
-	mi := &file_muster_v1_directory_proto_msgTypes[18]
+	mi := &file_muster_v1_directory_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1143,7 +1428,7 @@ func (x *UpdateUserRequest) String() string {
 func (*UpdateUserRequest) ProtoMessage() {}
 
 func (x *UpdateUserRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_muster_v1_directory_proto_msgTypes[18]
+	mi := &file_muster_v1_directory_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1156,7 +1441,7 @@ func (x *UpdateUserRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UpdateUserRequest.ProtoReflect.Descriptor instead.
 func (*UpdateUserRequest) Descriptor() ([]byte, []int) {
-	return file_muster_v1_directory_proto_rawDescGZIP(), []int{18}
+	return file_muster_v1_directory_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *UpdateUserRequest) GetUser() *User {
@@ -1196,7 +1481,7 @@ type UpdateUserResponse struct {
 
 func (x *UpdateUserResponse) Reset() {
 	*x = UpdateUserResponse{}
-	mi := &file_muster_v1_directory_proto_msgTypes[19]
+	mi := &file_muster_v1_directory_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1208,7 +1493,7 @@ func (x *UpdateUserResponse) String() string {
 func (*UpdateUserResponse) ProtoMessage() {}
 
 func (x *UpdateUserResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_muster_v1_directory_proto_msgTypes[19]
+	mi := &file_muster_v1_directory_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1221,7 +1506,7 @@ func (x *UpdateUserResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UpdateUserResponse.ProtoReflect.Descriptor instead.
 func (*UpdateUserResponse) Descriptor() ([]byte, []int) {
-	return file_muster_v1_directory_proto_rawDescGZIP(), []int{19}
+	return file_muster_v1_directory_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *UpdateUserResponse) GetUser() *User {
@@ -1245,7 +1530,7 @@ type UpdateGroupRequest struct {
 
 func (x *UpdateGroupRequest) Reset() {
 	*x = UpdateGroupRequest{}
-	mi := &file_muster_v1_directory_proto_msgTypes[20]
+	mi := &file_muster_v1_directory_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1257,7 +1542,7 @@ func (x *UpdateGroupRequest) String() string {
 func (*UpdateGroupRequest) ProtoMessage() {}
 
 func (x *UpdateGroupRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_muster_v1_directory_proto_msgTypes[20]
+	mi := &file_muster_v1_directory_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1270,7 +1555,7 @@ func (x *UpdateGroupRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UpdateGroupRequest.ProtoReflect.Descriptor instead.
 func (*UpdateGroupRequest) Descriptor() ([]byte, []int) {
-	return file_muster_v1_directory_proto_rawDescGZIP(), []int{20}
+	return file_muster_v1_directory_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *UpdateGroupRequest) GetGroup() *Group {
@@ -1310,7 +1595,7 @@ type UpdateGroupResponse struct {
 
 func (x *UpdateGroupResponse) Reset() {
 	*x = UpdateGroupResponse{}
-	mi := &file_muster_v1_directory_proto_msgTypes[21]
+	mi := &file_muster_v1_directory_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1322,7 +1607,7 @@ func (x *UpdateGroupResponse) String() string {
 func (*UpdateGroupResponse) ProtoMessage() {}
 
 func (x *UpdateGroupResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_muster_v1_directory_proto_msgTypes[21]
+	mi := &file_muster_v1_directory_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1335,7 +1620,7 @@ func (x *UpdateGroupResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UpdateGroupResponse.ProtoReflect.Descriptor instead.
 func (*UpdateGroupResponse) Descriptor() ([]byte, []int) {
-	return file_muster_v1_directory_proto_rawDescGZIP(), []int{21}
+	return file_muster_v1_directory_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *UpdateGroupResponse) GetGroup() *Group {
@@ -1349,7 +1634,7 @@ var File_muster_v1_directory_proto protoreflect.FileDescriptor
 
 const file_muster_v1_directory_proto_rawDesc = "" +
 	"\n" +
-	"\x19muster/v1/directory.proto\x12\tmuster.v1\x1a google/protobuf/field_mask.proto\x1a\x15muster/v1/group.proto\x1a\x14muster/v1/user.proto\"|\n" +
+	"\x19muster/v1/directory.proto\x12\tmuster.v1\x1a google/protobuf/field_mask.proto\x1a\x15muster/v1/group.proto\x1a\x1cmuster/v1/provisioning.proto\x1a\x14muster/v1/user.proto\"|\n" +
 	"\aUserKey\x12\x10\n" +
 	"\x02id\x18\x01 \x01(\tH\x00R\x02id\x12\x1d\n" +
 	"\tuser_name\x18\x02 \x01(\tH\x00R\buserName\x12!\n" +
@@ -1386,7 +1671,31 @@ const file_muster_v1_directory_proto_rawDesc = "" +
 	"\x16BatchGetGroupsResponse\x12(\n" +
 	"\x06groups\x18\x01 \x03(\v2\x10.muster.v1.GroupR\x06groups\x12\x1f\n" +
 	"\vmissing_ids\x18\x02 \x03(\tR\n" +
-	"missingIds\"{\n" +
+	"missingIds\"\xed\x01\n" +
+	"\x10FindUsersRequest\x12\x16\n" +
+	"\x06filter\x18\x01 \x01(\tR\x06filter\x12\x17\n" +
+	"\asort_by\x18\x02 \x01(\tR\x06sortBy\x123\n" +
+	"\n" +
+	"sort_order\x18\x03 \x01(\x0e2\x14.muster.v1.SortOrderR\tsortOrder\x12\x1b\n" +
+	"\tpage_size\x18\x04 \x01(\x05R\bpageSize\x12\x1d\n" +
+	"\n" +
+	"page_token\x18\x05 \x01(\tR\tpageToken\x127\n" +
+	"\tread_mask\x18\x06 \x01(\v2\x1a.google.protobuf.FieldMaskR\breadMask\"b\n" +
+	"\x11FindUsersResponse\x12%\n" +
+	"\x05users\x18\x01 \x03(\v2\x0f.muster.v1.UserR\x05users\x12&\n" +
+	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\xee\x01\n" +
+	"\x11FindGroupsRequest\x12\x16\n" +
+	"\x06filter\x18\x01 \x01(\tR\x06filter\x12\x17\n" +
+	"\asort_by\x18\x02 \x01(\tR\x06sortBy\x123\n" +
+	"\n" +
+	"sort_order\x18\x03 \x01(\x0e2\x14.muster.v1.SortOrderR\tsortOrder\x12\x1b\n" +
+	"\tpage_size\x18\x04 \x01(\x05R\bpageSize\x12\x1d\n" +
+	"\n" +
+	"page_token\x18\x05 \x01(\tR\tpageToken\x127\n" +
+	"\tread_mask\x18\x06 \x01(\v2\x1a.google.protobuf.FieldMaskR\breadMask\"f\n" +
+	"\x12FindGroupsResponse\x12(\n" +
+	"\x06groups\x18\x01 \x03(\v2\x10.muster.v1.GroupR\x06groups\x12&\n" +
+	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"{\n" +
 	"\x12ListMembersRequest\x12)\n" +
 	"\x05group\x18\x01 \x01(\v2\x13.muster.v1.GroupKeyR\x05group\x12\x1b\n" +
 	"\tpage_size\x18\x02 \x01(\x05R\bpageSize\x12\x1d\n" +
@@ -1436,13 +1745,16 @@ const file_muster_v1_directory_proto_rawDesc = "" +
 	"\bif_match\x18\x03 \x01(\tR\aifMatch\x127\n" +
 	"\tread_mask\x18\x04 \x01(\v2\x1a.google.protobuf.FieldMaskR\breadMask\"=\n" +
 	"\x13UpdateGroupResponse\x12&\n" +
-	"\x05group\x18\x01 \x01(\v2\x10.muster.v1.GroupR\x05group2\xc7\x06\n" +
+	"\x05group\x18\x01 \x01(\v2\x10.muster.v1.GroupR\x05group2\xda\a\n" +
 	"\x10DirectoryService\x12I\n" +
 	"\n" +
 	"LookupUser\x12\x1c.muster.v1.LookupUserRequest\x1a\x1d.muster.v1.LookupUserResponse\x12L\n" +
 	"\vLookupGroup\x12\x1d.muster.v1.LookupGroupRequest\x1a\x1e.muster.v1.LookupGroupResponse\x12R\n" +
 	"\rBatchGetUsers\x12\x1f.muster.v1.BatchGetUsersRequest\x1a .muster.v1.BatchGetUsersResponse\x12U\n" +
-	"\x0eBatchGetGroups\x12 .muster.v1.BatchGetGroupsRequest\x1a!.muster.v1.BatchGetGroupsResponse\x12L\n" +
+	"\x0eBatchGetGroups\x12 .muster.v1.BatchGetGroupsRequest\x1a!.muster.v1.BatchGetGroupsResponse\x12F\n" +
+	"\tFindUsers\x12\x1b.muster.v1.FindUsersRequest\x1a\x1c.muster.v1.FindUsersResponse\x12I\n" +
+	"\n" +
+	"FindGroups\x12\x1c.muster.v1.FindGroupsRequest\x1a\x1d.muster.v1.FindGroupsResponse\x12L\n" +
 	"\vListMembers\x12\x1d.muster.v1.ListMembersRequest\x1a\x1e.muster.v1.ListMembersResponse\x12T\n" +
 	"\rStreamMembers\x12\x1f.muster.v1.StreamMembersRequest\x1a .muster.v1.StreamMembersResponse0\x01\x12X\n" +
 	"\x0fListMemberships\x12!.muster.v1.ListMembershipsRequest\x1a\".muster.v1.ListMembershipsResponse\x12X\n" +
@@ -1465,7 +1777,7 @@ func file_muster_v1_directory_proto_rawDescGZIP() []byte {
 	return file_muster_v1_directory_proto_rawDescData
 }
 
-var file_muster_v1_directory_proto_msgTypes = make([]protoimpl.MessageInfo, 22)
+var file_muster_v1_directory_proto_msgTypes = make([]protoimpl.MessageInfo, 26)
 var file_muster_v1_directory_proto_goTypes = []any{
 	(*UserKey)(nil),                 // 0: muster.v1.UserKey
 	(*GroupKey)(nil),                // 1: muster.v1.GroupKey
@@ -1477,75 +1789,90 @@ var file_muster_v1_directory_proto_goTypes = []any{
 	(*BatchGetUsersResponse)(nil),   // 7: muster.v1.BatchGetUsersResponse
 	(*BatchGetGroupsRequest)(nil),   // 8: muster.v1.BatchGetGroupsRequest
 	(*BatchGetGroupsResponse)(nil),  // 9: muster.v1.BatchGetGroupsResponse
-	(*ListMembersRequest)(nil),      // 10: muster.v1.ListMembersRequest
-	(*ListMembersResponse)(nil),     // 11: muster.v1.ListMembersResponse
-	(*StreamMembersRequest)(nil),    // 12: muster.v1.StreamMembersRequest
-	(*StreamMembersResponse)(nil),   // 13: muster.v1.StreamMembersResponse
-	(*ListMembershipsRequest)(nil),  // 14: muster.v1.ListMembershipsRequest
-	(*ListMembershipsResponse)(nil), // 15: muster.v1.ListMembershipsResponse
-	(*CheckMembershipRequest)(nil),  // 16: muster.v1.CheckMembershipRequest
-	(*CheckMembershipResponse)(nil), // 17: muster.v1.CheckMembershipResponse
-	(*UpdateUserRequest)(nil),       // 18: muster.v1.UpdateUserRequest
-	(*UpdateUserResponse)(nil),      // 19: muster.v1.UpdateUserResponse
-	(*UpdateGroupRequest)(nil),      // 20: muster.v1.UpdateGroupRequest
-	(*UpdateGroupResponse)(nil),     // 21: muster.v1.UpdateGroupResponse
-	(*fieldmaskpb.FieldMask)(nil),   // 22: google.protobuf.FieldMask
-	(*User)(nil),                    // 23: muster.v1.User
-	(*Group)(nil),                   // 24: muster.v1.Group
-	(*Member)(nil),                  // 25: muster.v1.Member
-	(*UserGroup)(nil),               // 26: muster.v1.UserGroup
+	(*FindUsersRequest)(nil),        // 10: muster.v1.FindUsersRequest
+	(*FindUsersResponse)(nil),       // 11: muster.v1.FindUsersResponse
+	(*FindGroupsRequest)(nil),       // 12: muster.v1.FindGroupsRequest
+	(*FindGroupsResponse)(nil),      // 13: muster.v1.FindGroupsResponse
+	(*ListMembersRequest)(nil),      // 14: muster.v1.ListMembersRequest
+	(*ListMembersResponse)(nil),     // 15: muster.v1.ListMembersResponse
+	(*StreamMembersRequest)(nil),    // 16: muster.v1.StreamMembersRequest
+	(*StreamMembersResponse)(nil),   // 17: muster.v1.StreamMembersResponse
+	(*ListMembershipsRequest)(nil),  // 18: muster.v1.ListMembershipsRequest
+	(*ListMembershipsResponse)(nil), // 19: muster.v1.ListMembershipsResponse
+	(*CheckMembershipRequest)(nil),  // 20: muster.v1.CheckMembershipRequest
+	(*CheckMembershipResponse)(nil), // 21: muster.v1.CheckMembershipResponse
+	(*UpdateUserRequest)(nil),       // 22: muster.v1.UpdateUserRequest
+	(*UpdateUserResponse)(nil),      // 23: muster.v1.UpdateUserResponse
+	(*UpdateGroupRequest)(nil),      // 24: muster.v1.UpdateGroupRequest
+	(*UpdateGroupResponse)(nil),     // 25: muster.v1.UpdateGroupResponse
+	(*fieldmaskpb.FieldMask)(nil),   // 26: google.protobuf.FieldMask
+	(*User)(nil),                    // 27: muster.v1.User
+	(*Group)(nil),                   // 28: muster.v1.Group
+	(SortOrder)(0),                  // 29: muster.v1.SortOrder
+	(*Member)(nil),                  // 30: muster.v1.Member
+	(*UserGroup)(nil),               // 31: muster.v1.UserGroup
 }
 var file_muster_v1_directory_proto_depIdxs = []int32{
 	0,  // 0: muster.v1.LookupUserRequest.key:type_name -> muster.v1.UserKey
-	22, // 1: muster.v1.LookupUserRequest.read_mask:type_name -> google.protobuf.FieldMask
-	23, // 2: muster.v1.LookupUserResponse.user:type_name -> muster.v1.User
+	26, // 1: muster.v1.LookupUserRequest.read_mask:type_name -> google.protobuf.FieldMask
+	27, // 2: muster.v1.LookupUserResponse.user:type_name -> muster.v1.User
 	1,  // 3: muster.v1.LookupGroupRequest.key:type_name -> muster.v1.GroupKey
-	22, // 4: muster.v1.LookupGroupRequest.read_mask:type_name -> google.protobuf.FieldMask
-	24, // 5: muster.v1.LookupGroupResponse.group:type_name -> muster.v1.Group
-	22, // 6: muster.v1.BatchGetUsersRequest.read_mask:type_name -> google.protobuf.FieldMask
-	23, // 7: muster.v1.BatchGetUsersResponse.users:type_name -> muster.v1.User
-	22, // 8: muster.v1.BatchGetGroupsRequest.read_mask:type_name -> google.protobuf.FieldMask
-	24, // 9: muster.v1.BatchGetGroupsResponse.groups:type_name -> muster.v1.Group
-	1,  // 10: muster.v1.ListMembersRequest.group:type_name -> muster.v1.GroupKey
-	25, // 11: muster.v1.ListMembersResponse.members:type_name -> muster.v1.Member
-	1,  // 12: muster.v1.StreamMembersRequest.group:type_name -> muster.v1.GroupKey
-	25, // 13: muster.v1.StreamMembersResponse.members:type_name -> muster.v1.Member
-	26, // 14: muster.v1.ListMembershipsResponse.groups:type_name -> muster.v1.UserGroup
-	0,  // 15: muster.v1.CheckMembershipRequest.user:type_name -> muster.v1.UserKey
-	1,  // 16: muster.v1.CheckMembershipRequest.group:type_name -> muster.v1.GroupKey
-	23, // 17: muster.v1.UpdateUserRequest.user:type_name -> muster.v1.User
-	22, // 18: muster.v1.UpdateUserRequest.update_mask:type_name -> google.protobuf.FieldMask
-	22, // 19: muster.v1.UpdateUserRequest.read_mask:type_name -> google.protobuf.FieldMask
-	23, // 20: muster.v1.UpdateUserResponse.user:type_name -> muster.v1.User
-	24, // 21: muster.v1.UpdateGroupRequest.group:type_name -> muster.v1.Group
-	22, // 22: muster.v1.UpdateGroupRequest.update_mask:type_name -> google.protobuf.FieldMask
-	22, // 23: muster.v1.UpdateGroupRequest.read_mask:type_name -> google.protobuf.FieldMask
-	24, // 24: muster.v1.UpdateGroupResponse.group:type_name -> muster.v1.Group
-	2,  // 25: muster.v1.DirectoryService.LookupUser:input_type -> muster.v1.LookupUserRequest
-	4,  // 26: muster.v1.DirectoryService.LookupGroup:input_type -> muster.v1.LookupGroupRequest
-	6,  // 27: muster.v1.DirectoryService.BatchGetUsers:input_type -> muster.v1.BatchGetUsersRequest
-	8,  // 28: muster.v1.DirectoryService.BatchGetGroups:input_type -> muster.v1.BatchGetGroupsRequest
-	10, // 29: muster.v1.DirectoryService.ListMembers:input_type -> muster.v1.ListMembersRequest
-	12, // 30: muster.v1.DirectoryService.StreamMembers:input_type -> muster.v1.StreamMembersRequest
-	14, // 31: muster.v1.DirectoryService.ListMemberships:input_type -> muster.v1.ListMembershipsRequest
-	16, // 32: muster.v1.DirectoryService.CheckMembership:input_type -> muster.v1.CheckMembershipRequest
-	18, // 33: muster.v1.DirectoryService.UpdateUser:input_type -> muster.v1.UpdateUserRequest
-	20, // 34: muster.v1.DirectoryService.UpdateGroup:input_type -> muster.v1.UpdateGroupRequest
-	3,  // 35: muster.v1.DirectoryService.LookupUser:output_type -> muster.v1.LookupUserResponse
-	5,  // 36: muster.v1.DirectoryService.LookupGroup:output_type -> muster.v1.LookupGroupResponse
-	7,  // 37: muster.v1.DirectoryService.BatchGetUsers:output_type -> muster.v1.BatchGetUsersResponse
-	9,  // 38: muster.v1.DirectoryService.BatchGetGroups:output_type -> muster.v1.BatchGetGroupsResponse
-	11, // 39: muster.v1.DirectoryService.ListMembers:output_type -> muster.v1.ListMembersResponse
-	13, // 40: muster.v1.DirectoryService.StreamMembers:output_type -> muster.v1.StreamMembersResponse
-	15, // 41: muster.v1.DirectoryService.ListMemberships:output_type -> muster.v1.ListMembershipsResponse
-	17, // 42: muster.v1.DirectoryService.CheckMembership:output_type -> muster.v1.CheckMembershipResponse
-	19, // 43: muster.v1.DirectoryService.UpdateUser:output_type -> muster.v1.UpdateUserResponse
-	21, // 44: muster.v1.DirectoryService.UpdateGroup:output_type -> muster.v1.UpdateGroupResponse
-	35, // [35:45] is the sub-list for method output_type
-	25, // [25:35] is the sub-list for method input_type
-	25, // [25:25] is the sub-list for extension type_name
-	25, // [25:25] is the sub-list for extension extendee
-	0,  // [0:25] is the sub-list for field type_name
+	26, // 4: muster.v1.LookupGroupRequest.read_mask:type_name -> google.protobuf.FieldMask
+	28, // 5: muster.v1.LookupGroupResponse.group:type_name -> muster.v1.Group
+	26, // 6: muster.v1.BatchGetUsersRequest.read_mask:type_name -> google.protobuf.FieldMask
+	27, // 7: muster.v1.BatchGetUsersResponse.users:type_name -> muster.v1.User
+	26, // 8: muster.v1.BatchGetGroupsRequest.read_mask:type_name -> google.protobuf.FieldMask
+	28, // 9: muster.v1.BatchGetGroupsResponse.groups:type_name -> muster.v1.Group
+	29, // 10: muster.v1.FindUsersRequest.sort_order:type_name -> muster.v1.SortOrder
+	26, // 11: muster.v1.FindUsersRequest.read_mask:type_name -> google.protobuf.FieldMask
+	27, // 12: muster.v1.FindUsersResponse.users:type_name -> muster.v1.User
+	29, // 13: muster.v1.FindGroupsRequest.sort_order:type_name -> muster.v1.SortOrder
+	26, // 14: muster.v1.FindGroupsRequest.read_mask:type_name -> google.protobuf.FieldMask
+	28, // 15: muster.v1.FindGroupsResponse.groups:type_name -> muster.v1.Group
+	1,  // 16: muster.v1.ListMembersRequest.group:type_name -> muster.v1.GroupKey
+	30, // 17: muster.v1.ListMembersResponse.members:type_name -> muster.v1.Member
+	1,  // 18: muster.v1.StreamMembersRequest.group:type_name -> muster.v1.GroupKey
+	30, // 19: muster.v1.StreamMembersResponse.members:type_name -> muster.v1.Member
+	31, // 20: muster.v1.ListMembershipsResponse.groups:type_name -> muster.v1.UserGroup
+	0,  // 21: muster.v1.CheckMembershipRequest.user:type_name -> muster.v1.UserKey
+	1,  // 22: muster.v1.CheckMembershipRequest.group:type_name -> muster.v1.GroupKey
+	27, // 23: muster.v1.UpdateUserRequest.user:type_name -> muster.v1.User
+	26, // 24: muster.v1.UpdateUserRequest.update_mask:type_name -> google.protobuf.FieldMask
+	26, // 25: muster.v1.UpdateUserRequest.read_mask:type_name -> google.protobuf.FieldMask
+	27, // 26: muster.v1.UpdateUserResponse.user:type_name -> muster.v1.User
+	28, // 27: muster.v1.UpdateGroupRequest.group:type_name -> muster.v1.Group
+	26, // 28: muster.v1.UpdateGroupRequest.update_mask:type_name -> google.protobuf.FieldMask
+	26, // 29: muster.v1.UpdateGroupRequest.read_mask:type_name -> google.protobuf.FieldMask
+	28, // 30: muster.v1.UpdateGroupResponse.group:type_name -> muster.v1.Group
+	2,  // 31: muster.v1.DirectoryService.LookupUser:input_type -> muster.v1.LookupUserRequest
+	4,  // 32: muster.v1.DirectoryService.LookupGroup:input_type -> muster.v1.LookupGroupRequest
+	6,  // 33: muster.v1.DirectoryService.BatchGetUsers:input_type -> muster.v1.BatchGetUsersRequest
+	8,  // 34: muster.v1.DirectoryService.BatchGetGroups:input_type -> muster.v1.BatchGetGroupsRequest
+	10, // 35: muster.v1.DirectoryService.FindUsers:input_type -> muster.v1.FindUsersRequest
+	12, // 36: muster.v1.DirectoryService.FindGroups:input_type -> muster.v1.FindGroupsRequest
+	14, // 37: muster.v1.DirectoryService.ListMembers:input_type -> muster.v1.ListMembersRequest
+	16, // 38: muster.v1.DirectoryService.StreamMembers:input_type -> muster.v1.StreamMembersRequest
+	18, // 39: muster.v1.DirectoryService.ListMemberships:input_type -> muster.v1.ListMembershipsRequest
+	20, // 40: muster.v1.DirectoryService.CheckMembership:input_type -> muster.v1.CheckMembershipRequest
+	22, // 41: muster.v1.DirectoryService.UpdateUser:input_type -> muster.v1.UpdateUserRequest
+	24, // 42: muster.v1.DirectoryService.UpdateGroup:input_type -> muster.v1.UpdateGroupRequest
+	3,  // 43: muster.v1.DirectoryService.LookupUser:output_type -> muster.v1.LookupUserResponse
+	5,  // 44: muster.v1.DirectoryService.LookupGroup:output_type -> muster.v1.LookupGroupResponse
+	7,  // 45: muster.v1.DirectoryService.BatchGetUsers:output_type -> muster.v1.BatchGetUsersResponse
+	9,  // 46: muster.v1.DirectoryService.BatchGetGroups:output_type -> muster.v1.BatchGetGroupsResponse
+	11, // 47: muster.v1.DirectoryService.FindUsers:output_type -> muster.v1.FindUsersResponse
+	13, // 48: muster.v1.DirectoryService.FindGroups:output_type -> muster.v1.FindGroupsResponse
+	15, // 49: muster.v1.DirectoryService.ListMembers:output_type -> muster.v1.ListMembersResponse
+	17, // 50: muster.v1.DirectoryService.StreamMembers:output_type -> muster.v1.StreamMembersResponse
+	19, // 51: muster.v1.DirectoryService.ListMemberships:output_type -> muster.v1.ListMembershipsResponse
+	21, // 52: muster.v1.DirectoryService.CheckMembership:output_type -> muster.v1.CheckMembershipResponse
+	23, // 53: muster.v1.DirectoryService.UpdateUser:output_type -> muster.v1.UpdateUserResponse
+	25, // 54: muster.v1.DirectoryService.UpdateGroup:output_type -> muster.v1.UpdateGroupResponse
+	43, // [43:55] is the sub-list for method output_type
+	31, // [31:43] is the sub-list for method input_type
+	31, // [31:31] is the sub-list for extension type_name
+	31, // [31:31] is the sub-list for extension extendee
+	0,  // [0:31] is the sub-list for field type_name
 }
 
 func init() { file_muster_v1_directory_proto_init() }
@@ -1554,6 +1881,7 @@ func file_muster_v1_directory_proto_init() {
 		return
 	}
 	file_muster_v1_group_proto_init()
+	file_muster_v1_provisioning_proto_init()
 	file_muster_v1_user_proto_init()
 	file_muster_v1_directory_proto_msgTypes[0].OneofWrappers = []any{
 		(*UserKey_Id)(nil),
@@ -1572,7 +1900,7 @@ func file_muster_v1_directory_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_muster_v1_directory_proto_rawDesc), len(file_muster_v1_directory_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   22,
+			NumMessages:   26,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

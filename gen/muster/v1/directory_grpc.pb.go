@@ -26,6 +26,8 @@ const (
 	DirectoryService_LookupGroup_FullMethodName     = "/muster.v1.DirectoryService/LookupGroup"
 	DirectoryService_BatchGetUsers_FullMethodName   = "/muster.v1.DirectoryService/BatchGetUsers"
 	DirectoryService_BatchGetGroups_FullMethodName  = "/muster.v1.DirectoryService/BatchGetGroups"
+	DirectoryService_FindUsers_FullMethodName       = "/muster.v1.DirectoryService/FindUsers"
+	DirectoryService_FindGroups_FullMethodName      = "/muster.v1.DirectoryService/FindGroups"
 	DirectoryService_ListMembers_FullMethodName     = "/muster.v1.DirectoryService/ListMembers"
 	DirectoryService_StreamMembers_FullMethodName   = "/muster.v1.DirectoryService/StreamMembers"
 	DirectoryService_ListMemberships_FullMethodName = "/muster.v1.DirectoryService/ListMemberships"
@@ -53,6 +55,11 @@ type DirectoryServiceClient interface {
 	BatchGetUsers(ctx context.Context, in *BatchGetUsersRequest, opts ...grpc.CallOption) (*BatchGetUsersResponse, error)
 	// Reads groups by their ids.
 	BatchGetGroups(ctx context.Context, in *BatchGetGroupsRequest, opts ...grpc.CallOption) (*BatchGetGroupsResponse, error)
+	// Reads the users that match a filter, page by page. It counts nothing, and reads no
+	// more than the mask asks for: who needs a total asks ProvisioningService.ListUsers.
+	FindUsers(ctx context.Context, in *FindUsersRequest, opts ...grpc.CallOption) (*FindUsersResponse, error)
+	// Reads the groups that match a filter, as FindUsers does.
+	FindGroups(ctx context.Context, in *FindGroupsRequest, opts ...grpc.CallOption) (*FindGroupsResponse, error)
 	// Reads the members of a group, page by page, in an order that does not change.
 	ListMembers(ctx context.Context, in *ListMembersRequest, opts ...grpc.CallOption) (*ListMembersResponse, error)
 	// Reads the members of a group as a stream, some at a time, however many there are.
@@ -111,6 +118,26 @@ func (c *directoryServiceClient) BatchGetGroups(ctx context.Context, in *BatchGe
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(BatchGetGroupsResponse)
 	err := c.cc.Invoke(ctx, DirectoryService_BatchGetGroups_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *directoryServiceClient) FindUsers(ctx context.Context, in *FindUsersRequest, opts ...grpc.CallOption) (*FindUsersResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(FindUsersResponse)
+	err := c.cc.Invoke(ctx, DirectoryService_FindUsers_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *directoryServiceClient) FindGroups(ctx context.Context, in *FindGroupsRequest, opts ...grpc.CallOption) (*FindGroupsResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(FindGroupsResponse)
+	err := c.cc.Invoke(ctx, DirectoryService_FindGroups_FullMethodName, in, out, cOpts...)
 	if err != nil {
 		return nil, err
 	}
@@ -205,6 +232,11 @@ type DirectoryServiceServer interface {
 	BatchGetUsers(context.Context, *BatchGetUsersRequest) (*BatchGetUsersResponse, error)
 	// Reads groups by their ids.
 	BatchGetGroups(context.Context, *BatchGetGroupsRequest) (*BatchGetGroupsResponse, error)
+	// Reads the users that match a filter, page by page. It counts nothing, and reads no
+	// more than the mask asks for: who needs a total asks ProvisioningService.ListUsers.
+	FindUsers(context.Context, *FindUsersRequest) (*FindUsersResponse, error)
+	// Reads the groups that match a filter, as FindUsers does.
+	FindGroups(context.Context, *FindGroupsRequest) (*FindGroupsResponse, error)
 	// Reads the members of a group, page by page, in an order that does not change.
 	ListMembers(context.Context, *ListMembersRequest) (*ListMembersResponse, error)
 	// Reads the members of a group as a stream, some at a time, however many there are.
@@ -240,6 +272,12 @@ func (UnimplementedDirectoryServiceServer) BatchGetUsers(context.Context, *Batch
 }
 func (UnimplementedDirectoryServiceServer) BatchGetGroups(context.Context, *BatchGetGroupsRequest) (*BatchGetGroupsResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method BatchGetGroups not implemented")
+}
+func (UnimplementedDirectoryServiceServer) FindUsers(context.Context, *FindUsersRequest) (*FindUsersResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method FindUsers not implemented")
+}
+func (UnimplementedDirectoryServiceServer) FindGroups(context.Context, *FindGroupsRequest) (*FindGroupsResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method FindGroups not implemented")
 }
 func (UnimplementedDirectoryServiceServer) ListMembers(context.Context, *ListMembersRequest) (*ListMembersResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method ListMembers not implemented")
@@ -348,6 +386,42 @@ func _DirectoryService_BatchGetGroups_Handler(srv interface{}, ctx context.Conte
 	}
 	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
 		return srv.(DirectoryServiceServer).BatchGetGroups(ctx, req.(*BatchGetGroupsRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _DirectoryService_FindUsers_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(FindUsersRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(DirectoryServiceServer).FindUsers(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: DirectoryService_FindUsers_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(DirectoryServiceServer).FindUsers(ctx, req.(*FindUsersRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _DirectoryService_FindGroups_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(FindGroupsRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(DirectoryServiceServer).FindGroups(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: DirectoryService_FindGroups_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(DirectoryServiceServer).FindGroups(ctx, req.(*FindGroupsRequest))
 	}
 	return interceptor(ctx, in, info, handler)
 }
@@ -475,6 +549,14 @@ var DirectoryService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "BatchGetGroups",
 			Handler:    _DirectoryService_BatchGetGroups_Handler,
+		},
+		{
+			MethodName: "FindUsers",
+			Handler:    _DirectoryService_FindUsers_Handler,
+		},
+		{
+			MethodName: "FindGroups",
+			Handler:    _DirectoryService_FindGroups_Handler,
 		},
 		{
 			MethodName: "ListMembers",

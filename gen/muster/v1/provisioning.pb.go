@@ -12,7 +12,12 @@
 // invalidSyntax, invalidPath, noTarget, invalidValue, invalidVers, sensitive),
 // one of RFC 9865's (invalidCursor, expiredCursor, invalidCount) or one of ours:
 // notFound, versionMismatch, conflict, payloadTooLarge, rateLimited,
-// unauthenticated, forbidden, unavailable, internal.
+// unauthenticated, forbidden, unavailable, notImplemented, positionGone, internal. An
+// error that is about a field of the request has a google.rpc.BadRequest too, whose
+// field violation names the field as the request has it: "user.name.given_name",
+// "operations[0].path", "filter". Where JSON calls it otherwise, ErrorInfo's
+// metadata has the path there as "attribute": "name.givenName". Where the credential
+// lacks a scope, it is there as "scope".
 
 package musterv1
 
