@@ -13,6 +13,7 @@ BUF       ?= $(GO) tool -modfile=tools/buf/go.mod buf
 GOLANGCI  ?= $(GO) tool -modfile=tools/lint/go.mod golangci-lint
 GRPCURL   ?= $(GO) tool -modfile=tools/grpcurl/go.mod grpcurl
 FUZZTIME  ?= 30s
+TORTURE   ?= 3m
 URL       ?= http://127.0.0.1:8080/scim/v2
 
 .PHONY: help
@@ -59,6 +60,10 @@ verify: ## Check the contract, and that generated code and modules are up to dat
 .PHONY: bench
 bench: build ## Measure both databases next to their ceilings (some minutes; make bench ARGS=-quick for one)
 	$(GO) run ./test/bench $(ARGS)
+
+.PHONY: torture
+torture: ## Break servers and connections under writers and watchers for TORTURE (3m), and what else takes its time
+	MUSTER_TEST_TORTURE=$(TORTURE) $(GO) test ./test -count=1 -v -timeout 2h -run 'TestTorture'
 
 .PHONY: fuzz
 fuzz: ## Run each fuzz test for FUZZTIME (30s)

@@ -14,10 +14,13 @@ import (
 	"errors"
 	"net/netip"
 	"strings"
+	"time"
 
 	"google.golang.org/grpc"
+	"google.golang.org/grpc/backoff"
 	"google.golang.org/grpc/credentials"
 	"google.golang.org/grpc/credentials/insecure"
+	"google.golang.org/grpc/keepalive"
 
 	musterv1 "github.com/muster-scim/muster/gen/muster/v1"
 )
@@ -59,7 +62,7 @@ func Dial(o Options) (*Client, error) {
 	if plain {
 		transport = insecure.NewCredentials()
 	}
-	options := []grpc.DialOption{grpc.WithTransportCredentials(transport)}
+	options := []grpc.DialOption{grpc.WithTransportCredentials(transport), grpc.WithConnectParams(reconnect), grpc.WithKeepaliveParams(alive)}
 	if o.Token != "" {
 		options = append(options, grpc.WithPerRPCCredentials(bearer{o.Token, !plain}))
 	}
@@ -74,6 +77,17 @@ func Dial(o Options) (*Client, error) {
 		conn:         conn,
 	}, nil
 }
+
+// reconnect is how a connection that cannot be made is tried again. gRPC would wait up to
+// two minutes, which is long for a service after its server is back.
+var reconnect = grpc.ConnectParams{
+	Backoff:           backoff.Config{BaseDelay: 200 * time.Millisecond, Multiplier: 1.6, Jitter: 0.2, MaxDelay: 10 * time.Second},
+	MinConnectTimeout: 10 * time.Second,
+}
+
+// alive finds out that the other end is gone where nobody was left to say so: a stream
+// would wait for ever.
+var alive = keepalive.ClientParameters{Time: 30 * time.Second, Timeout: 10 * time.Second}
 
 // Close ends the connection and the calls on it.
 func (c *Client) Close() error { return c.conn.Close() }

@@ -186,6 +186,35 @@ func TestWatch_Resumes(t *testing.T) {
 	}
 }
 
+// A watcher whose connection is dead, which nobody told it, finds out and makes another.
+func TestWatch_DeadConnection(t *testing.T) {
+	t.Parallel() // it waits for half a minute
+	p := start(t, sqliteURL(t))
+	network := newCutter(t, p.grpc)
+	writing, watching := dialClient(t, p.grpc, token), dialClient(t, network.address, token)
+	seen := make(chan string, 100)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	go watching.Watch(ctx, client.WatchOptions{}, func(_ context.Context, e client.Event) error {
+		if g := e.Message.GetChange().GetGroup(); g != nil {
+			seen <- g.GetDisplayName()
+		}
+		return nil
+	})
+	for _, name := range []string{"before", "after"} {
+		makeGroup(t, writing, name)
+		select {
+		case got := <-seen:
+			if got != name {
+				t.Errorf("%s comes, not %s", got, name)
+			}
+		case <-ctx.Done():
+			t.Fatalf("%s never comes", name) // TCP alone takes a quarter of an hour
+		}
+		network.stall()
+	}
+}
+
 func addMembers(members []*musterv1.Member) *musterv1.PatchOperation {
 	var list []any
 	for _, m := range members {
