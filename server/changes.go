@@ -23,20 +23,18 @@ const (
 	maxPageMembers = 2000
 	// A quiet stream has a heartbeat this often.
 	heartbeat = 15 * time.Second
-	// recheck is how often a stream makes sure that its credential is still good.
-	recheck = 5 * time.Second
 )
 
 // changes is muster.v1.ChangeService.
 type changes struct {
 	musterv1.UnimplementedChangeServiceServer
 
-	server             *Server
-	heartbeat, recheck time.Duration
+	server    *Server
+	heartbeat time.Duration
 }
 
 func newChanges(s *Server) *changes {
-	return &changes{server: s, heartbeat: heartbeat, recheck: recheck}
+	return &changes{server: s, heartbeat: heartbeat}
 }
 
 func (s *changes) ListChanges(ctx context.Context, req *musterv1.ListChangesRequest) (*musterv1.ListChangesResponse, error) {
@@ -118,7 +116,7 @@ func (s *changes) WatchChanges(req *musterv1.WatchChangesRequest, stream grpc.Se
 		return err
 	}
 	defer s.server.store.FollowChanges()()
-	w := &watch{service: s, stream: stream, filter: f, show: newShowing(ctx), position: max(req.GetAfterPosition(), 0), checked: time.Now()}
+	w := &watch{service: s, stream: stream, filter: f, show: newShowing(ctx), position: max(req.GetAfterPosition(), 0), vigil: newVigil(s.server, f.Types...)}
 	if req.GetSnapshot() {
 		if err := w.snapshot(ctx); err != nil {
 			return err
@@ -134,17 +132,14 @@ type watch struct {
 	filter   store.ChangeFilter
 	show     showing
 	position int64 // all up to it has been sent
-	checked  time.Time
+	vigil    *vigil
 }
-
-// errStopping ends streams when the server stops.
-var errStopping = scim.Errorf(scim.Unavailable, "the server is stopping; go on from the last position")
 
 // follow sends changes until the call ends.
 func (w *watch) follow(ctx context.Context) error {
 	beat := time.NewTicker(w.service.heartbeat)
 	defer beat.Stop()
-	check := time.NewTicker(w.service.recheck)
+	check := time.NewTicker(w.service.server.recheck)
 	defer check.Stop()
 	for {
 		grown := w.service.server.store.Grown()
@@ -158,7 +153,7 @@ func (w *watch) follow(ctx context.Context) error {
 		select {
 		case <-grown:
 		case <-check.C:
-			err = w.check(ctx)
+			err = w.vigil.check(ctx)
 		case <-beat.C:
 			err = w.stream.Send(&musterv1.WatchChangesResponse{Event: &musterv1.WatchChangesResponse_Heartbeat{
 				Heartbeat: &musterv1.Heartbeat{Position: w.position, Time: timestamppb.Now()},
@@ -193,34 +188,10 @@ func (w *watch) sendChanges(ctx context.Context) (sent bool, err error) {
 		if !p.More {
 			return sent, nil
 		}
-		if err := w.check(ctx); err != nil {
+		if err := w.vigil.check(ctx); err != nil {
 			return sent, err
 		}
 	}
-}
-
-// check ends the stream when the server stops, and from time to time makes sure that
-// the caller may still read.
-func (w *watch) check(ctx context.Context) error {
-	select {
-	case <-w.service.server.stopping:
-		return errStopping
-	default:
-	}
-	if time.Since(w.checked) < w.service.recheck {
-		return nil
-	}
-	w.checked = time.Now()
-	c := callOf(ctx)
-	if err := w.service.server.identify(ctx, c); err != nil {
-		return err
-	}
-	for _, name := range w.filter.Types {
-		if err := c.permit(c.method, name); err != nil {
-			return err
-		}
-	}
-	return nil
 }
 
 // snapshot sends all resources as they are, while writes go on, and then what was
@@ -288,7 +259,7 @@ func (w *watch) sendResources(ctx context.Context, rt *scim.ResourceType) error 
 			return nil
 		}
 		q.After = p.Next
-		if err := w.check(ctx); err != nil {
+		if err := w.vigil.check(ctx); err != nil {
 			return err
 		}
 	}

@@ -101,7 +101,7 @@ func TestWatchChanges_SnapshotThenChanges(t *testing.T) {
 // when the server stops.
 func TestWatchChanges_Ends(t *testing.T) {
 	s, ctx := newServer(t)
-	s.changes.heartbeat, s.changes.recheck = 20*time.Millisecond, 10*time.Millisecond
+	s.changes.heartbeat, s.recheck = 20*time.Millisecond, 10*time.Millisecond
 	tenant, err := s.store.Tenant(ctx, DefaultTenant)
 	if err != nil {
 		t.Fatal(err)

@@ -26,6 +26,7 @@ const (
 type directory struct {
 	musterv1.UnimplementedDirectoryServiceServer
 
+	server    *Server
 	passwords passwords
 	cursors   *cursors
 }
@@ -229,12 +230,13 @@ func (s *directory) ListMembers(ctx context.Context, req *musterv1.ListMembersRe
 	return &musterv1.ListMembersResponse{Members: members, NextPageToken: next}, err
 }
 
-func (*directory) StreamMembers(req *musterv1.StreamMembersRequest, stream grpc.ServerStreamingServer[musterv1.StreamMembersResponse]) error {
+func (s *directory) StreamMembers(req *musterv1.StreamMembersRequest, stream grpc.ServerStreamingServer[musterv1.StreamMembersResponse]) error {
 	ctx := stream.Context()
 	group, err := groupID(ctx, req.GetGroup())
 	if err != nil {
 		return err
 	}
+	v := newVigil(s.server, scim.Group.Name)
 	for behind := ""; ; {
 		members, err := tenantOf(ctx).Members(ctx, group, behind, streamChunk)
 		if err != nil || len(members) == 0 {
@@ -246,6 +248,9 @@ func (*directory) StreamMembers(req *musterv1.StreamMembersRequest, stream grpc.
 		}
 		if len(members) < streamChunk {
 			return nil
+		}
+		if err := v.check(ctx); err != nil {
+			return err
 		}
 	}
 }

@@ -32,6 +32,7 @@ const (
 	maxIdle       = 10 * time.Minute // of a connection without calls
 	maxHeaderList = 16 << 10
 	minPing       = 20 * time.Second // clients that ping more often are cut off
+	serverPing    = time.Minute      // whether a client is still there whose streams would wait for it
 	handshake     = 10 * time.Second
 )
 
@@ -66,6 +67,7 @@ type Server struct {
 	changes      *changes
 	stopping     chan struct{} // closed when it stops: streams end
 	stop         func()
+	recheck      time.Duration // see the constant
 	audit        *auditLog
 	limits       *limits
 	throttle     *Throttle
@@ -80,7 +82,7 @@ type Server struct {
 // once.
 func New(st *store.Store, opts Options) *Server {
 	s := &Server{
-		store: st, log: opts.Log, proxies: opts.Proxies, health: health.NewServer(), stopping: make(chan struct{}),
+		store: st, log: opts.Log, proxies: opts.Proxies, health: health.NewServer(), stopping: make(chan struct{}), recheck: recheck,
 		limits: newLimits(opts.Limits), throttle: NewThrottle(opts.Limits.FailedLogins), public: semaphore.NewWeighted(maxPublic),
 	}
 	s.stop = sync.OnceFunc(func() { close(s.stopping) })
@@ -99,7 +101,7 @@ func New(st *store.Store, opts Options) *Server {
 		grpc.MaxConcurrentStreams(maxStreams),
 		grpc.MaxHeaderListSize(maxHeaderList),
 		grpc.ConnectionTimeout(handshake),
-		grpc.KeepaliveParams(keepalive.ServerParameters{MaxConnectionIdle: maxIdle}),
+		grpc.KeepaliveParams(keepalive.ServerParameters{MaxConnectionIdle: maxIdle, Time: serverPing}),
 		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: minPing, PermitWithoutStream: true}),
 	)
 	s.conn = newConn()
@@ -114,7 +116,7 @@ func New(st *store.Store, opts Options) *Server {
 		musterv1.RegisterRecordingServiceServer(r, &recordingService{store: st, recorder: s.recorder})
 		musterv1.RegisterDiscoveryServiceServer(r, &discovery{})
 		musterv1.RegisterChangeServiceServer(r, s.changes)
-		musterv1.RegisterDirectoryServiceServer(r, &directory{passwords: s.provisioning.passwords, cursors: s.provisioning.cursors})
+		musterv1.RegisterDirectoryServiceServer(r, &directory{server: s, passwords: s.provisioning.passwords, cursors: s.provisioning.cursors})
 		musterv1.RegisterAuditServiceServer(r, &auditService{store: st})
 	}
 	healthv1.RegisterHealthServer(guarded{s.grpc, s}, s.health)
