@@ -21,16 +21,21 @@ import (
 	"github.com/muster-scim/muster/ent/change"
 	"github.com/muster-scim/muster/ent/changelog"
 	"github.com/muster-scim/muster/ent/credential"
+	"github.com/muster-scim/muster/ent/exchange"
+	"github.com/muster-scim/muster/ent/grouppush"
 	"github.com/muster-scim/muster/ent/membership"
 	"github.com/muster-scim/muster/ent/recordedexchange"
 	"github.com/muster-scim/muster/ent/recording"
 	"github.com/muster-scim/muster/ent/registration"
 	"github.com/muster-scim/muster/ent/resource"
 	"github.com/muster-scim/muster/ent/resourcecount"
+	"github.com/muster-scim/muster/ent/revokedtoken"
 	"github.com/muster-scim/muster/ent/secret"
 	"github.com/muster-scim/muster/ent/serverkey"
 	"github.com/muster-scim/muster/ent/tenant"
 	"github.com/muster-scim/muster/ent/token"
+	"github.com/muster-scim/muster/ent/traffic"
+	"github.com/muster-scim/muster/ent/watcher"
 )
 
 // Client is the client that holds all ent builders.
@@ -50,6 +55,10 @@ type Client struct {
 	ChangeLog *ChangeLogClient
 	// Credential is the client for interacting with the Credential builders.
 	Credential *CredentialClient
+	// Exchange is the client for interacting with the Exchange builders.
+	Exchange *ExchangeClient
+	// GroupPush is the client for interacting with the GroupPush builders.
+	GroupPush *GroupPushClient
 	// Membership is the client for interacting with the Membership builders.
 	Membership *MembershipClient
 	// RecordedExchange is the client for interacting with the RecordedExchange builders.
@@ -62,6 +71,8 @@ type Client struct {
 	Resource *ResourceClient
 	// ResourceCount is the client for interacting with the ResourceCount builders.
 	ResourceCount *ResourceCountClient
+	// RevokedToken is the client for interacting with the RevokedToken builders.
+	RevokedToken *RevokedTokenClient
 	// Secret is the client for interacting with the Secret builders.
 	Secret *SecretClient
 	// ServerKey is the client for interacting with the ServerKey builders.
@@ -70,6 +81,10 @@ type Client struct {
 	Tenant *TenantClient
 	// Token is the client for interacting with the Token builders.
 	Token *TokenClient
+	// Traffic is the client for interacting with the Traffic builders.
+	Traffic *TrafficClient
+	// Watcher is the client for interacting with the Watcher builders.
+	Watcher *WatcherClient
 }
 
 // NewClient creates a new client configured with the given options.
@@ -87,16 +102,21 @@ func (c *Client) init() {
 	c.Change = NewChangeClient(c.config)
 	c.ChangeLog = NewChangeLogClient(c.config)
 	c.Credential = NewCredentialClient(c.config)
+	c.Exchange = NewExchangeClient(c.config)
+	c.GroupPush = NewGroupPushClient(c.config)
 	c.Membership = NewMembershipClient(c.config)
 	c.RecordedExchange = NewRecordedExchangeClient(c.config)
 	c.Recording = NewRecordingClient(c.config)
 	c.Registration = NewRegistrationClient(c.config)
 	c.Resource = NewResourceClient(c.config)
 	c.ResourceCount = NewResourceCountClient(c.config)
+	c.RevokedToken = NewRevokedTokenClient(c.config)
 	c.Secret = NewSecretClient(c.config)
 	c.ServerKey = NewServerKeyClient(c.config)
 	c.Tenant = NewTenantClient(c.config)
 	c.Token = NewTokenClient(c.config)
+	c.Traffic = NewTrafficClient(c.config)
+	c.Watcher = NewWatcherClient(c.config)
 }
 
 type (
@@ -195,16 +215,21 @@ func (c *Client) Tx(ctx context.Context) (*Tx, error) {
 		Change:           NewChangeClient(cfg),
 		ChangeLog:        NewChangeLogClient(cfg),
 		Credential:       NewCredentialClient(cfg),
+		Exchange:         NewExchangeClient(cfg),
+		GroupPush:        NewGroupPushClient(cfg),
 		Membership:       NewMembershipClient(cfg),
 		RecordedExchange: NewRecordedExchangeClient(cfg),
 		Recording:        NewRecordingClient(cfg),
 		Registration:     NewRegistrationClient(cfg),
 		Resource:         NewResourceClient(cfg),
 		ResourceCount:    NewResourceCountClient(cfg),
+		RevokedToken:     NewRevokedTokenClient(cfg),
 		Secret:           NewSecretClient(cfg),
 		ServerKey:        NewServerKeyClient(cfg),
 		Tenant:           NewTenantClient(cfg),
 		Token:            NewTokenClient(cfg),
+		Traffic:          NewTrafficClient(cfg),
+		Watcher:          NewWatcherClient(cfg),
 	}, nil
 }
 
@@ -230,16 +255,21 @@ func (c *Client) BeginTx(ctx context.Context, opts *sql.TxOptions) (*Tx, error) 
 		Change:           NewChangeClient(cfg),
 		ChangeLog:        NewChangeLogClient(cfg),
 		Credential:       NewCredentialClient(cfg),
+		Exchange:         NewExchangeClient(cfg),
+		GroupPush:        NewGroupPushClient(cfg),
 		Membership:       NewMembershipClient(cfg),
 		RecordedExchange: NewRecordedExchangeClient(cfg),
 		Recording:        NewRecordingClient(cfg),
 		Registration:     NewRegistrationClient(cfg),
 		Resource:         NewResourceClient(cfg),
 		ResourceCount:    NewResourceCountClient(cfg),
+		RevokedToken:     NewRevokedTokenClient(cfg),
 		Secret:           NewSecretClient(cfg),
 		ServerKey:        NewServerKeyClient(cfg),
 		Tenant:           NewTenantClient(cfg),
 		Token:            NewTokenClient(cfg),
+		Traffic:          NewTrafficClient(cfg),
+		Watcher:          NewWatcherClient(cfg),
 	}, nil
 }
 
@@ -270,8 +300,9 @@ func (c *Client) Close() error {
 func (c *Client) Use(hooks ...Hook) {
 	for _, n := range []interface{ Use(...Hook) }{
 		c.AttributeValue, c.AuditChain, c.AuditEvent, c.Change, c.ChangeLog,
-		c.Credential, c.Membership, c.RecordedExchange, c.Recording, c.Registration,
-		c.Resource, c.ResourceCount, c.Secret, c.ServerKey, c.Tenant, c.Token,
+		c.Credential, c.Exchange, c.GroupPush, c.Membership, c.RecordedExchange,
+		c.Recording, c.Registration, c.Resource, c.ResourceCount, c.RevokedToken,
+		c.Secret, c.ServerKey, c.Tenant, c.Token, c.Traffic, c.Watcher,
 	} {
 		n.Use(hooks...)
 	}
@@ -282,8 +313,9 @@ func (c *Client) Use(hooks ...Hook) {
 func (c *Client) Intercept(interceptors ...Interceptor) {
 	for _, n := range []interface{ Intercept(...Interceptor) }{
 		c.AttributeValue, c.AuditChain, c.AuditEvent, c.Change, c.ChangeLog,
-		c.Credential, c.Membership, c.RecordedExchange, c.Recording, c.Registration,
-		c.Resource, c.ResourceCount, c.Secret, c.ServerKey, c.Tenant, c.Token,
+		c.Credential, c.Exchange, c.GroupPush, c.Membership, c.RecordedExchange,
+		c.Recording, c.Registration, c.Resource, c.ResourceCount, c.RevokedToken,
+		c.Secret, c.ServerKey, c.Tenant, c.Token, c.Traffic, c.Watcher,
 	} {
 		n.Intercept(interceptors...)
 	}
@@ -304,6 +336,10 @@ func (c *Client) Mutate(ctx context.Context, m Mutation) (Value, error) {
 		return c.ChangeLog.mutate(ctx, m)
 	case *CredentialMutation:
 		return c.Credential.mutate(ctx, m)
+	case *ExchangeMutation:
+		return c.Exchange.mutate(ctx, m)
+	case *GroupPushMutation:
+		return c.GroupPush.mutate(ctx, m)
 	case *MembershipMutation:
 		return c.Membership.mutate(ctx, m)
 	case *RecordedExchangeMutation:
@@ -316,6 +352,8 @@ func (c *Client) Mutate(ctx context.Context, m Mutation) (Value, error) {
 		return c.Resource.mutate(ctx, m)
 	case *ResourceCountMutation:
 		return c.ResourceCount.mutate(ctx, m)
+	case *RevokedTokenMutation:
+		return c.RevokedToken.mutate(ctx, m)
 	case *SecretMutation:
 		return c.Secret.mutate(ctx, m)
 	case *ServerKeyMutation:
@@ -324,6 +362,10 @@ func (c *Client) Mutate(ctx context.Context, m Mutation) (Value, error) {
 		return c.Tenant.mutate(ctx, m)
 	case *TokenMutation:
 		return c.Token.mutate(ctx, m)
+	case *TrafficMutation:
+		return c.Traffic.mutate(ctx, m)
+	case *WatcherMutation:
+		return c.Watcher.mutate(ctx, m)
 	default:
 		return nil, fmt.Errorf("ent: unknown mutation type %T", m)
 	}
@@ -1172,6 +1214,288 @@ func (c *CredentialClient) mutate(ctx context.Context, m *CredentialMutation) (V
 		return (&CredentialDelete{config: c.config, hooks: c.Hooks(), mutation: m}).Exec(ctx)
 	default:
 		return nil, fmt.Errorf("ent: unknown Credential mutation op: %q", m.Op())
+	}
+}
+
+// ExchangeClient is a client for the Exchange schema.
+type ExchangeClient struct {
+	config
+}
+
+// NewExchangeClient returns a client for the Exchange from the given config.
+func NewExchangeClient(c config) *ExchangeClient {
+	return &ExchangeClient{config: c}
+}
+
+// Use adds a list of mutation hooks to the hooks stack.
+// A call to `Use(f, g, h)` equals to `exchange.Hooks(f(g(h())))`.
+func (c *ExchangeClient) Use(hooks ...Hook) {
+	c.hooks.Exchange = append(c.hooks.Exchange, hooks...)
+}
+
+// Intercept adds a list of query interceptors to the interceptors stack.
+// A call to `Intercept(f, g, h)` equals to `exchange.Intercept(f(g(h())))`.
+func (c *ExchangeClient) Intercept(interceptors ...Interceptor) {
+	c.inters.Exchange = append(c.inters.Exchange, interceptors...)
+}
+
+// Create returns a builder for creating a Exchange entity.
+func (c *ExchangeClient) Create() *ExchangeCreate {
+	mutation := newExchangeMutation(c.config, OpCreate)
+	return &ExchangeCreate{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// CreateBulk returns a builder for creating a bulk of Exchange entities.
+func (c *ExchangeClient) CreateBulk(builders ...*ExchangeCreate) *ExchangeCreateBulk {
+	return &ExchangeCreateBulk{config: c.config, builders: builders}
+}
+
+// MapCreateBulk creates a bulk creation builder from the given slice. For each item in the slice, the function creates
+// a builder and applies setFunc on it.
+func (c *ExchangeClient) MapCreateBulk(slice any, setFunc func(*ExchangeCreate, int)) *ExchangeCreateBulk {
+	rv := reflect.ValueOf(slice)
+	if rv.Kind() != reflect.Slice {
+		return &ExchangeCreateBulk{err: fmt.Errorf("calling to ExchangeClient.MapCreateBulk with wrong type %T, need slice", slice)}
+	}
+	builders := make([]*ExchangeCreate, rv.Len())
+	for i := 0; i < rv.Len(); i++ {
+		builders[i] = c.Create()
+		setFunc(builders[i], i)
+	}
+	return &ExchangeCreateBulk{config: c.config, builders: builders}
+}
+
+// Update returns an update builder for Exchange.
+func (c *ExchangeClient) Update() *ExchangeUpdate {
+	mutation := newExchangeMutation(c.config, OpUpdate)
+	return &ExchangeUpdate{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// UpdateOne returns an update builder for the given entity.
+func (c *ExchangeClient) UpdateOne(_m *Exchange) *ExchangeUpdateOne {
+	mutation := newExchangeMutation(c.config, OpUpdateOne, withExchange(_m))
+	return &ExchangeUpdateOne{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// UpdateOneID returns an update builder for the given id.
+func (c *ExchangeClient) UpdateOneID(id int64) *ExchangeUpdateOne {
+	mutation := newExchangeMutation(c.config, OpUpdateOne, withExchangeID(id))
+	return &ExchangeUpdateOne{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// Delete returns a delete builder for Exchange.
+func (c *ExchangeClient) Delete() *ExchangeDelete {
+	mutation := newExchangeMutation(c.config, OpDelete)
+	return &ExchangeDelete{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// DeleteOne returns a builder for deleting the given entity.
+func (c *ExchangeClient) DeleteOne(_m *Exchange) *ExchangeDeleteOne {
+	return c.DeleteOneID(_m.ID)
+}
+
+// DeleteOneID returns a builder for deleting the given entity by its id.
+func (c *ExchangeClient) DeleteOneID(id int64) *ExchangeDeleteOne {
+	builder := c.Delete().Where(exchange.ID(id))
+	builder.mutation.id = &id
+	builder.mutation.op = OpDeleteOne
+	return &ExchangeDeleteOne{builder}
+}
+
+// Query returns a query builder for Exchange.
+func (c *ExchangeClient) Query() *ExchangeQuery {
+	return &ExchangeQuery{
+		config: c.config,
+		ctx:    &QueryContext{Type: TypeExchange},
+		inters: c.Interceptors(),
+	}
+}
+
+// Get returns a Exchange entity by its id.
+func (c *ExchangeClient) Get(ctx context.Context, id int64) (*Exchange, error) {
+	return c.Query().Where(exchange.ID(id)).Only(ctx)
+}
+
+// GetX is like Get, but panics if an error occurs.
+func (c *ExchangeClient) GetX(ctx context.Context, id int64) *Exchange {
+	obj, err := c.Get(ctx, id)
+	if err != nil {
+		panic(err)
+	}
+	return obj
+}
+
+// Hooks returns the client hooks.
+func (c *ExchangeClient) Hooks() []Hook {
+	return c.hooks.Exchange
+}
+
+// Interceptors returns the client interceptors.
+func (c *ExchangeClient) Interceptors() []Interceptor {
+	return c.inters.Exchange
+}
+
+func (c *ExchangeClient) mutate(ctx context.Context, m *ExchangeMutation) (Value, error) {
+	switch m.Op() {
+	case OpCreate:
+		return (&ExchangeCreate{config: c.config, hooks: c.Hooks(), mutation: m}).Save(ctx)
+	case OpUpdate:
+		return (&ExchangeUpdate{config: c.config, hooks: c.Hooks(), mutation: m}).Save(ctx)
+	case OpUpdateOne:
+		return (&ExchangeUpdateOne{config: c.config, hooks: c.Hooks(), mutation: m}).Save(ctx)
+	case OpDelete, OpDeleteOne:
+		return (&ExchangeDelete{config: c.config, hooks: c.Hooks(), mutation: m}).Exec(ctx)
+	default:
+		return nil, fmt.Errorf("ent: unknown Exchange mutation op: %q", m.Op())
+	}
+}
+
+// GroupPushClient is a client for the GroupPush schema.
+type GroupPushClient struct {
+	config
+}
+
+// NewGroupPushClient returns a client for the GroupPush from the given config.
+func NewGroupPushClient(c config) *GroupPushClient {
+	return &GroupPushClient{config: c}
+}
+
+// Use adds a list of mutation hooks to the hooks stack.
+// A call to `Use(f, g, h)` equals to `grouppush.Hooks(f(g(h())))`.
+func (c *GroupPushClient) Use(hooks ...Hook) {
+	c.hooks.GroupPush = append(c.hooks.GroupPush, hooks...)
+}
+
+// Intercept adds a list of query interceptors to the interceptors stack.
+// A call to `Intercept(f, g, h)` equals to `grouppush.Intercept(f(g(h())))`.
+func (c *GroupPushClient) Intercept(interceptors ...Interceptor) {
+	c.inters.GroupPush = append(c.inters.GroupPush, interceptors...)
+}
+
+// Create returns a builder for creating a GroupPush entity.
+func (c *GroupPushClient) Create() *GroupPushCreate {
+	mutation := newGroupPushMutation(c.config, OpCreate)
+	return &GroupPushCreate{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// CreateBulk returns a builder for creating a bulk of GroupPush entities.
+func (c *GroupPushClient) CreateBulk(builders ...*GroupPushCreate) *GroupPushCreateBulk {
+	return &GroupPushCreateBulk{config: c.config, builders: builders}
+}
+
+// MapCreateBulk creates a bulk creation builder from the given slice. For each item in the slice, the function creates
+// a builder and applies setFunc on it.
+func (c *GroupPushClient) MapCreateBulk(slice any, setFunc func(*GroupPushCreate, int)) *GroupPushCreateBulk {
+	rv := reflect.ValueOf(slice)
+	if rv.Kind() != reflect.Slice {
+		return &GroupPushCreateBulk{err: fmt.Errorf("calling to GroupPushClient.MapCreateBulk with wrong type %T, need slice", slice)}
+	}
+	builders := make([]*GroupPushCreate, rv.Len())
+	for i := 0; i < rv.Len(); i++ {
+		builders[i] = c.Create()
+		setFunc(builders[i], i)
+	}
+	return &GroupPushCreateBulk{config: c.config, builders: builders}
+}
+
+// Update returns an update builder for GroupPush.
+func (c *GroupPushClient) Update() *GroupPushUpdate {
+	mutation := newGroupPushMutation(c.config, OpUpdate)
+	return &GroupPushUpdate{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// UpdateOne returns an update builder for the given entity.
+func (c *GroupPushClient) UpdateOne(_m *GroupPush) *GroupPushUpdateOne {
+	mutation := newGroupPushMutation(c.config, OpUpdateOne, withGroupPush(_m))
+	return &GroupPushUpdateOne{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// UpdateOneID returns an update builder for the given id.
+func (c *GroupPushClient) UpdateOneID(id int64) *GroupPushUpdateOne {
+	mutation := newGroupPushMutation(c.config, OpUpdateOne, withGroupPushID(id))
+	return &GroupPushUpdateOne{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// Delete returns a delete builder for GroupPush.
+func (c *GroupPushClient) Delete() *GroupPushDelete {
+	mutation := newGroupPushMutation(c.config, OpDelete)
+	return &GroupPushDelete{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// DeleteOne returns a builder for deleting the given entity.
+func (c *GroupPushClient) DeleteOne(_m *GroupPush) *GroupPushDeleteOne {
+	return c.DeleteOneID(_m.ID)
+}
+
+// DeleteOneID returns a builder for deleting the given entity by its id.
+func (c *GroupPushClient) DeleteOneID(id int64) *GroupPushDeleteOne {
+	builder := c.Delete().Where(grouppush.ID(id))
+	builder.mutation.id = &id
+	builder.mutation.op = OpDeleteOne
+	return &GroupPushDeleteOne{builder}
+}
+
+// Query returns a query builder for GroupPush.
+func (c *GroupPushClient) Query() *GroupPushQuery {
+	return &GroupPushQuery{
+		config: c.config,
+		ctx:    &QueryContext{Type: TypeGroupPush},
+		inters: c.Interceptors(),
+	}
+}
+
+// Get returns a GroupPush entity by its id.
+func (c *GroupPushClient) Get(ctx context.Context, id int64) (*GroupPush, error) {
+	return c.Query().Where(grouppush.ID(id)).Only(ctx)
+}
+
+// GetX is like Get, but panics if an error occurs.
+func (c *GroupPushClient) GetX(ctx context.Context, id int64) *GroupPush {
+	obj, err := c.Get(ctx, id)
+	if err != nil {
+		panic(err)
+	}
+	return obj
+}
+
+// QueryGroup queries the group edge of a GroupPush.
+func (c *GroupPushClient) QueryGroup(_m *GroupPush) *ResourceQuery {
+	query := (&ResourceClient{config: c.config}).Query()
+	query.path = func(context.Context) (fromV *sql.Selector, _ error) {
+		id := _m.ID
+		step := sqlgraph.NewStep(
+			sqlgraph.From(grouppush.Table, grouppush.FieldID, id),
+			sqlgraph.To(resource.Table, resource.FieldID),
+			sqlgraph.Edge(sqlgraph.M2O, false, grouppush.GroupTable, grouppush.GroupColumn),
+		)
+		fromV = sqlgraph.Neighbors(_m.driver.Dialect(), step)
+		return fromV, nil
+	}
+	return query
+}
+
+// Hooks returns the client hooks.
+func (c *GroupPushClient) Hooks() []Hook {
+	return c.hooks.GroupPush
+}
+
+// Interceptors returns the client interceptors.
+func (c *GroupPushClient) Interceptors() []Interceptor {
+	return c.inters.GroupPush
+}
+
+func (c *GroupPushClient) mutate(ctx context.Context, m *GroupPushMutation) (Value, error) {
+	switch m.Op() {
+	case OpCreate:
+		return (&GroupPushCreate{config: c.config, hooks: c.Hooks(), mutation: m}).Save(ctx)
+	case OpUpdate:
+		return (&GroupPushUpdate{config: c.config, hooks: c.Hooks(), mutation: m}).Save(ctx)
+	case OpUpdateOne:
+		return (&GroupPushUpdateOne{config: c.config, hooks: c.Hooks(), mutation: m}).Save(ctx)
+	case OpDelete, OpDeleteOne:
+		return (&GroupPushDelete{config: c.config, hooks: c.Hooks(), mutation: m}).Exec(ctx)
+	default:
+		return nil, fmt.Errorf("ent: unknown GroupPush mutation op: %q", m.Op())
 	}
 }
 
@@ -2068,6 +2392,139 @@ func (c *ResourceCountClient) mutate(ctx context.Context, m *ResourceCountMutati
 	}
 }
 
+// RevokedTokenClient is a client for the RevokedToken schema.
+type RevokedTokenClient struct {
+	config
+}
+
+// NewRevokedTokenClient returns a client for the RevokedToken from the given config.
+func NewRevokedTokenClient(c config) *RevokedTokenClient {
+	return &RevokedTokenClient{config: c}
+}
+
+// Use adds a list of mutation hooks to the hooks stack.
+// A call to `Use(f, g, h)` equals to `revokedtoken.Hooks(f(g(h())))`.
+func (c *RevokedTokenClient) Use(hooks ...Hook) {
+	c.hooks.RevokedToken = append(c.hooks.RevokedToken, hooks...)
+}
+
+// Intercept adds a list of query interceptors to the interceptors stack.
+// A call to `Intercept(f, g, h)` equals to `revokedtoken.Intercept(f(g(h())))`.
+func (c *RevokedTokenClient) Intercept(interceptors ...Interceptor) {
+	c.inters.RevokedToken = append(c.inters.RevokedToken, interceptors...)
+}
+
+// Create returns a builder for creating a RevokedToken entity.
+func (c *RevokedTokenClient) Create() *RevokedTokenCreate {
+	mutation := newRevokedTokenMutation(c.config, OpCreate)
+	return &RevokedTokenCreate{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// CreateBulk returns a builder for creating a bulk of RevokedToken entities.
+func (c *RevokedTokenClient) CreateBulk(builders ...*RevokedTokenCreate) *RevokedTokenCreateBulk {
+	return &RevokedTokenCreateBulk{config: c.config, builders: builders}
+}
+
+// MapCreateBulk creates a bulk creation builder from the given slice. For each item in the slice, the function creates
+// a builder and applies setFunc on it.
+func (c *RevokedTokenClient) MapCreateBulk(slice any, setFunc func(*RevokedTokenCreate, int)) *RevokedTokenCreateBulk {
+	rv := reflect.ValueOf(slice)
+	if rv.Kind() != reflect.Slice {
+		return &RevokedTokenCreateBulk{err: fmt.Errorf("calling to RevokedTokenClient.MapCreateBulk with wrong type %T, need slice", slice)}
+	}
+	builders := make([]*RevokedTokenCreate, rv.Len())
+	for i := 0; i < rv.Len(); i++ {
+		builders[i] = c.Create()
+		setFunc(builders[i], i)
+	}
+	return &RevokedTokenCreateBulk{config: c.config, builders: builders}
+}
+
+// Update returns an update builder for RevokedToken.
+func (c *RevokedTokenClient) Update() *RevokedTokenUpdate {
+	mutation := newRevokedTokenMutation(c.config, OpUpdate)
+	return &RevokedTokenUpdate{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// UpdateOne returns an update builder for the given entity.
+func (c *RevokedTokenClient) UpdateOne(_m *RevokedToken) *RevokedTokenUpdateOne {
+	mutation := newRevokedTokenMutation(c.config, OpUpdateOne, withRevokedToken(_m))
+	return &RevokedTokenUpdateOne{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// UpdateOneID returns an update builder for the given id.
+func (c *RevokedTokenClient) UpdateOneID(id int64) *RevokedTokenUpdateOne {
+	mutation := newRevokedTokenMutation(c.config, OpUpdateOne, withRevokedTokenID(id))
+	return &RevokedTokenUpdateOne{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// Delete returns a delete builder for RevokedToken.
+func (c *RevokedTokenClient) Delete() *RevokedTokenDelete {
+	mutation := newRevokedTokenMutation(c.config, OpDelete)
+	return &RevokedTokenDelete{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// DeleteOne returns a builder for deleting the given entity.
+func (c *RevokedTokenClient) DeleteOne(_m *RevokedToken) *RevokedTokenDeleteOne {
+	return c.DeleteOneID(_m.ID)
+}
+
+// DeleteOneID returns a builder for deleting the given entity by its id.
+func (c *RevokedTokenClient) DeleteOneID(id int64) *RevokedTokenDeleteOne {
+	builder := c.Delete().Where(revokedtoken.ID(id))
+	builder.mutation.id = &id
+	builder.mutation.op = OpDeleteOne
+	return &RevokedTokenDeleteOne{builder}
+}
+
+// Query returns a query builder for RevokedToken.
+func (c *RevokedTokenClient) Query() *RevokedTokenQuery {
+	return &RevokedTokenQuery{
+		config: c.config,
+		ctx:    &QueryContext{Type: TypeRevokedToken},
+		inters: c.Interceptors(),
+	}
+}
+
+// Get returns a RevokedToken entity by its id.
+func (c *RevokedTokenClient) Get(ctx context.Context, id int64) (*RevokedToken, error) {
+	return c.Query().Where(revokedtoken.ID(id)).Only(ctx)
+}
+
+// GetX is like Get, but panics if an error occurs.
+func (c *RevokedTokenClient) GetX(ctx context.Context, id int64) *RevokedToken {
+	obj, err := c.Get(ctx, id)
+	if err != nil {
+		panic(err)
+	}
+	return obj
+}
+
+// Hooks returns the client hooks.
+func (c *RevokedTokenClient) Hooks() []Hook {
+	return c.hooks.RevokedToken
+}
+
+// Interceptors returns the client interceptors.
+func (c *RevokedTokenClient) Interceptors() []Interceptor {
+	return c.inters.RevokedToken
+}
+
+func (c *RevokedTokenClient) mutate(ctx context.Context, m *RevokedTokenMutation) (Value, error) {
+	switch m.Op() {
+	case OpCreate:
+		return (&RevokedTokenCreate{config: c.config, hooks: c.Hooks(), mutation: m}).Save(ctx)
+	case OpUpdate:
+		return (&RevokedTokenUpdate{config: c.config, hooks: c.Hooks(), mutation: m}).Save(ctx)
+	case OpUpdateOne:
+		return (&RevokedTokenUpdateOne{config: c.config, hooks: c.Hooks(), mutation: m}).Save(ctx)
+	case OpDelete, OpDeleteOne:
+		return (&RevokedTokenDelete{config: c.config, hooks: c.Hooks(), mutation: m}).Exec(ctx)
+	default:
+		return nil, fmt.Errorf("ent: unknown RevokedToken mutation op: %q", m.Op())
+	}
+}
+
 // SecretClient is a client for the Secret schema.
 type SecretClient struct {
 	config
@@ -2664,16 +3121,284 @@ func (c *TokenClient) mutate(ctx context.Context, m *TokenMutation) (Value, erro
 	}
 }
 
+// TrafficClient is a client for the Traffic schema.
+type TrafficClient struct {
+	config
+}
+
+// NewTrafficClient returns a client for the Traffic from the given config.
+func NewTrafficClient(c config) *TrafficClient {
+	return &TrafficClient{config: c}
+}
+
+// Use adds a list of mutation hooks to the hooks stack.
+// A call to `Use(f, g, h)` equals to `traffic.Hooks(f(g(h())))`.
+func (c *TrafficClient) Use(hooks ...Hook) {
+	c.hooks.Traffic = append(c.hooks.Traffic, hooks...)
+}
+
+// Intercept adds a list of query interceptors to the interceptors stack.
+// A call to `Intercept(f, g, h)` equals to `traffic.Intercept(f(g(h())))`.
+func (c *TrafficClient) Intercept(interceptors ...Interceptor) {
+	c.inters.Traffic = append(c.inters.Traffic, interceptors...)
+}
+
+// Create returns a builder for creating a Traffic entity.
+func (c *TrafficClient) Create() *TrafficCreate {
+	mutation := newTrafficMutation(c.config, OpCreate)
+	return &TrafficCreate{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// CreateBulk returns a builder for creating a bulk of Traffic entities.
+func (c *TrafficClient) CreateBulk(builders ...*TrafficCreate) *TrafficCreateBulk {
+	return &TrafficCreateBulk{config: c.config, builders: builders}
+}
+
+// MapCreateBulk creates a bulk creation builder from the given slice. For each item in the slice, the function creates
+// a builder and applies setFunc on it.
+func (c *TrafficClient) MapCreateBulk(slice any, setFunc func(*TrafficCreate, int)) *TrafficCreateBulk {
+	rv := reflect.ValueOf(slice)
+	if rv.Kind() != reflect.Slice {
+		return &TrafficCreateBulk{err: fmt.Errorf("calling to TrafficClient.MapCreateBulk with wrong type %T, need slice", slice)}
+	}
+	builders := make([]*TrafficCreate, rv.Len())
+	for i := 0; i < rv.Len(); i++ {
+		builders[i] = c.Create()
+		setFunc(builders[i], i)
+	}
+	return &TrafficCreateBulk{config: c.config, builders: builders}
+}
+
+// Update returns an update builder for Traffic.
+func (c *TrafficClient) Update() *TrafficUpdate {
+	mutation := newTrafficMutation(c.config, OpUpdate)
+	return &TrafficUpdate{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// UpdateOne returns an update builder for the given entity.
+func (c *TrafficClient) UpdateOne(_m *Traffic) *TrafficUpdateOne {
+	mutation := newTrafficMutation(c.config, OpUpdateOne, withTraffic(_m))
+	return &TrafficUpdateOne{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// UpdateOneID returns an update builder for the given id.
+func (c *TrafficClient) UpdateOneID(id int64) *TrafficUpdateOne {
+	mutation := newTrafficMutation(c.config, OpUpdateOne, withTrafficID(id))
+	return &TrafficUpdateOne{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// Delete returns a delete builder for Traffic.
+func (c *TrafficClient) Delete() *TrafficDelete {
+	mutation := newTrafficMutation(c.config, OpDelete)
+	return &TrafficDelete{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// DeleteOne returns a builder for deleting the given entity.
+func (c *TrafficClient) DeleteOne(_m *Traffic) *TrafficDeleteOne {
+	return c.DeleteOneID(_m.ID)
+}
+
+// DeleteOneID returns a builder for deleting the given entity by its id.
+func (c *TrafficClient) DeleteOneID(id int64) *TrafficDeleteOne {
+	builder := c.Delete().Where(traffic.ID(id))
+	builder.mutation.id = &id
+	builder.mutation.op = OpDeleteOne
+	return &TrafficDeleteOne{builder}
+}
+
+// Query returns a query builder for Traffic.
+func (c *TrafficClient) Query() *TrafficQuery {
+	return &TrafficQuery{
+		config: c.config,
+		ctx:    &QueryContext{Type: TypeTraffic},
+		inters: c.Interceptors(),
+	}
+}
+
+// Get returns a Traffic entity by its id.
+func (c *TrafficClient) Get(ctx context.Context, id int64) (*Traffic, error) {
+	return c.Query().Where(traffic.ID(id)).Only(ctx)
+}
+
+// GetX is like Get, but panics if an error occurs.
+func (c *TrafficClient) GetX(ctx context.Context, id int64) *Traffic {
+	obj, err := c.Get(ctx, id)
+	if err != nil {
+		panic(err)
+	}
+	return obj
+}
+
+// Hooks returns the client hooks.
+func (c *TrafficClient) Hooks() []Hook {
+	return c.hooks.Traffic
+}
+
+// Interceptors returns the client interceptors.
+func (c *TrafficClient) Interceptors() []Interceptor {
+	return c.inters.Traffic
+}
+
+func (c *TrafficClient) mutate(ctx context.Context, m *TrafficMutation) (Value, error) {
+	switch m.Op() {
+	case OpCreate:
+		return (&TrafficCreate{config: c.config, hooks: c.Hooks(), mutation: m}).Save(ctx)
+	case OpUpdate:
+		return (&TrafficUpdate{config: c.config, hooks: c.Hooks(), mutation: m}).Save(ctx)
+	case OpUpdateOne:
+		return (&TrafficUpdateOne{config: c.config, hooks: c.Hooks(), mutation: m}).Save(ctx)
+	case OpDelete, OpDeleteOne:
+		return (&TrafficDelete{config: c.config, hooks: c.Hooks(), mutation: m}).Exec(ctx)
+	default:
+		return nil, fmt.Errorf("ent: unknown Traffic mutation op: %q", m.Op())
+	}
+}
+
+// WatcherClient is a client for the Watcher schema.
+type WatcherClient struct {
+	config
+}
+
+// NewWatcherClient returns a client for the Watcher from the given config.
+func NewWatcherClient(c config) *WatcherClient {
+	return &WatcherClient{config: c}
+}
+
+// Use adds a list of mutation hooks to the hooks stack.
+// A call to `Use(f, g, h)` equals to `watcher.Hooks(f(g(h())))`.
+func (c *WatcherClient) Use(hooks ...Hook) {
+	c.hooks.Watcher = append(c.hooks.Watcher, hooks...)
+}
+
+// Intercept adds a list of query interceptors to the interceptors stack.
+// A call to `Intercept(f, g, h)` equals to `watcher.Intercept(f(g(h())))`.
+func (c *WatcherClient) Intercept(interceptors ...Interceptor) {
+	c.inters.Watcher = append(c.inters.Watcher, interceptors...)
+}
+
+// Create returns a builder for creating a Watcher entity.
+func (c *WatcherClient) Create() *WatcherCreate {
+	mutation := newWatcherMutation(c.config, OpCreate)
+	return &WatcherCreate{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// CreateBulk returns a builder for creating a bulk of Watcher entities.
+func (c *WatcherClient) CreateBulk(builders ...*WatcherCreate) *WatcherCreateBulk {
+	return &WatcherCreateBulk{config: c.config, builders: builders}
+}
+
+// MapCreateBulk creates a bulk creation builder from the given slice. For each item in the slice, the function creates
+// a builder and applies setFunc on it.
+func (c *WatcherClient) MapCreateBulk(slice any, setFunc func(*WatcherCreate, int)) *WatcherCreateBulk {
+	rv := reflect.ValueOf(slice)
+	if rv.Kind() != reflect.Slice {
+		return &WatcherCreateBulk{err: fmt.Errorf("calling to WatcherClient.MapCreateBulk with wrong type %T, need slice", slice)}
+	}
+	builders := make([]*WatcherCreate, rv.Len())
+	for i := 0; i < rv.Len(); i++ {
+		builders[i] = c.Create()
+		setFunc(builders[i], i)
+	}
+	return &WatcherCreateBulk{config: c.config, builders: builders}
+}
+
+// Update returns an update builder for Watcher.
+func (c *WatcherClient) Update() *WatcherUpdate {
+	mutation := newWatcherMutation(c.config, OpUpdate)
+	return &WatcherUpdate{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// UpdateOne returns an update builder for the given entity.
+func (c *WatcherClient) UpdateOne(_m *Watcher) *WatcherUpdateOne {
+	mutation := newWatcherMutation(c.config, OpUpdateOne, withWatcher(_m))
+	return &WatcherUpdateOne{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// UpdateOneID returns an update builder for the given id.
+func (c *WatcherClient) UpdateOneID(id int64) *WatcherUpdateOne {
+	mutation := newWatcherMutation(c.config, OpUpdateOne, withWatcherID(id))
+	return &WatcherUpdateOne{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// Delete returns a delete builder for Watcher.
+func (c *WatcherClient) Delete() *WatcherDelete {
+	mutation := newWatcherMutation(c.config, OpDelete)
+	return &WatcherDelete{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// DeleteOne returns a builder for deleting the given entity.
+func (c *WatcherClient) DeleteOne(_m *Watcher) *WatcherDeleteOne {
+	return c.DeleteOneID(_m.ID)
+}
+
+// DeleteOneID returns a builder for deleting the given entity by its id.
+func (c *WatcherClient) DeleteOneID(id int64) *WatcherDeleteOne {
+	builder := c.Delete().Where(watcher.ID(id))
+	builder.mutation.id = &id
+	builder.mutation.op = OpDeleteOne
+	return &WatcherDeleteOne{builder}
+}
+
+// Query returns a query builder for Watcher.
+func (c *WatcherClient) Query() *WatcherQuery {
+	return &WatcherQuery{
+		config: c.config,
+		ctx:    &QueryContext{Type: TypeWatcher},
+		inters: c.Interceptors(),
+	}
+}
+
+// Get returns a Watcher entity by its id.
+func (c *WatcherClient) Get(ctx context.Context, id int64) (*Watcher, error) {
+	return c.Query().Where(watcher.ID(id)).Only(ctx)
+}
+
+// GetX is like Get, but panics if an error occurs.
+func (c *WatcherClient) GetX(ctx context.Context, id int64) *Watcher {
+	obj, err := c.Get(ctx, id)
+	if err != nil {
+		panic(err)
+	}
+	return obj
+}
+
+// Hooks returns the client hooks.
+func (c *WatcherClient) Hooks() []Hook {
+	return c.hooks.Watcher
+}
+
+// Interceptors returns the client interceptors.
+func (c *WatcherClient) Interceptors() []Interceptor {
+	return c.inters.Watcher
+}
+
+func (c *WatcherClient) mutate(ctx context.Context, m *WatcherMutation) (Value, error) {
+	switch m.Op() {
+	case OpCreate:
+		return (&WatcherCreate{config: c.config, hooks: c.Hooks(), mutation: m}).Save(ctx)
+	case OpUpdate:
+		return (&WatcherUpdate{config: c.config, hooks: c.Hooks(), mutation: m}).Save(ctx)
+	case OpUpdateOne:
+		return (&WatcherUpdateOne{config: c.config, hooks: c.Hooks(), mutation: m}).Save(ctx)
+	case OpDelete, OpDeleteOne:
+		return (&WatcherDelete{config: c.config, hooks: c.Hooks(), mutation: m}).Exec(ctx)
+	default:
+		return nil, fmt.Errorf("ent: unknown Watcher mutation op: %q", m.Op())
+	}
+}
+
 // hooks and interceptors per client, for fast access.
 type (
 	hooks struct {
-		AttributeValue, AuditChain, AuditEvent, Change, ChangeLog, Credential,
-		Membership, RecordedExchange, Recording, Registration, Resource, ResourceCount,
-		Secret, ServerKey, Tenant, Token []ent.Hook
+		AttributeValue, AuditChain, AuditEvent, Change, ChangeLog, Credential, Exchange,
+		GroupPush, Membership, RecordedExchange, Recording, Registration, Resource,
+		ResourceCount, RevokedToken, Secret, ServerKey, Tenant, Token, Traffic,
+		Watcher []ent.Hook
 	}
 	inters struct {
-		AttributeValue, AuditChain, AuditEvent, Change, ChangeLog, Credential,
-		Membership, RecordedExchange, Recording, Registration, Resource, ResourceCount,
-		Secret, ServerKey, Tenant, Token []ent.Interceptor
+		AttributeValue, AuditChain, AuditEvent, Change, ChangeLog, Credential, Exchange,
+		GroupPush, Membership, RecordedExchange, Recording, Registration, Resource,
+		ResourceCount, RevokedToken, Secret, ServerKey, Tenant, Token, Traffic,
+		Watcher []ent.Interceptor
 	}
 )

@@ -18,16 +18,21 @@ import (
 	"github.com/muster-scim/muster/ent/change"
 	"github.com/muster-scim/muster/ent/changelog"
 	"github.com/muster-scim/muster/ent/credential"
+	"github.com/muster-scim/muster/ent/exchange"
+	"github.com/muster-scim/muster/ent/grouppush"
 	"github.com/muster-scim/muster/ent/membership"
 	"github.com/muster-scim/muster/ent/recordedexchange"
 	"github.com/muster-scim/muster/ent/recording"
 	"github.com/muster-scim/muster/ent/registration"
 	"github.com/muster-scim/muster/ent/resource"
 	"github.com/muster-scim/muster/ent/resourcecount"
+	"github.com/muster-scim/muster/ent/revokedtoken"
 	"github.com/muster-scim/muster/ent/secret"
 	"github.com/muster-scim/muster/ent/serverkey"
 	"github.com/muster-scim/muster/ent/tenant"
 	"github.com/muster-scim/muster/ent/token"
+	"github.com/muster-scim/muster/ent/traffic"
+	"github.com/muster-scim/muster/ent/watcher"
 )
 
 // ent aliases to avoid import conflicts in user's code.
@@ -94,16 +99,21 @@ func checkColumn(t, c string) error {
 			change.Table:           change.ValidColumn,
 			changelog.Table:        changelog.ValidColumn,
 			credential.Table:       credential.ValidColumn,
+			exchange.Table:         exchange.ValidColumn,
+			grouppush.Table:        grouppush.ValidColumn,
 			membership.Table:       membership.ValidColumn,
 			recordedexchange.Table: recordedexchange.ValidColumn,
 			recording.Table:        recording.ValidColumn,
 			registration.Table:     registration.ValidColumn,
 			resource.Table:         resource.ValidColumn,
 			resourcecount.Table:    resourcecount.ValidColumn,
+			revokedtoken.Table:     revokedtoken.ValidColumn,
 			secret.Table:           secret.ValidColumn,
 			serverkey.Table:        serverkey.ValidColumn,
 			tenant.Table:           tenant.ValidColumn,
 			token.Table:            token.ValidColumn,
+			traffic.Table:          traffic.ValidColumn,
+			watcher.Table:          watcher.ValidColumn,
 		})
 	})
 	return columnCheck(t, c)

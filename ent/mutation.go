@@ -16,6 +16,8 @@ import (
 	"github.com/muster-scim/muster/ent/change"
 	"github.com/muster-scim/muster/ent/changelog"
 	"github.com/muster-scim/muster/ent/credential"
+	"github.com/muster-scim/muster/ent/exchange"
+	"github.com/muster-scim/muster/ent/grouppush"
 	"github.com/muster-scim/muster/ent/membership"
 	"github.com/muster-scim/muster/ent/predicate"
 	"github.com/muster-scim/muster/ent/recordedexchange"
@@ -23,10 +25,13 @@ import (
 	"github.com/muster-scim/muster/ent/registration"
 	"github.com/muster-scim/muster/ent/resource"
 	"github.com/muster-scim/muster/ent/resourcecount"
+	"github.com/muster-scim/muster/ent/revokedtoken"
 	"github.com/muster-scim/muster/ent/secret"
 	"github.com/muster-scim/muster/ent/serverkey"
 	"github.com/muster-scim/muster/ent/tenant"
 	"github.com/muster-scim/muster/ent/token"
+	"github.com/muster-scim/muster/ent/traffic"
+	"github.com/muster-scim/muster/ent/watcher"
 )
 
 const (
@@ -44,16 +49,21 @@ const (
 	TypeChange           = "Change"
 	TypeChangeLog        = "ChangeLog"
 	TypeCredential       = "Credential"
+	TypeExchange         = "Exchange"
+	TypeGroupPush        = "GroupPush"
 	TypeMembership       = "Membership"
 	TypeRecordedExchange = "RecordedExchange"
 	TypeRecording        = "Recording"
 	TypeRegistration     = "Registration"
 	TypeResource         = "Resource"
 	TypeResourceCount    = "ResourceCount"
+	TypeRevokedToken     = "RevokedToken"
 	TypeSecret           = "Secret"
 	TypeServerKey        = "ServerKey"
 	TypeTenant           = "Tenant"
 	TypeToken            = "Token"
+	TypeTraffic          = "Traffic"
+	TypeWatcher          = "Watcher"
 )
 
 // AttributeValueMutation represents an operation that mutates the AttributeValue nodes in the graph.
@@ -5687,6 +5697,2528 @@ func (m *CredentialMutation) ResetEdge(name string) error {
 	return fmt.Errorf("unknown Credential edge %s", name)
 }
 
+// ExchangeMutation represents an operation that mutates the Exchange nodes in the graph.
+type ExchangeMutation struct {
+	config
+	op             Op
+	typ            string
+	id             *int64
+	tenant_id      *int64
+	addtenant_id   *int64
+	occurred_at    *int64
+	addoccurred_at *int64
+	took           *int64
+	addtook        *int64
+	server         *string
+	door           *string
+	kind           *string
+	method         *string
+	status         *int64
+	addstatus      *int64
+	request_id     *string
+	preview        *bool
+	writes         *bool
+	left_out       *int64
+	addleft_out    *int64
+	credential     *string
+	operator       *string
+	address        *string
+	client         *string
+	_path          *string
+	code           *string
+	reason         *string
+	detail         *string
+	cause          *string
+	resource_type  *string
+	resource_id    *string
+	request        *string
+	answer         *string
+	clearedFields  map[string]struct{}
+	done           bool
+	oldValue       func(context.Context) (*Exchange, error)
+	predicates     []predicate.Exchange
+}
+
+var _ ent.Mutation = (*ExchangeMutation)(nil)
+
+// exchangeOption allows management of the mutation configuration using functional options.
+type exchangeOption func(*ExchangeMutation)
+
+// newExchangeMutation creates new mutation for the Exchange entity.
+func newExchangeMutation(c config, op Op, opts ...exchangeOption) *ExchangeMutation {
+	m := &ExchangeMutation{
+		config:        c,
+		op:            op,
+		typ:           TypeExchange,
+		clearedFields: make(map[string]struct{}),
+	}
+	for _, opt := range opts {
+		opt(m)
+	}
+	return m
+}
+
+// withExchangeID sets the ID field of the mutation.
+func withExchangeID(id int64) exchangeOption {
+	return func(m *ExchangeMutation) {
+		var (
+			err   error
+			once  sync.Once
+			value *Exchange
+		)
+		m.oldValue = func(ctx context.Context) (*Exchange, error) {
+			once.Do(func() {
+				if m.done {
+					err = errors.New("querying old values post mutation is not allowed")
+				} else {
+					value, err = m.Client().Exchange.Get(ctx, id)
+				}
+			})
+			return value, err
+		}
+		m.id = &id
+	}
+}
+
+// withExchange sets the old Exchange of the mutation.
+func withExchange(node *Exchange) exchangeOption {
+	return func(m *ExchangeMutation) {
+		m.oldValue = func(context.Context) (*Exchange, error) {
+			return node, nil
+		}
+		m.id = &node.ID
+	}
+}
+
+// Client returns a new `ent.Client` from the mutation. If the mutation was
+// executed in a transaction (ent.Tx), a transactional client is returned.
+func (m ExchangeMutation) Client() *Client {
+	client := &Client{config: m.config}
+	client.init()
+	return client
+}
+
+// Tx returns an `ent.Tx` for mutations that were executed in transactions;
+// it returns an error otherwise.
+func (m ExchangeMutation) Tx() (*Tx, error) {
+	if _, ok := m.driver.(*txDriver); !ok {
+		return nil, errors.New("ent: mutation is not running in a transaction")
+	}
+	tx := &Tx{config: m.config}
+	tx.init()
+	return tx, nil
+}
+
+// SetID sets the value of the id field. Note that this
+// operation is only accepted on creation of Exchange entities.
+func (m *ExchangeMutation) SetID(id int64) {
+	m.id = &id
+}
+
+// ID returns the ID value in the mutation. Note that the ID is only available
+// if it was provided to the builder or after it was returned from the database.
+func (m *ExchangeMutation) ID() (id int64, exists bool) {
+	if m.id == nil {
+		return
+	}
+	return *m.id, true
+}
+
+// IDs queries the database and returns the entity ids that match the mutation's predicate.
+// That means, if the mutation is applied within a transaction with an isolation level such
+// as sql.LevelSerializable, the returned ids match the ids of the rows that will be updated
+// or updated by the mutation.
+func (m *ExchangeMutation) IDs(ctx context.Context) ([]int64, error) {
+	switch {
+	case m.op.Is(OpUpdateOne | OpDeleteOne):
+		id, exists := m.ID()
+		if exists {
+			return []int64{id}, nil
+		}
+		fallthrough
+	case m.op.Is(OpUpdate | OpDelete):
+		return m.Client().Exchange.Query().Where(m.predicates...).IDs(ctx)
+	default:
+		return nil, fmt.Errorf("IDs is not allowed on %s operations", m.op)
+	}
+}
+
+// SetTenantID sets the "tenant_id" field.
+func (m *ExchangeMutation) SetTenantID(i int64) {
+	m.tenant_id = &i
+	m.addtenant_id = nil
+}
+
+// TenantID returns the value of the "tenant_id" field in the mutation.
+func (m *ExchangeMutation) TenantID() (r int64, exists bool) {
+	v := m.tenant_id
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldTenantID returns the old "tenant_id" field's value of the Exchange entity.
+// If the Exchange object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *ExchangeMutation) OldTenantID(ctx context.Context) (v int64, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldTenantID is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldTenantID requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldTenantID: %w", err)
+	}
+	return oldValue.TenantID, nil
+}
+
+// AddTenantID adds i to the "tenant_id" field.
+func (m *ExchangeMutation) AddTenantID(i int64) {
+	if m.addtenant_id != nil {
+		*m.addtenant_id += i
+	} else {
+		m.addtenant_id = &i
+	}
+}
+
+// AddedTenantID returns the value that was added to the "tenant_id" field in this mutation.
+func (m *ExchangeMutation) AddedTenantID() (r int64, exists bool) {
+	v := m.addtenant_id
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// ResetTenantID resets all changes to the "tenant_id" field.
+func (m *ExchangeMutation) ResetTenantID() {
+	m.tenant_id = nil
+	m.addtenant_id = nil
+}
+
+// SetOccurredAt sets the "occurred_at" field.
+func (m *ExchangeMutation) SetOccurredAt(i int64) {
+	m.occurred_at = &i
+	m.addoccurred_at = nil
+}
+
+// OccurredAt returns the value of the "occurred_at" field in the mutation.
+func (m *ExchangeMutation) OccurredAt() (r int64, exists bool) {
+	v := m.occurred_at
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldOccurredAt returns the old "occurred_at" field's value of the Exchange entity.
+// If the Exchange object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *ExchangeMutation) OldOccurredAt(ctx context.Context) (v int64, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldOccurredAt is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldOccurredAt requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldOccurredAt: %w", err)
+	}
+	return oldValue.OccurredAt, nil
+}
+
+// AddOccurredAt adds i to the "occurred_at" field.
+func (m *ExchangeMutation) AddOccurredAt(i int64) {
+	if m.addoccurred_at != nil {
+		*m.addoccurred_at += i
+	} else {
+		m.addoccurred_at = &i
+	}
+}
+
+// AddedOccurredAt returns the value that was added to the "occurred_at" field in this mutation.
+func (m *ExchangeMutation) AddedOccurredAt() (r int64, exists bool) {
+	v := m.addoccurred_at
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// ResetOccurredAt resets all changes to the "occurred_at" field.
+func (m *ExchangeMutation) ResetOccurredAt() {
+	m.occurred_at = nil
+	m.addoccurred_at = nil
+}
+
+// SetTook sets the "took" field.
+func (m *ExchangeMutation) SetTook(i int64) {
+	m.took = &i
+	m.addtook = nil
+}
+
+// Took returns the value of the "took" field in the mutation.
+func (m *ExchangeMutation) Took() (r int64, exists bool) {
+	v := m.took
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldTook returns the old "took" field's value of the Exchange entity.
+// If the Exchange object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *ExchangeMutation) OldTook(ctx context.Context) (v int64, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldTook is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldTook requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldTook: %w", err)
+	}
+	return oldValue.Took, nil
+}
+
+// AddTook adds i to the "took" field.
+func (m *ExchangeMutation) AddTook(i int64) {
+	if m.addtook != nil {
+		*m.addtook += i
+	} else {
+		m.addtook = &i
+	}
+}
+
+// AddedTook returns the value that was added to the "took" field in this mutation.
+func (m *ExchangeMutation) AddedTook() (r int64, exists bool) {
+	v := m.addtook
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// ResetTook resets all changes to the "took" field.
+func (m *ExchangeMutation) ResetTook() {
+	m.took = nil
+	m.addtook = nil
+}
+
+// SetServer sets the "server" field.
+func (m *ExchangeMutation) SetServer(s string) {
+	m.server = &s
+}
+
+// Server returns the value of the "server" field in the mutation.
+func (m *ExchangeMutation) Server() (r string, exists bool) {
+	v := m.server
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldServer returns the old "server" field's value of the Exchange entity.
+// If the Exchange object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *ExchangeMutation) OldServer(ctx context.Context) (v string, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldServer is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldServer requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldServer: %w", err)
+	}
+	return oldValue.Server, nil
+}
+
+// ResetServer resets all changes to the "server" field.
+func (m *ExchangeMutation) ResetServer() {
+	m.server = nil
+}
+
+// SetDoor sets the "door" field.
+func (m *ExchangeMutation) SetDoor(s string) {
+	m.door = &s
+}
+
+// Door returns the value of the "door" field in the mutation.
+func (m *ExchangeMutation) Door() (r string, exists bool) {
+	v := m.door
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldDoor returns the old "door" field's value of the Exchange entity.
+// If the Exchange object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *ExchangeMutation) OldDoor(ctx context.Context) (v string, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldDoor is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldDoor requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldDoor: %w", err)
+	}
+	return oldValue.Door, nil
+}
+
+// ResetDoor resets all changes to the "door" field.
+func (m *ExchangeMutation) ResetDoor() {
+	m.door = nil
+}
+
+// SetKind sets the "kind" field.
+func (m *ExchangeMutation) SetKind(s string) {
+	m.kind = &s
+}
+
+// Kind returns the value of the "kind" field in the mutation.
+func (m *ExchangeMutation) Kind() (r string, exists bool) {
+	v := m.kind
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldKind returns the old "kind" field's value of the Exchange entity.
+// If the Exchange object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *ExchangeMutation) OldKind(ctx context.Context) (v string, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldKind is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldKind requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldKind: %w", err)
+	}
+	return oldValue.Kind, nil
+}
+
+// ResetKind resets all changes to the "kind" field.
+func (m *ExchangeMutation) ResetKind() {
+	m.kind = nil
+}
+
+// SetMethod sets the "method" field.
+func (m *ExchangeMutation) SetMethod(s string) {
+	m.method = &s
+}
+
+// Method returns the value of the "method" field in the mutation.
+func (m *ExchangeMutation) Method() (r string, exists bool) {
+	v := m.method
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldMethod returns the old "method" field's value of the Exchange entity.
+// If the Exchange object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *ExchangeMutation) OldMethod(ctx context.Context) (v string, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldMethod is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldMethod requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldMethod: %w", err)
+	}
+	return oldValue.Method, nil
+}
+
+// ResetMethod resets all changes to the "method" field.
+func (m *ExchangeMutation) ResetMethod() {
+	m.method = nil
+}
+
+// SetStatus sets the "status" field.
+func (m *ExchangeMutation) SetStatus(i int64) {
+	m.status = &i
+	m.addstatus = nil
+}
+
+// Status returns the value of the "status" field in the mutation.
+func (m *ExchangeMutation) Status() (r int64, exists bool) {
+	v := m.status
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldStatus returns the old "status" field's value of the Exchange entity.
+// If the Exchange object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *ExchangeMutation) OldStatus(ctx context.Context) (v int64, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldStatus is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldStatus requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldStatus: %w", err)
+	}
+	return oldValue.Status, nil
+}
+
+// AddStatus adds i to the "status" field.
+func (m *ExchangeMutation) AddStatus(i int64) {
+	if m.addstatus != nil {
+		*m.addstatus += i
+	} else {
+		m.addstatus = &i
+	}
+}
+
+// AddedStatus returns the value that was added to the "status" field in this mutation.
+func (m *ExchangeMutation) AddedStatus() (r int64, exists bool) {
+	v := m.addstatus
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// ResetStatus resets all changes to the "status" field.
+func (m *ExchangeMutation) ResetStatus() {
+	m.status = nil
+	m.addstatus = nil
+}
+
+// SetRequestID sets the "request_id" field.
+func (m *ExchangeMutation) SetRequestID(s string) {
+	m.request_id = &s
+}
+
+// RequestID returns the value of the "request_id" field in the mutation.
+func (m *ExchangeMutation) RequestID() (r string, exists bool) {
+	v := m.request_id
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldRequestID returns the old "request_id" field's value of the Exchange entity.
+// If the Exchange object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *ExchangeMutation) OldRequestID(ctx context.Context) (v string, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldRequestID is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldRequestID requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldRequestID: %w", err)
+	}
+	return oldValue.RequestID, nil
+}
+
+// ResetRequestID resets all changes to the "request_id" field.
+func (m *ExchangeMutation) ResetRequestID() {
+	m.request_id = nil
+}
+
+// SetPreview sets the "preview" field.
+func (m *ExchangeMutation) SetPreview(b bool) {
+	m.preview = &b
+}
+
+// Preview returns the value of the "preview" field in the mutation.
+func (m *ExchangeMutation) Preview() (r bool, exists bool) {
+	v := m.preview
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldPreview returns the old "preview" field's value of the Exchange entity.
+// If the Exchange object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *ExchangeMutation) OldPreview(ctx context.Context) (v bool, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldPreview is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldPreview requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldPreview: %w", err)
+	}
+	return oldValue.Preview, nil
+}
+
+// ResetPreview resets all changes to the "preview" field.
+func (m *ExchangeMutation) ResetPreview() {
+	m.preview = nil
+}
+
+// SetWrites sets the "writes" field.
+func (m *ExchangeMutation) SetWrites(b bool) {
+	m.writes = &b
+}
+
+// Writes returns the value of the "writes" field in the mutation.
+func (m *ExchangeMutation) Writes() (r bool, exists bool) {
+	v := m.writes
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldWrites returns the old "writes" field's value of the Exchange entity.
+// If the Exchange object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *ExchangeMutation) OldWrites(ctx context.Context) (v bool, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldWrites is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldWrites requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldWrites: %w", err)
+	}
+	return oldValue.Writes, nil
+}
+
+// ResetWrites resets all changes to the "writes" field.
+func (m *ExchangeMutation) ResetWrites() {
+	m.writes = nil
+}
+
+// SetLeftOut sets the "left_out" field.
+func (m *ExchangeMutation) SetLeftOut(i int64) {
+	m.left_out = &i
+	m.addleft_out = nil
+}
+
+// LeftOut returns the value of the "left_out" field in the mutation.
+func (m *ExchangeMutation) LeftOut() (r int64, exists bool) {
+	v := m.left_out
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldLeftOut returns the old "left_out" field's value of the Exchange entity.
+// If the Exchange object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *ExchangeMutation) OldLeftOut(ctx context.Context) (v int64, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldLeftOut is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldLeftOut requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldLeftOut: %w", err)
+	}
+	return oldValue.LeftOut, nil
+}
+
+// AddLeftOut adds i to the "left_out" field.
+func (m *ExchangeMutation) AddLeftOut(i int64) {
+	if m.addleft_out != nil {
+		*m.addleft_out += i
+	} else {
+		m.addleft_out = &i
+	}
+}
+
+// AddedLeftOut returns the value that was added to the "left_out" field in this mutation.
+func (m *ExchangeMutation) AddedLeftOut() (r int64, exists bool) {
+	v := m.addleft_out
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// ResetLeftOut resets all changes to the "left_out" field.
+func (m *ExchangeMutation) ResetLeftOut() {
+	m.left_out = nil
+	m.addleft_out = nil
+}
+
+// SetCredential sets the "credential" field.
+func (m *ExchangeMutation) SetCredential(s string) {
+	m.credential = &s
+}
+
+// Credential returns the value of the "credential" field in the mutation.
+func (m *ExchangeMutation) Credential() (r string, exists bool) {
+	v := m.credential
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldCredential returns the old "credential" field's value of the Exchange entity.
+// If the Exchange object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *ExchangeMutation) OldCredential(ctx context.Context) (v *string, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldCredential is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldCredential requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldCredential: %w", err)
+	}
+	return oldValue.Credential, nil
+}
+
+// ClearCredential clears the value of the "credential" field.
+func (m *ExchangeMutation) ClearCredential() {
+	m.credential = nil
+	m.clearedFields[exchange.FieldCredential] = struct{}{}
+}
+
+// CredentialCleared returns if the "credential" field was cleared in this mutation.
+func (m *ExchangeMutation) CredentialCleared() bool {
+	_, ok := m.clearedFields[exchange.FieldCredential]
+	return ok
+}
+
+// ResetCredential resets all changes to the "credential" field.
+func (m *ExchangeMutation) ResetCredential() {
+	m.credential = nil
+	delete(m.clearedFields, exchange.FieldCredential)
+}
+
+// SetOperator sets the "operator" field.
+func (m *ExchangeMutation) SetOperator(s string) {
+	m.operator = &s
+}
+
+// Operator returns the value of the "operator" field in the mutation.
+func (m *ExchangeMutation) Operator() (r string, exists bool) {
+	v := m.operator
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldOperator returns the old "operator" field's value of the Exchange entity.
+// If the Exchange object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *ExchangeMutation) OldOperator(ctx context.Context) (v *string, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldOperator is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldOperator requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldOperator: %w", err)
+	}
+	return oldValue.Operator, nil
+}
+
+// ClearOperator clears the value of the "operator" field.
+func (m *ExchangeMutation) ClearOperator() {
+	m.operator = nil
+	m.clearedFields[exchange.FieldOperator] = struct{}{}
+}
+
+// OperatorCleared returns if the "operator" field was cleared in this mutation.
+func (m *ExchangeMutation) OperatorCleared() bool {
+	_, ok := m.clearedFields[exchange.FieldOperator]
+	return ok
+}
+
+// ResetOperator resets all changes to the "operator" field.
+func (m *ExchangeMutation) ResetOperator() {
+	m.operator = nil
+	delete(m.clearedFields, exchange.FieldOperator)
+}
+
+// SetAddress sets the "address" field.
+func (m *ExchangeMutation) SetAddress(s string) {
+	m.address = &s
+}
+
+// Address returns the value of the "address" field in the mutation.
+func (m *ExchangeMutation) Address() (r string, exists bool) {
+	v := m.address
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldAddress returns the old "address" field's value of the Exchange entity.
+// If the Exchange object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *ExchangeMutation) OldAddress(ctx context.Context) (v *string, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldAddress is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldAddress requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldAddress: %w", err)
+	}
+	return oldValue.Address, nil
+}
+
+// ClearAddress clears the value of the "address" field.
+func (m *ExchangeMutation) ClearAddress() {
+	m.address = nil
+	m.clearedFields[exchange.FieldAddress] = struct{}{}
+}
+
+// AddressCleared returns if the "address" field was cleared in this mutation.
+func (m *ExchangeMutation) AddressCleared() bool {
+	_, ok := m.clearedFields[exchange.FieldAddress]
+	return ok
+}
+
+// ResetAddress resets all changes to the "address" field.
+func (m *ExchangeMutation) ResetAddress() {
+	m.address = nil
+	delete(m.clearedFields, exchange.FieldAddress)
+}
+
+// SetClient sets the "client" field.
+func (m *ExchangeMutation) SetClient(s string) {
+	m.client = &s
+}
+
+// GetClient returns the value of the "client" field in the mutation.
+func (m *ExchangeMutation) GetClient() (r string, exists bool) {
+	v := m.client
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldClient returns the old "client" field's value of the Exchange entity.
+// If the Exchange object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *ExchangeMutation) OldClient(ctx context.Context) (v *string, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldClient is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldClient requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldClient: %w", err)
+	}
+	return oldValue.Client, nil
+}
+
+// ClearClient clears the value of the "client" field.
+func (m *ExchangeMutation) ClearClient() {
+	m.client = nil
+	m.clearedFields[exchange.FieldClient] = struct{}{}
+}
+
+// ClientCleared returns if the "client" field was cleared in this mutation.
+func (m *ExchangeMutation) ClientCleared() bool {
+	_, ok := m.clearedFields[exchange.FieldClient]
+	return ok
+}
+
+// ResetClient resets all changes to the "client" field.
+func (m *ExchangeMutation) ResetClient() {
+	m.client = nil
+	delete(m.clearedFields, exchange.FieldClient)
+}
+
+// SetPath sets the "path" field.
+func (m *ExchangeMutation) SetPath(s string) {
+	m._path = &s
+}
+
+// Path returns the value of the "path" field in the mutation.
+func (m *ExchangeMutation) Path() (r string, exists bool) {
+	v := m._path
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldPath returns the old "path" field's value of the Exchange entity.
+// If the Exchange object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *ExchangeMutation) OldPath(ctx context.Context) (v *string, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldPath is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldPath requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldPath: %w", err)
+	}
+	return oldValue.Path, nil
+}
+
+// ClearPath clears the value of the "path" field.
+func (m *ExchangeMutation) ClearPath() {
+	m._path = nil
+	m.clearedFields[exchange.FieldPath] = struct{}{}
+}
+
+// PathCleared returns if the "path" field was cleared in this mutation.
+func (m *ExchangeMutation) PathCleared() bool {
+	_, ok := m.clearedFields[exchange.FieldPath]
+	return ok
+}
+
+// ResetPath resets all changes to the "path" field.
+func (m *ExchangeMutation) ResetPath() {
+	m._path = nil
+	delete(m.clearedFields, exchange.FieldPath)
+}
+
+// SetCode sets the "code" field.
+func (m *ExchangeMutation) SetCode(s string) {
+	m.code = &s
+}
+
+// Code returns the value of the "code" field in the mutation.
+func (m *ExchangeMutation) Code() (r string, exists bool) {
+	v := m.code
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldCode returns the old "code" field's value of the Exchange entity.
+// If the Exchange object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *ExchangeMutation) OldCode(ctx context.Context) (v *string, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldCode is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldCode requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldCode: %w", err)
+	}
+	return oldValue.Code, nil
+}
+
+// ClearCode clears the value of the "code" field.
+func (m *ExchangeMutation) ClearCode() {
+	m.code = nil
+	m.clearedFields[exchange.FieldCode] = struct{}{}
+}
+
+// CodeCleared returns if the "code" field was cleared in this mutation.
+func (m *ExchangeMutation) CodeCleared() bool {
+	_, ok := m.clearedFields[exchange.FieldCode]
+	return ok
+}
+
+// ResetCode resets all changes to the "code" field.
+func (m *ExchangeMutation) ResetCode() {
+	m.code = nil
+	delete(m.clearedFields, exchange.FieldCode)
+}
+
+// SetReason sets the "reason" field.
+func (m *ExchangeMutation) SetReason(s string) {
+	m.reason = &s
+}
+
+// Reason returns the value of the "reason" field in the mutation.
+func (m *ExchangeMutation) Reason() (r string, exists bool) {
+	v := m.reason
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldReason returns the old "reason" field's value of the Exchange entity.
+// If the Exchange object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *ExchangeMutation) OldReason(ctx context.Context) (v *string, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldReason is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldReason requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldReason: %w", err)
+	}
+	return oldValue.Reason, nil
+}
+
+// ClearReason clears the value of the "reason" field.
+func (m *ExchangeMutation) ClearReason() {
+	m.reason = nil
+	m.clearedFields[exchange.FieldReason] = struct{}{}
+}
+
+// ReasonCleared returns if the "reason" field was cleared in this mutation.
+func (m *ExchangeMutation) ReasonCleared() bool {
+	_, ok := m.clearedFields[exchange.FieldReason]
+	return ok
+}
+
+// ResetReason resets all changes to the "reason" field.
+func (m *ExchangeMutation) ResetReason() {
+	m.reason = nil
+	delete(m.clearedFields, exchange.FieldReason)
+}
+
+// SetDetail sets the "detail" field.
+func (m *ExchangeMutation) SetDetail(s string) {
+	m.detail = &s
+}
+
+// Detail returns the value of the "detail" field in the mutation.
+func (m *ExchangeMutation) Detail() (r string, exists bool) {
+	v := m.detail
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldDetail returns the old "detail" field's value of the Exchange entity.
+// If the Exchange object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *ExchangeMutation) OldDetail(ctx context.Context) (v *string, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldDetail is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldDetail requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldDetail: %w", err)
+	}
+	return oldValue.Detail, nil
+}
+
+// ClearDetail clears the value of the "detail" field.
+func (m *ExchangeMutation) ClearDetail() {
+	m.detail = nil
+	m.clearedFields[exchange.FieldDetail] = struct{}{}
+}
+
+// DetailCleared returns if the "detail" field was cleared in this mutation.
+func (m *ExchangeMutation) DetailCleared() bool {
+	_, ok := m.clearedFields[exchange.FieldDetail]
+	return ok
+}
+
+// ResetDetail resets all changes to the "detail" field.
+func (m *ExchangeMutation) ResetDetail() {
+	m.detail = nil
+	delete(m.clearedFields, exchange.FieldDetail)
+}
+
+// SetCause sets the "cause" field.
+func (m *ExchangeMutation) SetCause(s string) {
+	m.cause = &s
+}
+
+// Cause returns the value of the "cause" field in the mutation.
+func (m *ExchangeMutation) Cause() (r string, exists bool) {
+	v := m.cause
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldCause returns the old "cause" field's value of the Exchange entity.
+// If the Exchange object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *ExchangeMutation) OldCause(ctx context.Context) (v *string, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldCause is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldCause requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldCause: %w", err)
+	}
+	return oldValue.Cause, nil
+}
+
+// ClearCause clears the value of the "cause" field.
+func (m *ExchangeMutation) ClearCause() {
+	m.cause = nil
+	m.clearedFields[exchange.FieldCause] = struct{}{}
+}
+
+// CauseCleared returns if the "cause" field was cleared in this mutation.
+func (m *ExchangeMutation) CauseCleared() bool {
+	_, ok := m.clearedFields[exchange.FieldCause]
+	return ok
+}
+
+// ResetCause resets all changes to the "cause" field.
+func (m *ExchangeMutation) ResetCause() {
+	m.cause = nil
+	delete(m.clearedFields, exchange.FieldCause)
+}
+
+// SetResourceType sets the "resource_type" field.
+func (m *ExchangeMutation) SetResourceType(s string) {
+	m.resource_type = &s
+}
+
+// ResourceType returns the value of the "resource_type" field in the mutation.
+func (m *ExchangeMutation) ResourceType() (r string, exists bool) {
+	v := m.resource_type
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldResourceType returns the old "resource_type" field's value of the Exchange entity.
+// If the Exchange object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *ExchangeMutation) OldResourceType(ctx context.Context) (v *string, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldResourceType is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldResourceType requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldResourceType: %w", err)
+	}
+	return oldValue.ResourceType, nil
+}
+
+// ClearResourceType clears the value of the "resource_type" field.
+func (m *ExchangeMutation) ClearResourceType() {
+	m.resource_type = nil
+	m.clearedFields[exchange.FieldResourceType] = struct{}{}
+}
+
+// ResourceTypeCleared returns if the "resource_type" field was cleared in this mutation.
+func (m *ExchangeMutation) ResourceTypeCleared() bool {
+	_, ok := m.clearedFields[exchange.FieldResourceType]
+	return ok
+}
+
+// ResetResourceType resets all changes to the "resource_type" field.
+func (m *ExchangeMutation) ResetResourceType() {
+	m.resource_type = nil
+	delete(m.clearedFields, exchange.FieldResourceType)
+}
+
+// SetResourceID sets the "resource_id" field.
+func (m *ExchangeMutation) SetResourceID(s string) {
+	m.resource_id = &s
+}
+
+// ResourceID returns the value of the "resource_id" field in the mutation.
+func (m *ExchangeMutation) ResourceID() (r string, exists bool) {
+	v := m.resource_id
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldResourceID returns the old "resource_id" field's value of the Exchange entity.
+// If the Exchange object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *ExchangeMutation) OldResourceID(ctx context.Context) (v *string, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldResourceID is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldResourceID requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldResourceID: %w", err)
+	}
+	return oldValue.ResourceID, nil
+}
+
+// ClearResourceID clears the value of the "resource_id" field.
+func (m *ExchangeMutation) ClearResourceID() {
+	m.resource_id = nil
+	m.clearedFields[exchange.FieldResourceID] = struct{}{}
+}
+
+// ResourceIDCleared returns if the "resource_id" field was cleared in this mutation.
+func (m *ExchangeMutation) ResourceIDCleared() bool {
+	_, ok := m.clearedFields[exchange.FieldResourceID]
+	return ok
+}
+
+// ResetResourceID resets all changes to the "resource_id" field.
+func (m *ExchangeMutation) ResetResourceID() {
+	m.resource_id = nil
+	delete(m.clearedFields, exchange.FieldResourceID)
+}
+
+// SetRequest sets the "request" field.
+func (m *ExchangeMutation) SetRequest(s string) {
+	m.request = &s
+}
+
+// Request returns the value of the "request" field in the mutation.
+func (m *ExchangeMutation) Request() (r string, exists bool) {
+	v := m.request
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldRequest returns the old "request" field's value of the Exchange entity.
+// If the Exchange object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *ExchangeMutation) OldRequest(ctx context.Context) (v *string, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldRequest is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldRequest requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldRequest: %w", err)
+	}
+	return oldValue.Request, nil
+}
+
+// ClearRequest clears the value of the "request" field.
+func (m *ExchangeMutation) ClearRequest() {
+	m.request = nil
+	m.clearedFields[exchange.FieldRequest] = struct{}{}
+}
+
+// RequestCleared returns if the "request" field was cleared in this mutation.
+func (m *ExchangeMutation) RequestCleared() bool {
+	_, ok := m.clearedFields[exchange.FieldRequest]
+	return ok
+}
+
+// ResetRequest resets all changes to the "request" field.
+func (m *ExchangeMutation) ResetRequest() {
+	m.request = nil
+	delete(m.clearedFields, exchange.FieldRequest)
+}
+
+// SetAnswer sets the "answer" field.
+func (m *ExchangeMutation) SetAnswer(s string) {
+	m.answer = &s
+}
+
+// Answer returns the value of the "answer" field in the mutation.
+func (m *ExchangeMutation) Answer() (r string, exists bool) {
+	v := m.answer
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldAnswer returns the old "answer" field's value of the Exchange entity.
+// If the Exchange object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *ExchangeMutation) OldAnswer(ctx context.Context) (v *string, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldAnswer is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldAnswer requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldAnswer: %w", err)
+	}
+	return oldValue.Answer, nil
+}
+
+// ClearAnswer clears the value of the "answer" field.
+func (m *ExchangeMutation) ClearAnswer() {
+	m.answer = nil
+	m.clearedFields[exchange.FieldAnswer] = struct{}{}
+}
+
+// AnswerCleared returns if the "answer" field was cleared in this mutation.
+func (m *ExchangeMutation) AnswerCleared() bool {
+	_, ok := m.clearedFields[exchange.FieldAnswer]
+	return ok
+}
+
+// ResetAnswer resets all changes to the "answer" field.
+func (m *ExchangeMutation) ResetAnswer() {
+	m.answer = nil
+	delete(m.clearedFields, exchange.FieldAnswer)
+}
+
+// Where appends a list predicates to the ExchangeMutation builder.
+func (m *ExchangeMutation) Where(ps ...predicate.Exchange) {
+	m.predicates = append(m.predicates, ps...)
+}
+
+// WhereP appends storage-level predicates to the ExchangeMutation builder. Using this method,
+// users can use type-assertion to append predicates that do not depend on any generated package.
+func (m *ExchangeMutation) WhereP(ps ...func(*sql.Selector)) {
+	p := make([]predicate.Exchange, len(ps))
+	for i := range ps {
+		p[i] = ps[i]
+	}
+	m.Where(p...)
+}
+
+// Op returns the operation name.
+func (m *ExchangeMutation) Op() Op {
+	return m.op
+}
+
+// SetOp allows setting the mutation operation.
+func (m *ExchangeMutation) SetOp(op Op) {
+	m.op = op
+}
+
+// Type returns the node type of this mutation (Exchange).
+func (m *ExchangeMutation) Type() string {
+	return m.typ
+}
+
+// Fields returns all fields that were changed during this mutation. Note that in
+// order to get all numeric fields that were incremented/decremented, call
+// AddedFields().
+func (m *ExchangeMutation) Fields() []string {
+	fields := make([]string, 0, 25)
+	if m.tenant_id != nil {
+		fields = append(fields, exchange.FieldTenantID)
+	}
+	if m.occurred_at != nil {
+		fields = append(fields, exchange.FieldOccurredAt)
+	}
+	if m.took != nil {
+		fields = append(fields, exchange.FieldTook)
+	}
+	if m.server != nil {
+		fields = append(fields, exchange.FieldServer)
+	}
+	if m.door != nil {
+		fields = append(fields, exchange.FieldDoor)
+	}
+	if m.kind != nil {
+		fields = append(fields, exchange.FieldKind)
+	}
+	if m.method != nil {
+		fields = append(fields, exchange.FieldMethod)
+	}
+	if m.status != nil {
+		fields = append(fields, exchange.FieldStatus)
+	}
+	if m.request_id != nil {
+		fields = append(fields, exchange.FieldRequestID)
+	}
+	if m.preview != nil {
+		fields = append(fields, exchange.FieldPreview)
+	}
+	if m.writes != nil {
+		fields = append(fields, exchange.FieldWrites)
+	}
+	if m.left_out != nil {
+		fields = append(fields, exchange.FieldLeftOut)
+	}
+	if m.credential != nil {
+		fields = append(fields, exchange.FieldCredential)
+	}
+	if m.operator != nil {
+		fields = append(fields, exchange.FieldOperator)
+	}
+	if m.address != nil {
+		fields = append(fields, exchange.FieldAddress)
+	}
+	if m.client != nil {
+		fields = append(fields, exchange.FieldClient)
+	}
+	if m._path != nil {
+		fields = append(fields, exchange.FieldPath)
+	}
+	if m.code != nil {
+		fields = append(fields, exchange.FieldCode)
+	}
+	if m.reason != nil {
+		fields = append(fields, exchange.FieldReason)
+	}
+	if m.detail != nil {
+		fields = append(fields, exchange.FieldDetail)
+	}
+	if m.cause != nil {
+		fields = append(fields, exchange.FieldCause)
+	}
+	if m.resource_type != nil {
+		fields = append(fields, exchange.FieldResourceType)
+	}
+	if m.resource_id != nil {
+		fields = append(fields, exchange.FieldResourceID)
+	}
+	if m.request != nil {
+		fields = append(fields, exchange.FieldRequest)
+	}
+	if m.answer != nil {
+		fields = append(fields, exchange.FieldAnswer)
+	}
+	return fields
+}
+
+// Field returns the value of a field with the given name. The second boolean
+// return value indicates that this field was not set, or was not defined in the
+// schema.
+func (m *ExchangeMutation) Field(name string) (ent.Value, bool) {
+	switch name {
+	case exchange.FieldTenantID:
+		return m.TenantID()
+	case exchange.FieldOccurredAt:
+		return m.OccurredAt()
+	case exchange.FieldTook:
+		return m.Took()
+	case exchange.FieldServer:
+		return m.Server()
+	case exchange.FieldDoor:
+		return m.Door()
+	case exchange.FieldKind:
+		return m.Kind()
+	case exchange.FieldMethod:
+		return m.Method()
+	case exchange.FieldStatus:
+		return m.Status()
+	case exchange.FieldRequestID:
+		return m.RequestID()
+	case exchange.FieldPreview:
+		return m.Preview()
+	case exchange.FieldWrites:
+		return m.Writes()
+	case exchange.FieldLeftOut:
+		return m.LeftOut()
+	case exchange.FieldCredential:
+		return m.Credential()
+	case exchange.FieldOperator:
+		return m.Operator()
+	case exchange.FieldAddress:
+		return m.Address()
+	case exchange.FieldClient:
+		return m.GetClient()
+	case exchange.FieldPath:
+		return m.Path()
+	case exchange.FieldCode:
+		return m.Code()
+	case exchange.FieldReason:
+		return m.Reason()
+	case exchange.FieldDetail:
+		return m.Detail()
+	case exchange.FieldCause:
+		return m.Cause()
+	case exchange.FieldResourceType:
+		return m.ResourceType()
+	case exchange.FieldResourceID:
+		return m.ResourceID()
+	case exchange.FieldRequest:
+		return m.Request()
+	case exchange.FieldAnswer:
+		return m.Answer()
+	}
+	return nil, false
+}
+
+// OldField returns the old value of the field from the database. An error is
+// returned if the mutation operation is not UpdateOne, or the query to the
+// database failed.
+func (m *ExchangeMutation) OldField(ctx context.Context, name string) (ent.Value, error) {
+	switch name {
+	case exchange.FieldTenantID:
+		return m.OldTenantID(ctx)
+	case exchange.FieldOccurredAt:
+		return m.OldOccurredAt(ctx)
+	case exchange.FieldTook:
+		return m.OldTook(ctx)
+	case exchange.FieldServer:
+		return m.OldServer(ctx)
+	case exchange.FieldDoor:
+		return m.OldDoor(ctx)
+	case exchange.FieldKind:
+		return m.OldKind(ctx)
+	case exchange.FieldMethod:
+		return m.OldMethod(ctx)
+	case exchange.FieldStatus:
+		return m.OldStatus(ctx)
+	case exchange.FieldRequestID:
+		return m.OldRequestID(ctx)
+	case exchange.FieldPreview:
+		return m.OldPreview(ctx)
+	case exchange.FieldWrites:
+		return m.OldWrites(ctx)
+	case exchange.FieldLeftOut:
+		return m.OldLeftOut(ctx)
+	case exchange.FieldCredential:
+		return m.OldCredential(ctx)
+	case exchange.FieldOperator:
+		return m.OldOperator(ctx)
+	case exchange.FieldAddress:
+		return m.OldAddress(ctx)
+	case exchange.FieldClient:
+		return m.OldClient(ctx)
+	case exchange.FieldPath:
+		return m.OldPath(ctx)
+	case exchange.FieldCode:
+		return m.OldCode(ctx)
+	case exchange.FieldReason:
+		return m.OldReason(ctx)
+	case exchange.FieldDetail:
+		return m.OldDetail(ctx)
+	case exchange.FieldCause:
+		return m.OldCause(ctx)
+	case exchange.FieldResourceType:
+		return m.OldResourceType(ctx)
+	case exchange.FieldResourceID:
+		return m.OldResourceID(ctx)
+	case exchange.FieldRequest:
+		return m.OldRequest(ctx)
+	case exchange.FieldAnswer:
+		return m.OldAnswer(ctx)
+	}
+	return nil, fmt.Errorf("unknown Exchange field %s", name)
+}
+
+// SetField sets the value of a field with the given name. It returns an error if
+// the field is not defined in the schema, or if the type mismatched the field
+// type.
+func (m *ExchangeMutation) SetField(name string, value ent.Value) error {
+	switch name {
+	case exchange.FieldTenantID:
+		v, ok := value.(int64)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetTenantID(v)
+		return nil
+	case exchange.FieldOccurredAt:
+		v, ok := value.(int64)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetOccurredAt(v)
+		return nil
+	case exchange.FieldTook:
+		v, ok := value.(int64)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetTook(v)
+		return nil
+	case exchange.FieldServer:
+		v, ok := value.(string)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetServer(v)
+		return nil
+	case exchange.FieldDoor:
+		v, ok := value.(string)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetDoor(v)
+		return nil
+	case exchange.FieldKind:
+		v, ok := value.(string)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetKind(v)
+		return nil
+	case exchange.FieldMethod:
+		v, ok := value.(string)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetMethod(v)
+		return nil
+	case exchange.FieldStatus:
+		v, ok := value.(int64)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetStatus(v)
+		return nil
+	case exchange.FieldRequestID:
+		v, ok := value.(string)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetRequestID(v)
+		return nil
+	case exchange.FieldPreview:
+		v, ok := value.(bool)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetPreview(v)
+		return nil
+	case exchange.FieldWrites:
+		v, ok := value.(bool)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetWrites(v)
+		return nil
+	case exchange.FieldLeftOut:
+		v, ok := value.(int64)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetLeftOut(v)
+		return nil
+	case exchange.FieldCredential:
+		v, ok := value.(string)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetCredential(v)
+		return nil
+	case exchange.FieldOperator:
+		v, ok := value.(string)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetOperator(v)
+		return nil
+	case exchange.FieldAddress:
+		v, ok := value.(string)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetAddress(v)
+		return nil
+	case exchange.FieldClient:
+		v, ok := value.(string)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetClient(v)
+		return nil
+	case exchange.FieldPath:
+		v, ok := value.(string)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetPath(v)
+		return nil
+	case exchange.FieldCode:
+		v, ok := value.(string)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetCode(v)
+		return nil
+	case exchange.FieldReason:
+		v, ok := value.(string)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetReason(v)
+		return nil
+	case exchange.FieldDetail:
+		v, ok := value.(string)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetDetail(v)
+		return nil
+	case exchange.FieldCause:
+		v, ok := value.(string)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetCause(v)
+		return nil
+	case exchange.FieldResourceType:
+		v, ok := value.(string)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetResourceType(v)
+		return nil
+	case exchange.FieldResourceID:
+		v, ok := value.(string)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetResourceID(v)
+		return nil
+	case exchange.FieldRequest:
+		v, ok := value.(string)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetRequest(v)
+		return nil
+	case exchange.FieldAnswer:
+		v, ok := value.(string)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetAnswer(v)
+		return nil
+	}
+	return fmt.Errorf("unknown Exchange field %s", name)
+}
+
+// AddedFields returns all numeric fields that were incremented/decremented during
+// this mutation.
+func (m *ExchangeMutation) AddedFields() []string {
+	var fields []string
+	if m.addtenant_id != nil {
+		fields = append(fields, exchange.FieldTenantID)
+	}
+	if m.addoccurred_at != nil {
+		fields = append(fields, exchange.FieldOccurredAt)
+	}
+	if m.addtook != nil {
+		fields = append(fields, exchange.FieldTook)
+	}
+	if m.addstatus != nil {
+		fields = append(fields, exchange.FieldStatus)
+	}
+	if m.addleft_out != nil {
+		fields = append(fields, exchange.FieldLeftOut)
+	}
+	return fields
+}
+
+// AddedField returns the numeric value that was incremented/decremented on a field
+// with the given name. The second boolean return value indicates that this field
+// was not set, or was not defined in the schema.
+func (m *ExchangeMutation) AddedField(name string) (ent.Value, bool) {
+	switch name {
+	case exchange.FieldTenantID:
+		return m.AddedTenantID()
+	case exchange.FieldOccurredAt:
+		return m.AddedOccurredAt()
+	case exchange.FieldTook:
+		return m.AddedTook()
+	case exchange.FieldStatus:
+		return m.AddedStatus()
+	case exchange.FieldLeftOut:
+		return m.AddedLeftOut()
+	}
+	return nil, false
+}
+
+// AddField adds the value to the field with the given name. It returns an error if
+// the field is not defined in the schema, or if the type mismatched the field
+// type.
+func (m *ExchangeMutation) AddField(name string, value ent.Value) error {
+	switch name {
+	case exchange.FieldTenantID:
+		v, ok := value.(int64)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.AddTenantID(v)
+		return nil
+	case exchange.FieldOccurredAt:
+		v, ok := value.(int64)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.AddOccurredAt(v)
+		return nil
+	case exchange.FieldTook:
+		v, ok := value.(int64)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.AddTook(v)
+		return nil
+	case exchange.FieldStatus:
+		v, ok := value.(int64)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.AddStatus(v)
+		return nil
+	case exchange.FieldLeftOut:
+		v, ok := value.(int64)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.AddLeftOut(v)
+		return nil
+	}
+	return fmt.Errorf("unknown Exchange numeric field %s", name)
+}
+
+// ClearedFields returns all nullable fields that were cleared during this
+// mutation.
+func (m *ExchangeMutation) ClearedFields() []string {
+	var fields []string
+	if m.FieldCleared(exchange.FieldCredential) {
+		fields = append(fields, exchange.FieldCredential)
+	}
+	if m.FieldCleared(exchange.FieldOperator) {
+		fields = append(fields, exchange.FieldOperator)
+	}
+	if m.FieldCleared(exchange.FieldAddress) {
+		fields = append(fields, exchange.FieldAddress)
+	}
+	if m.FieldCleared(exchange.FieldClient) {
+		fields = append(fields, exchange.FieldClient)
+	}
+	if m.FieldCleared(exchange.FieldPath) {
+		fields = append(fields, exchange.FieldPath)
+	}
+	if m.FieldCleared(exchange.FieldCode) {
+		fields = append(fields, exchange.FieldCode)
+	}
+	if m.FieldCleared(exchange.FieldReason) {
+		fields = append(fields, exchange.FieldReason)
+	}
+	if m.FieldCleared(exchange.FieldDetail) {
+		fields = append(fields, exchange.FieldDetail)
+	}
+	if m.FieldCleared(exchange.FieldCause) {
+		fields = append(fields, exchange.FieldCause)
+	}
+	if m.FieldCleared(exchange.FieldResourceType) {
+		fields = append(fields, exchange.FieldResourceType)
+	}
+	if m.FieldCleared(exchange.FieldResourceID) {
+		fields = append(fields, exchange.FieldResourceID)
+	}
+	if m.FieldCleared(exchange.FieldRequest) {
+		fields = append(fields, exchange.FieldRequest)
+	}
+	if m.FieldCleared(exchange.FieldAnswer) {
+		fields = append(fields, exchange.FieldAnswer)
+	}
+	return fields
+}
+
+// FieldCleared returns a boolean indicating if a field with the given name was
+// cleared in this mutation.
+func (m *ExchangeMutation) FieldCleared(name string) bool {
+	_, ok := m.clearedFields[name]
+	return ok
+}
+
+// ClearField clears the value of the field with the given name. It returns an
+// error if the field is not defined in the schema.
+func (m *ExchangeMutation) ClearField(name string) error {
+	switch name {
+	case exchange.FieldCredential:
+		m.ClearCredential()
+		return nil
+	case exchange.FieldOperator:
+		m.ClearOperator()
+		return nil
+	case exchange.FieldAddress:
+		m.ClearAddress()
+		return nil
+	case exchange.FieldClient:
+		m.ClearClient()
+		return nil
+	case exchange.FieldPath:
+		m.ClearPath()
+		return nil
+	case exchange.FieldCode:
+		m.ClearCode()
+		return nil
+	case exchange.FieldReason:
+		m.ClearReason()
+		return nil
+	case exchange.FieldDetail:
+		m.ClearDetail()
+		return nil
+	case exchange.FieldCause:
+		m.ClearCause()
+		return nil
+	case exchange.FieldResourceType:
+		m.ClearResourceType()
+		return nil
+	case exchange.FieldResourceID:
+		m.ClearResourceID()
+		return nil
+	case exchange.FieldRequest:
+		m.ClearRequest()
+		return nil
+	case exchange.FieldAnswer:
+		m.ClearAnswer()
+		return nil
+	}
+	return fmt.Errorf("unknown Exchange nullable field %s", name)
+}
+
+// ResetField resets all changes in the mutation for the field with the given name.
+// It returns an error if the field is not defined in the schema.
+func (m *ExchangeMutation) ResetField(name string) error {
+	switch name {
+	case exchange.FieldTenantID:
+		m.ResetTenantID()
+		return nil
+	case exchange.FieldOccurredAt:
+		m.ResetOccurredAt()
+		return nil
+	case exchange.FieldTook:
+		m.ResetTook()
+		return nil
+	case exchange.FieldServer:
+		m.ResetServer()
+		return nil
+	case exchange.FieldDoor:
+		m.ResetDoor()
+		return nil
+	case exchange.FieldKind:
+		m.ResetKind()
+		return nil
+	case exchange.FieldMethod:
+		m.ResetMethod()
+		return nil
+	case exchange.FieldStatus:
+		m.ResetStatus()
+		return nil
+	case exchange.FieldRequestID:
+		m.ResetRequestID()
+		return nil
+	case exchange.FieldPreview:
+		m.ResetPreview()
+		return nil
+	case exchange.FieldWrites:
+		m.ResetWrites()
+		return nil
+	case exchange.FieldLeftOut:
+		m.ResetLeftOut()
+		return nil
+	case exchange.FieldCredential:
+		m.ResetCredential()
+		return nil
+	case exchange.FieldOperator:
+		m.ResetOperator()
+		return nil
+	case exchange.FieldAddress:
+		m.ResetAddress()
+		return nil
+	case exchange.FieldClient:
+		m.ResetClient()
+		return nil
+	case exchange.FieldPath:
+		m.ResetPath()
+		return nil
+	case exchange.FieldCode:
+		m.ResetCode()
+		return nil
+	case exchange.FieldReason:
+		m.ResetReason()
+		return nil
+	case exchange.FieldDetail:
+		m.ResetDetail()
+		return nil
+	case exchange.FieldCause:
+		m.ResetCause()
+		return nil
+	case exchange.FieldResourceType:
+		m.ResetResourceType()
+		return nil
+	case exchange.FieldResourceID:
+		m.ResetResourceID()
+		return nil
+	case exchange.FieldRequest:
+		m.ResetRequest()
+		return nil
+	case exchange.FieldAnswer:
+		m.ResetAnswer()
+		return nil
+	}
+	return fmt.Errorf("unknown Exchange field %s", name)
+}
+
+// AddedEdges returns all edge names that were set/added in this mutation.
+func (m *ExchangeMutation) AddedEdges() []string {
+	edges := make([]string, 0, 0)
+	return edges
+}
+
+// AddedIDs returns all IDs (to other nodes) that were added for the given edge
+// name in this mutation.
+func (m *ExchangeMutation) AddedIDs(name string) []ent.Value {
+	return nil
+}
+
+// RemovedEdges returns all edge names that were removed in this mutation.
+func (m *ExchangeMutation) RemovedEdges() []string {
+	edges := make([]string, 0, 0)
+	return edges
+}
+
+// RemovedIDs returns all IDs (to other nodes) that were removed for the edge with
+// the given name in this mutation.
+func (m *ExchangeMutation) RemovedIDs(name string) []ent.Value {
+	return nil
+}
+
+// ClearedEdges returns all edge names that were cleared in this mutation.
+func (m *ExchangeMutation) ClearedEdges() []string {
+	edges := make([]string, 0, 0)
+	return edges
+}
+
+// EdgeCleared returns a boolean which indicates if the edge with the given name
+// was cleared in this mutation.
+func (m *ExchangeMutation) EdgeCleared(name string) bool {
+	return false
+}
+
+// ClearEdge clears the value of the edge with the given name. It returns an error
+// if that edge is not defined in the schema.
+func (m *ExchangeMutation) ClearEdge(name string) error {
+	return fmt.Errorf("unknown Exchange unique edge %s", name)
+}
+
+// ResetEdge resets all changes to the edge with the given name in this mutation.
+// It returns an error if the edge is not defined in the schema.
+func (m *ExchangeMutation) ResetEdge(name string) error {
+	return fmt.Errorf("unknown Exchange edge %s", name)
+}
+
+// GroupPushMutation represents an operation that mutates the GroupPush nodes in the graph.
+type GroupPushMutation struct {
+	config
+	op            Op
+	typ           string
+	id            *int64
+	pushed_at     *int64
+	addpushed_at  *int64
+	clearedFields map[string]struct{}
+	group         *string
+	clearedgroup  bool
+	done          bool
+	oldValue      func(context.Context) (*GroupPush, error)
+	predicates    []predicate.GroupPush
+}
+
+var _ ent.Mutation = (*GroupPushMutation)(nil)
+
+// grouppushOption allows management of the mutation configuration using functional options.
+type grouppushOption func(*GroupPushMutation)
+
+// newGroupPushMutation creates new mutation for the GroupPush entity.
+func newGroupPushMutation(c config, op Op, opts ...grouppushOption) *GroupPushMutation {
+	m := &GroupPushMutation{
+		config:        c,
+		op:            op,
+		typ:           TypeGroupPush,
+		clearedFields: make(map[string]struct{}),
+	}
+	for _, opt := range opts {
+		opt(m)
+	}
+	return m
+}
+
+// withGroupPushID sets the ID field of the mutation.
+func withGroupPushID(id int64) grouppushOption {
+	return func(m *GroupPushMutation) {
+		var (
+			err   error
+			once  sync.Once
+			value *GroupPush
+		)
+		m.oldValue = func(ctx context.Context) (*GroupPush, error) {
+			once.Do(func() {
+				if m.done {
+					err = errors.New("querying old values post mutation is not allowed")
+				} else {
+					value, err = m.Client().GroupPush.Get(ctx, id)
+				}
+			})
+			return value, err
+		}
+		m.id = &id
+	}
+}
+
+// withGroupPush sets the old GroupPush of the mutation.
+func withGroupPush(node *GroupPush) grouppushOption {
+	return func(m *GroupPushMutation) {
+		m.oldValue = func(context.Context) (*GroupPush, error) {
+			return node, nil
+		}
+		m.id = &node.ID
+	}
+}
+
+// Client returns a new `ent.Client` from the mutation. If the mutation was
+// executed in a transaction (ent.Tx), a transactional client is returned.
+func (m GroupPushMutation) Client() *Client {
+	client := &Client{config: m.config}
+	client.init()
+	return client
+}
+
+// Tx returns an `ent.Tx` for mutations that were executed in transactions;
+// it returns an error otherwise.
+func (m GroupPushMutation) Tx() (*Tx, error) {
+	if _, ok := m.driver.(*txDriver); !ok {
+		return nil, errors.New("ent: mutation is not running in a transaction")
+	}
+	tx := &Tx{config: m.config}
+	tx.init()
+	return tx, nil
+}
+
+// SetID sets the value of the id field. Note that this
+// operation is only accepted on creation of GroupPush entities.
+func (m *GroupPushMutation) SetID(id int64) {
+	m.id = &id
+}
+
+// ID returns the ID value in the mutation. Note that the ID is only available
+// if it was provided to the builder or after it was returned from the database.
+func (m *GroupPushMutation) ID() (id int64, exists bool) {
+	if m.id == nil {
+		return
+	}
+	return *m.id, true
+}
+
+// IDs queries the database and returns the entity ids that match the mutation's predicate.
+// That means, if the mutation is applied within a transaction with an isolation level such
+// as sql.LevelSerializable, the returned ids match the ids of the rows that will be updated
+// or updated by the mutation.
+func (m *GroupPushMutation) IDs(ctx context.Context) ([]int64, error) {
+	switch {
+	case m.op.Is(OpUpdateOne | OpDeleteOne):
+		id, exists := m.ID()
+		if exists {
+			return []int64{id}, nil
+		}
+		fallthrough
+	case m.op.Is(OpUpdate | OpDelete):
+		return m.Client().GroupPush.Query().Where(m.predicates...).IDs(ctx)
+	default:
+		return nil, fmt.Errorf("IDs is not allowed on %s operations", m.op)
+	}
+}
+
+// SetGroupID sets the "group_id" field.
+func (m *GroupPushMutation) SetGroupID(s string) {
+	m.group = &s
+}
+
+// GroupID returns the value of the "group_id" field in the mutation.
+func (m *GroupPushMutation) GroupID() (r string, exists bool) {
+	v := m.group
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldGroupID returns the old "group_id" field's value of the GroupPush entity.
+// If the GroupPush object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *GroupPushMutation) OldGroupID(ctx context.Context) (v string, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldGroupID is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldGroupID requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldGroupID: %w", err)
+	}
+	return oldValue.GroupID, nil
+}
+
+// ResetGroupID resets all changes to the "group_id" field.
+func (m *GroupPushMutation) ResetGroupID() {
+	m.group = nil
+}
+
+// SetPushedAt sets the "pushed_at" field.
+func (m *GroupPushMutation) SetPushedAt(i int64) {
+	m.pushed_at = &i
+	m.addpushed_at = nil
+}
+
+// PushedAt returns the value of the "pushed_at" field in the mutation.
+func (m *GroupPushMutation) PushedAt() (r int64, exists bool) {
+	v := m.pushed_at
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldPushedAt returns the old "pushed_at" field's value of the GroupPush entity.
+// If the GroupPush object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *GroupPushMutation) OldPushedAt(ctx context.Context) (v int64, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldPushedAt is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldPushedAt requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldPushedAt: %w", err)
+	}
+	return oldValue.PushedAt, nil
+}
+
+// AddPushedAt adds i to the "pushed_at" field.
+func (m *GroupPushMutation) AddPushedAt(i int64) {
+	if m.addpushed_at != nil {
+		*m.addpushed_at += i
+	} else {
+		m.addpushed_at = &i
+	}
+}
+
+// AddedPushedAt returns the value that was added to the "pushed_at" field in this mutation.
+func (m *GroupPushMutation) AddedPushedAt() (r int64, exists bool) {
+	v := m.addpushed_at
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// ResetPushedAt resets all changes to the "pushed_at" field.
+func (m *GroupPushMutation) ResetPushedAt() {
+	m.pushed_at = nil
+	m.addpushed_at = nil
+}
+
+// ClearGroup clears the "group" edge to the Resource entity.
+func (m *GroupPushMutation) ClearGroup() {
+	m.clearedgroup = true
+	m.clearedFields[grouppush.FieldGroupID] = struct{}{}
+}
+
+// GroupCleared reports if the "group" edge to the Resource entity was cleared.
+func (m *GroupPushMutation) GroupCleared() bool {
+	return m.clearedgroup
+}
+
+// GroupIDs returns the "group" edge IDs in the mutation.
+// Note that IDs always returns len(IDs) <= 1 for unique edges, and you should use
+// GroupID instead. It exists only for internal usage by the builders.
+func (m *GroupPushMutation) GroupIDs() (ids []string) {
+	if id := m.group; id != nil {
+		ids = append(ids, *id)
+	}
+	return
+}
+
+// ResetGroup resets all changes to the "group" edge.
+func (m *GroupPushMutation) ResetGroup() {
+	m.group = nil
+	m.clearedgroup = false
+}
+
+// Where appends a list predicates to the GroupPushMutation builder.
+func (m *GroupPushMutation) Where(ps ...predicate.GroupPush) {
+	m.predicates = append(m.predicates, ps...)
+}
+
+// WhereP appends storage-level predicates to the GroupPushMutation builder. Using this method,
+// users can use type-assertion to append predicates that do not depend on any generated package.
+func (m *GroupPushMutation) WhereP(ps ...func(*sql.Selector)) {
+	p := make([]predicate.GroupPush, len(ps))
+	for i := range ps {
+		p[i] = ps[i]
+	}
+	m.Where(p...)
+}
+
+// Op returns the operation name.
+func (m *GroupPushMutation) Op() Op {
+	return m.op
+}
+
+// SetOp allows setting the mutation operation.
+func (m *GroupPushMutation) SetOp(op Op) {
+	m.op = op
+}
+
+// Type returns the node type of this mutation (GroupPush).
+func (m *GroupPushMutation) Type() string {
+	return m.typ
+}
+
+// Fields returns all fields that were changed during this mutation. Note that in
+// order to get all numeric fields that were incremented/decremented, call
+// AddedFields().
+func (m *GroupPushMutation) Fields() []string {
+	fields := make([]string, 0, 2)
+	if m.group != nil {
+		fields = append(fields, grouppush.FieldGroupID)
+	}
+	if m.pushed_at != nil {
+		fields = append(fields, grouppush.FieldPushedAt)
+	}
+	return fields
+}
+
+// Field returns the value of a field with the given name. The second boolean
+// return value indicates that this field was not set, or was not defined in the
+// schema.
+func (m *GroupPushMutation) Field(name string) (ent.Value, bool) {
+	switch name {
+	case grouppush.FieldGroupID:
+		return m.GroupID()
+	case grouppush.FieldPushedAt:
+		return m.PushedAt()
+	}
+	return nil, false
+}
+
+// OldField returns the old value of the field from the database. An error is
+// returned if the mutation operation is not UpdateOne, or the query to the
+// database failed.
+func (m *GroupPushMutation) OldField(ctx context.Context, name string) (ent.Value, error) {
+	switch name {
+	case grouppush.FieldGroupID:
+		return m.OldGroupID(ctx)
+	case grouppush.FieldPushedAt:
+		return m.OldPushedAt(ctx)
+	}
+	return nil, fmt.Errorf("unknown GroupPush field %s", name)
+}
+
+// SetField sets the value of a field with the given name. It returns an error if
+// the field is not defined in the schema, or if the type mismatched the field
+// type.
+func (m *GroupPushMutation) SetField(name string, value ent.Value) error {
+	switch name {
+	case grouppush.FieldGroupID:
+		v, ok := value.(string)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetGroupID(v)
+		return nil
+	case grouppush.FieldPushedAt:
+		v, ok := value.(int64)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetPushedAt(v)
+		return nil
+	}
+	return fmt.Errorf("unknown GroupPush field %s", name)
+}
+
+// AddedFields returns all numeric fields that were incremented/decremented during
+// this mutation.
+func (m *GroupPushMutation) AddedFields() []string {
+	var fields []string
+	if m.addpushed_at != nil {
+		fields = append(fields, grouppush.FieldPushedAt)
+	}
+	return fields
+}
+
+// AddedField returns the numeric value that was incremented/decremented on a field
+// with the given name. The second boolean return value indicates that this field
+// was not set, or was not defined in the schema.
+func (m *GroupPushMutation) AddedField(name string) (ent.Value, bool) {
+	switch name {
+	case grouppush.FieldPushedAt:
+		return m.AddedPushedAt()
+	}
+	return nil, false
+}
+
+// AddField adds the value to the field with the given name. It returns an error if
+// the field is not defined in the schema, or if the type mismatched the field
+// type.
+func (m *GroupPushMutation) AddField(name string, value ent.Value) error {
+	switch name {
+	case grouppush.FieldPushedAt:
+		v, ok := value.(int64)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.AddPushedAt(v)
+		return nil
+	}
+	return fmt.Errorf("unknown GroupPush numeric field %s", name)
+}
+
+// ClearedFields returns all nullable fields that were cleared during this
+// mutation.
+func (m *GroupPushMutation) ClearedFields() []string {
+	return nil
+}
+
+// FieldCleared returns a boolean indicating if a field with the given name was
+// cleared in this mutation.
+func (m *GroupPushMutation) FieldCleared(name string) bool {
+	_, ok := m.clearedFields[name]
+	return ok
+}
+
+// ClearField clears the value of the field with the given name. It returns an
+// error if the field is not defined in the schema.
+func (m *GroupPushMutation) ClearField(name string) error {
+	return fmt.Errorf("unknown GroupPush nullable field %s", name)
+}
+
+// ResetField resets all changes in the mutation for the field with the given name.
+// It returns an error if the field is not defined in the schema.
+func (m *GroupPushMutation) ResetField(name string) error {
+	switch name {
+	case grouppush.FieldGroupID:
+		m.ResetGroupID()
+		return nil
+	case grouppush.FieldPushedAt:
+		m.ResetPushedAt()
+		return nil
+	}
+	return fmt.Errorf("unknown GroupPush field %s", name)
+}
+
+// AddedEdges returns all edge names that were set/added in this mutation.
+func (m *GroupPushMutation) AddedEdges() []string {
+	edges := make([]string, 0, 1)
+	if m.group != nil {
+		edges = append(edges, grouppush.EdgeGroup)
+	}
+	return edges
+}
+
+// AddedIDs returns all IDs (to other nodes) that were added for the given edge
+// name in this mutation.
+func (m *GroupPushMutation) AddedIDs(name string) []ent.Value {
+	switch name {
+	case grouppush.EdgeGroup:
+		if id := m.group; id != nil {
+			return []ent.Value{*id}
+		}
+	}
+	return nil
+}
+
+// RemovedEdges returns all edge names that were removed in this mutation.
+func (m *GroupPushMutation) RemovedEdges() []string {
+	edges := make([]string, 0, 1)
+	return edges
+}
+
+// RemovedIDs returns all IDs (to other nodes) that were removed for the edge with
+// the given name in this mutation.
+func (m *GroupPushMutation) RemovedIDs(name string) []ent.Value {
+	return nil
+}
+
+// ClearedEdges returns all edge names that were cleared in this mutation.
+func (m *GroupPushMutation) ClearedEdges() []string {
+	edges := make([]string, 0, 1)
+	if m.clearedgroup {
+		edges = append(edges, grouppush.EdgeGroup)
+	}
+	return edges
+}
+
+// EdgeCleared returns a boolean which indicates if the edge with the given name
+// was cleared in this mutation.
+func (m *GroupPushMutation) EdgeCleared(name string) bool {
+	switch name {
+	case grouppush.EdgeGroup:
+		return m.clearedgroup
+	}
+	return false
+}
+
+// ClearEdge clears the value of the edge with the given name. It returns an error
+// if that edge is not defined in the schema.
+func (m *GroupPushMutation) ClearEdge(name string) error {
+	switch name {
+	case grouppush.EdgeGroup:
+		m.ClearGroup()
+		return nil
+	}
+	return fmt.Errorf("unknown GroupPush unique edge %s", name)
+}
+
+// ResetEdge resets all changes to the edge with the given name in this mutation.
+// It returns an error if the edge is not defined in the schema.
+func (m *GroupPushMutation) ResetEdge(name string) error {
+	switch name {
+	case grouppush.EdgeGroup:
+		m.ResetGroup()
+		return nil
+	}
+	return fmt.Errorf("unknown GroupPush edge %s", name)
+}
+
 // MembershipMutation represents an operation that mutates the Membership nodes in the graph.
 type MembershipMutation struct {
 	config
@@ -10125,6 +12657,623 @@ func (m *ResourceCountMutation) ResetEdge(name string) error {
 	return fmt.Errorf("unknown ResourceCount edge %s", name)
 }
 
+// RevokedTokenMutation represents an operation that mutates the RevokedToken nodes in the graph.
+type RevokedTokenMutation struct {
+	config
+	op            Op
+	typ           string
+	id            *int64
+	tenant_id     *int64
+	addtenant_id  *int64
+	credential    *string
+	hash          *[]byte
+	rotated       *bool
+	revoked_at    *int64
+	addrevoked_at *int64
+	clearedFields map[string]struct{}
+	done          bool
+	oldValue      func(context.Context) (*RevokedToken, error)
+	predicates    []predicate.RevokedToken
+}
+
+var _ ent.Mutation = (*RevokedTokenMutation)(nil)
+
+// revokedtokenOption allows management of the mutation configuration using functional options.
+type revokedtokenOption func(*RevokedTokenMutation)
+
+// newRevokedTokenMutation creates new mutation for the RevokedToken entity.
+func newRevokedTokenMutation(c config, op Op, opts ...revokedtokenOption) *RevokedTokenMutation {
+	m := &RevokedTokenMutation{
+		config:        c,
+		op:            op,
+		typ:           TypeRevokedToken,
+		clearedFields: make(map[string]struct{}),
+	}
+	for _, opt := range opts {
+		opt(m)
+	}
+	return m
+}
+
+// withRevokedTokenID sets the ID field of the mutation.
+func withRevokedTokenID(id int64) revokedtokenOption {
+	return func(m *RevokedTokenMutation) {
+		var (
+			err   error
+			once  sync.Once
+			value *RevokedToken
+		)
+		m.oldValue = func(ctx context.Context) (*RevokedToken, error) {
+			once.Do(func() {
+				if m.done {
+					err = errors.New("querying old values post mutation is not allowed")
+				} else {
+					value, err = m.Client().RevokedToken.Get(ctx, id)
+				}
+			})
+			return value, err
+		}
+		m.id = &id
+	}
+}
+
+// withRevokedToken sets the old RevokedToken of the mutation.
+func withRevokedToken(node *RevokedToken) revokedtokenOption {
+	return func(m *RevokedTokenMutation) {
+		m.oldValue = func(context.Context) (*RevokedToken, error) {
+			return node, nil
+		}
+		m.id = &node.ID
+	}
+}
+
+// Client returns a new `ent.Client` from the mutation. If the mutation was
+// executed in a transaction (ent.Tx), a transactional client is returned.
+func (m RevokedTokenMutation) Client() *Client {
+	client := &Client{config: m.config}
+	client.init()
+	return client
+}
+
+// Tx returns an `ent.Tx` for mutations that were executed in transactions;
+// it returns an error otherwise.
+func (m RevokedTokenMutation) Tx() (*Tx, error) {
+	if _, ok := m.driver.(*txDriver); !ok {
+		return nil, errors.New("ent: mutation is not running in a transaction")
+	}
+	tx := &Tx{config: m.config}
+	tx.init()
+	return tx, nil
+}
+
+// SetID sets the value of the id field. Note that this
+// operation is only accepted on creation of RevokedToken entities.
+func (m *RevokedTokenMutation) SetID(id int64) {
+	m.id = &id
+}
+
+// ID returns the ID value in the mutation. Note that the ID is only available
+// if it was provided to the builder or after it was returned from the database.
+func (m *RevokedTokenMutation) ID() (id int64, exists bool) {
+	if m.id == nil {
+		return
+	}
+	return *m.id, true
+}
+
+// IDs queries the database and returns the entity ids that match the mutation's predicate.
+// That means, if the mutation is applied within a transaction with an isolation level such
+// as sql.LevelSerializable, the returned ids match the ids of the rows that will be updated
+// or updated by the mutation.
+func (m *RevokedTokenMutation) IDs(ctx context.Context) ([]int64, error) {
+	switch {
+	case m.op.Is(OpUpdateOne | OpDeleteOne):
+		id, exists := m.ID()
+		if exists {
+			return []int64{id}, nil
+		}
+		fallthrough
+	case m.op.Is(OpUpdate | OpDelete):
+		return m.Client().RevokedToken.Query().Where(m.predicates...).IDs(ctx)
+	default:
+		return nil, fmt.Errorf("IDs is not allowed on %s operations", m.op)
+	}
+}
+
+// SetTenantID sets the "tenant_id" field.
+func (m *RevokedTokenMutation) SetTenantID(i int64) {
+	m.tenant_id = &i
+	m.addtenant_id = nil
+}
+
+// TenantID returns the value of the "tenant_id" field in the mutation.
+func (m *RevokedTokenMutation) TenantID() (r int64, exists bool) {
+	v := m.tenant_id
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldTenantID returns the old "tenant_id" field's value of the RevokedToken entity.
+// If the RevokedToken object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *RevokedTokenMutation) OldTenantID(ctx context.Context) (v int64, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldTenantID is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldTenantID requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldTenantID: %w", err)
+	}
+	return oldValue.TenantID, nil
+}
+
+// AddTenantID adds i to the "tenant_id" field.
+func (m *RevokedTokenMutation) AddTenantID(i int64) {
+	if m.addtenant_id != nil {
+		*m.addtenant_id += i
+	} else {
+		m.addtenant_id = &i
+	}
+}
+
+// AddedTenantID returns the value that was added to the "tenant_id" field in this mutation.
+func (m *RevokedTokenMutation) AddedTenantID() (r int64, exists bool) {
+	v := m.addtenant_id
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// ResetTenantID resets all changes to the "tenant_id" field.
+func (m *RevokedTokenMutation) ResetTenantID() {
+	m.tenant_id = nil
+	m.addtenant_id = nil
+}
+
+// SetCredential sets the "credential" field.
+func (m *RevokedTokenMutation) SetCredential(s string) {
+	m.credential = &s
+}
+
+// Credential returns the value of the "credential" field in the mutation.
+func (m *RevokedTokenMutation) Credential() (r string, exists bool) {
+	v := m.credential
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldCredential returns the old "credential" field's value of the RevokedToken entity.
+// If the RevokedToken object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *RevokedTokenMutation) OldCredential(ctx context.Context) (v string, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldCredential is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldCredential requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldCredential: %w", err)
+	}
+	return oldValue.Credential, nil
+}
+
+// ResetCredential resets all changes to the "credential" field.
+func (m *RevokedTokenMutation) ResetCredential() {
+	m.credential = nil
+}
+
+// SetHash sets the "hash" field.
+func (m *RevokedTokenMutation) SetHash(b []byte) {
+	m.hash = &b
+}
+
+// Hash returns the value of the "hash" field in the mutation.
+func (m *RevokedTokenMutation) Hash() (r []byte, exists bool) {
+	v := m.hash
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldHash returns the old "hash" field's value of the RevokedToken entity.
+// If the RevokedToken object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *RevokedTokenMutation) OldHash(ctx context.Context) (v []byte, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldHash is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldHash requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldHash: %w", err)
+	}
+	return oldValue.Hash, nil
+}
+
+// ResetHash resets all changes to the "hash" field.
+func (m *RevokedTokenMutation) ResetHash() {
+	m.hash = nil
+}
+
+// SetRotated sets the "rotated" field.
+func (m *RevokedTokenMutation) SetRotated(b bool) {
+	m.rotated = &b
+}
+
+// Rotated returns the value of the "rotated" field in the mutation.
+func (m *RevokedTokenMutation) Rotated() (r bool, exists bool) {
+	v := m.rotated
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldRotated returns the old "rotated" field's value of the RevokedToken entity.
+// If the RevokedToken object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *RevokedTokenMutation) OldRotated(ctx context.Context) (v bool, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldRotated is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldRotated requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldRotated: %w", err)
+	}
+	return oldValue.Rotated, nil
+}
+
+// ResetRotated resets all changes to the "rotated" field.
+func (m *RevokedTokenMutation) ResetRotated() {
+	m.rotated = nil
+}
+
+// SetRevokedAt sets the "revoked_at" field.
+func (m *RevokedTokenMutation) SetRevokedAt(i int64) {
+	m.revoked_at = &i
+	m.addrevoked_at = nil
+}
+
+// RevokedAt returns the value of the "revoked_at" field in the mutation.
+func (m *RevokedTokenMutation) RevokedAt() (r int64, exists bool) {
+	v := m.revoked_at
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldRevokedAt returns the old "revoked_at" field's value of the RevokedToken entity.
+// If the RevokedToken object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *RevokedTokenMutation) OldRevokedAt(ctx context.Context) (v int64, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldRevokedAt is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldRevokedAt requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldRevokedAt: %w", err)
+	}
+	return oldValue.RevokedAt, nil
+}
+
+// AddRevokedAt adds i to the "revoked_at" field.
+func (m *RevokedTokenMutation) AddRevokedAt(i int64) {
+	if m.addrevoked_at != nil {
+		*m.addrevoked_at += i
+	} else {
+		m.addrevoked_at = &i
+	}
+}
+
+// AddedRevokedAt returns the value that was added to the "revoked_at" field in this mutation.
+func (m *RevokedTokenMutation) AddedRevokedAt() (r int64, exists bool) {
+	v := m.addrevoked_at
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// ResetRevokedAt resets all changes to the "revoked_at" field.
+func (m *RevokedTokenMutation) ResetRevokedAt() {
+	m.revoked_at = nil
+	m.addrevoked_at = nil
+}
+
+// Where appends a list predicates to the RevokedTokenMutation builder.
+func (m *RevokedTokenMutation) Where(ps ...predicate.RevokedToken) {
+	m.predicates = append(m.predicates, ps...)
+}
+
+// WhereP appends storage-level predicates to the RevokedTokenMutation builder. Using this method,
+// users can use type-assertion to append predicates that do not depend on any generated package.
+func (m *RevokedTokenMutation) WhereP(ps ...func(*sql.Selector)) {
+	p := make([]predicate.RevokedToken, len(ps))
+	for i := range ps {
+		p[i] = ps[i]
+	}
+	m.Where(p...)
+}
+
+// Op returns the operation name.
+func (m *RevokedTokenMutation) Op() Op {
+	return m.op
+}
+
+// SetOp allows setting the mutation operation.
+func (m *RevokedTokenMutation) SetOp(op Op) {
+	m.op = op
+}
+
+// Type returns the node type of this mutation (RevokedToken).
+func (m *RevokedTokenMutation) Type() string {
+	return m.typ
+}
+
+// Fields returns all fields that were changed during this mutation. Note that in
+// order to get all numeric fields that were incremented/decremented, call
+// AddedFields().
+func (m *RevokedTokenMutation) Fields() []string {
+	fields := make([]string, 0, 5)
+	if m.tenant_id != nil {
+		fields = append(fields, revokedtoken.FieldTenantID)
+	}
+	if m.credential != nil {
+		fields = append(fields, revokedtoken.FieldCredential)
+	}
+	if m.hash != nil {
+		fields = append(fields, revokedtoken.FieldHash)
+	}
+	if m.rotated != nil {
+		fields = append(fields, revokedtoken.FieldRotated)
+	}
+	if m.revoked_at != nil {
+		fields = append(fields, revokedtoken.FieldRevokedAt)
+	}
+	return fields
+}
+
+// Field returns the value of a field with the given name. The second boolean
+// return value indicates that this field was not set, or was not defined in the
+// schema.
+func (m *RevokedTokenMutation) Field(name string) (ent.Value, bool) {
+	switch name {
+	case revokedtoken.FieldTenantID:
+		return m.TenantID()
+	case revokedtoken.FieldCredential:
+		return m.Credential()
+	case revokedtoken.FieldHash:
+		return m.Hash()
+	case revokedtoken.FieldRotated:
+		return m.Rotated()
+	case revokedtoken.FieldRevokedAt:
+		return m.RevokedAt()
+	}
+	return nil, false
+}
+
+// OldField returns the old value of the field from the database. An error is
+// returned if the mutation operation is not UpdateOne, or the query to the
+// database failed.
+func (m *RevokedTokenMutation) OldField(ctx context.Context, name string) (ent.Value, error) {
+	switch name {
+	case revokedtoken.FieldTenantID:
+		return m.OldTenantID(ctx)
+	case revokedtoken.FieldCredential:
+		return m.OldCredential(ctx)
+	case revokedtoken.FieldHash:
+		return m.OldHash(ctx)
+	case revokedtoken.FieldRotated:
+		return m.OldRotated(ctx)
+	case revokedtoken.FieldRevokedAt:
+		return m.OldRevokedAt(ctx)
+	}
+	return nil, fmt.Errorf("unknown RevokedToken field %s", name)
+}
+
+// SetField sets the value of a field with the given name. It returns an error if
+// the field is not defined in the schema, or if the type mismatched the field
+// type.
+func (m *RevokedTokenMutation) SetField(name string, value ent.Value) error {
+	switch name {
+	case revokedtoken.FieldTenantID:
+		v, ok := value.(int64)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetTenantID(v)
+		return nil
+	case revokedtoken.FieldCredential:
+		v, ok := value.(string)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetCredential(v)
+		return nil
+	case revokedtoken.FieldHash:
+		v, ok := value.([]byte)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetHash(v)
+		return nil
+	case revokedtoken.FieldRotated:
+		v, ok := value.(bool)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetRotated(v)
+		return nil
+	case revokedtoken.FieldRevokedAt:
+		v, ok := value.(int64)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetRevokedAt(v)
+		return nil
+	}
+	return fmt.Errorf("unknown RevokedToken field %s", name)
+}
+
+// AddedFields returns all numeric fields that were incremented/decremented during
+// this mutation.
+func (m *RevokedTokenMutation) AddedFields() []string {
+	var fields []string
+	if m.addtenant_id != nil {
+		fields = append(fields, revokedtoken.FieldTenantID)
+	}
+	if m.addrevoked_at != nil {
+		fields = append(fields, revokedtoken.FieldRevokedAt)
+	}
+	return fields
+}
+
+// AddedField returns the numeric value that was incremented/decremented on a field
+// with the given name. The second boolean return value indicates that this field
+// was not set, or was not defined in the schema.
+func (m *RevokedTokenMutation) AddedField(name string) (ent.Value, bool) {
+	switch name {
+	case revokedtoken.FieldTenantID:
+		return m.AddedTenantID()
+	case revokedtoken.FieldRevokedAt:
+		return m.AddedRevokedAt()
+	}
+	return nil, false
+}
+
+// AddField adds the value to the field with the given name. It returns an error if
+// the field is not defined in the schema, or if the type mismatched the field
+// type.
+func (m *RevokedTokenMutation) AddField(name string, value ent.Value) error {
+	switch name {
+	case revokedtoken.FieldTenantID:
+		v, ok := value.(int64)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.AddTenantID(v)
+		return nil
+	case revokedtoken.FieldRevokedAt:
+		v, ok := value.(int64)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.AddRevokedAt(v)
+		return nil
+	}
+	return fmt.Errorf("unknown RevokedToken numeric field %s", name)
+}
+
+// ClearedFields returns all nullable fields that were cleared during this
+// mutation.
+func (m *RevokedTokenMutation) ClearedFields() []string {
+	return nil
+}
+
+// FieldCleared returns a boolean indicating if a field with the given name was
+// cleared in this mutation.
+func (m *RevokedTokenMutation) FieldCleared(name string) bool {
+	_, ok := m.clearedFields[name]
+	return ok
+}
+
+// ClearField clears the value of the field with the given name. It returns an
+// error if the field is not defined in the schema.
+func (m *RevokedTokenMutation) ClearField(name string) error {
+	return fmt.Errorf("unknown RevokedToken nullable field %s", name)
+}
+
+// ResetField resets all changes in the mutation for the field with the given name.
+// It returns an error if the field is not defined in the schema.
+func (m *RevokedTokenMutation) ResetField(name string) error {
+	switch name {
+	case revokedtoken.FieldTenantID:
+		m.ResetTenantID()
+		return nil
+	case revokedtoken.FieldCredential:
+		m.ResetCredential()
+		return nil
+	case revokedtoken.FieldHash:
+		m.ResetHash()
+		return nil
+	case revokedtoken.FieldRotated:
+		m.ResetRotated()
+		return nil
+	case revokedtoken.FieldRevokedAt:
+		m.ResetRevokedAt()
+		return nil
+	}
+	return fmt.Errorf("unknown RevokedToken field %s", name)
+}
+
+// AddedEdges returns all edge names that were set/added in this mutation.
+func (m *RevokedTokenMutation) AddedEdges() []string {
+	edges := make([]string, 0, 0)
+	return edges
+}
+
+// AddedIDs returns all IDs (to other nodes) that were added for the given edge
+// name in this mutation.
+func (m *RevokedTokenMutation) AddedIDs(name string) []ent.Value {
+	return nil
+}
+
+// RemovedEdges returns all edge names that were removed in this mutation.
+func (m *RevokedTokenMutation) RemovedEdges() []string {
+	edges := make([]string, 0, 0)
+	return edges
+}
+
+// RemovedIDs returns all IDs (to other nodes) that were removed for the edge with
+// the given name in this mutation.
+func (m *RevokedTokenMutation) RemovedIDs(name string) []ent.Value {
+	return nil
+}
+
+// ClearedEdges returns all edge names that were cleared in this mutation.
+func (m *RevokedTokenMutation) ClearedEdges() []string {
+	edges := make([]string, 0, 0)
+	return edges
+}
+
+// EdgeCleared returns a boolean which indicates if the edge with the given name
+// was cleared in this mutation.
+func (m *RevokedTokenMutation) EdgeCleared(name string) bool {
+	return false
+}
+
+// ClearEdge clears the value of the edge with the given name. It returns an error
+// if that edge is not defined in the schema.
+func (m *RevokedTokenMutation) ClearEdge(name string) error {
+	return fmt.Errorf("unknown RevokedToken unique edge %s", name)
+}
+
+// ResetEdge resets all changes to the edge with the given name in this mutation.
+// It returns an error if the edge is not defined in the schema.
+func (m *RevokedTokenMutation) ResetEdge(name string) error {
+	return fmt.Errorf("unknown RevokedToken edge %s", name)
+}
+
 // SecretMutation represents an operation that mutates the Secret nodes in the graph.
 type SecretMutation struct {
 	config
@@ -13001,4 +16150,3462 @@ func (m *TokenMutation) ResetEdge(name string) error {
 		return nil
 	}
 	return fmt.Errorf("unknown Token edge %s", name)
+}
+
+// TrafficMutation represents an operation that mutates the Traffic nodes in the graph.
+type TrafficMutation struct {
+	config
+	op                 Op
+	typ                string
+	id                 *int64
+	tenant_id          *int64
+	addtenant_id       *int64
+	minute             *int64
+	addminute          *int64
+	credential         *string
+	door               *string
+	server             *string
+	requests           *int64
+	addrequests        *int64
+	client_errors      *int64
+	addclient_errors   *int64
+	server_errors      *int64
+	addserver_errors   *int64
+	unauthenticated    *int64
+	addunauthenticated *int64
+	rate_limited       *int64
+	addrate_limited    *int64
+	latency0           *int64
+	addlatency0        *int64
+	latency1           *int64
+	addlatency1        *int64
+	latency2           *int64
+	addlatency2        *int64
+	latency3           *int64
+	addlatency3        *int64
+	latency4           *int64
+	addlatency4        *int64
+	latency5           *int64
+	addlatency5        *int64
+	latency6           *int64
+	addlatency6        *int64
+	latency7           *int64
+	addlatency7        *int64
+	latency8           *int64
+	addlatency8        *int64
+	latency9           *int64
+	addlatency9        *int64
+	latency10          *int64
+	addlatency10       *int64
+	latency11          *int64
+	addlatency11       *int64
+	latency12          *int64
+	addlatency12       *int64
+	latency13          *int64
+	addlatency13       *int64
+	latency14          *int64
+	addlatency14       *int64
+	clearedFields      map[string]struct{}
+	done               bool
+	oldValue           func(context.Context) (*Traffic, error)
+	predicates         []predicate.Traffic
+}
+
+var _ ent.Mutation = (*TrafficMutation)(nil)
+
+// trafficOption allows management of the mutation configuration using functional options.
+type trafficOption func(*TrafficMutation)
+
+// newTrafficMutation creates new mutation for the Traffic entity.
+func newTrafficMutation(c config, op Op, opts ...trafficOption) *TrafficMutation {
+	m := &TrafficMutation{
+		config:        c,
+		op:            op,
+		typ:           TypeTraffic,
+		clearedFields: make(map[string]struct{}),
+	}
+	for _, opt := range opts {
+		opt(m)
+	}
+	return m
+}
+
+// withTrafficID sets the ID field of the mutation.
+func withTrafficID(id int64) trafficOption {
+	return func(m *TrafficMutation) {
+		var (
+			err   error
+			once  sync.Once
+			value *Traffic
+		)
+		m.oldValue = func(ctx context.Context) (*Traffic, error) {
+			once.Do(func() {
+				if m.done {
+					err = errors.New("querying old values post mutation is not allowed")
+				} else {
+					value, err = m.Client().Traffic.Get(ctx, id)
+				}
+			})
+			return value, err
+		}
+		m.id = &id
+	}
+}
+
+// withTraffic sets the old Traffic of the mutation.
+func withTraffic(node *Traffic) trafficOption {
+	return func(m *TrafficMutation) {
+		m.oldValue = func(context.Context) (*Traffic, error) {
+			return node, nil
+		}
+		m.id = &node.ID
+	}
+}
+
+// Client returns a new `ent.Client` from the mutation. If the mutation was
+// executed in a transaction (ent.Tx), a transactional client is returned.
+func (m TrafficMutation) Client() *Client {
+	client := &Client{config: m.config}
+	client.init()
+	return client
+}
+
+// Tx returns an `ent.Tx` for mutations that were executed in transactions;
+// it returns an error otherwise.
+func (m TrafficMutation) Tx() (*Tx, error) {
+	if _, ok := m.driver.(*txDriver); !ok {
+		return nil, errors.New("ent: mutation is not running in a transaction")
+	}
+	tx := &Tx{config: m.config}
+	tx.init()
+	return tx, nil
+}
+
+// SetID sets the value of the id field. Note that this
+// operation is only accepted on creation of Traffic entities.
+func (m *TrafficMutation) SetID(id int64) {
+	m.id = &id
+}
+
+// ID returns the ID value in the mutation. Note that the ID is only available
+// if it was provided to the builder or after it was returned from the database.
+func (m *TrafficMutation) ID() (id int64, exists bool) {
+	if m.id == nil {
+		return
+	}
+	return *m.id, true
+}
+
+// IDs queries the database and returns the entity ids that match the mutation's predicate.
+// That means, if the mutation is applied within a transaction with an isolation level such
+// as sql.LevelSerializable, the returned ids match the ids of the rows that will be updated
+// or updated by the mutation.
+func (m *TrafficMutation) IDs(ctx context.Context) ([]int64, error) {
+	switch {
+	case m.op.Is(OpUpdateOne | OpDeleteOne):
+		id, exists := m.ID()
+		if exists {
+			return []int64{id}, nil
+		}
+		fallthrough
+	case m.op.Is(OpUpdate | OpDelete):
+		return m.Client().Traffic.Query().Where(m.predicates...).IDs(ctx)
+	default:
+		return nil, fmt.Errorf("IDs is not allowed on %s operations", m.op)
+	}
+}
+
+// SetTenantID sets the "tenant_id" field.
+func (m *TrafficMutation) SetTenantID(i int64) {
+	m.tenant_id = &i
+	m.addtenant_id = nil
+}
+
+// TenantID returns the value of the "tenant_id" field in the mutation.
+func (m *TrafficMutation) TenantID() (r int64, exists bool) {
+	v := m.tenant_id
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldTenantID returns the old "tenant_id" field's value of the Traffic entity.
+// If the Traffic object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *TrafficMutation) OldTenantID(ctx context.Context) (v int64, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldTenantID is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldTenantID requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldTenantID: %w", err)
+	}
+	return oldValue.TenantID, nil
+}
+
+// AddTenantID adds i to the "tenant_id" field.
+func (m *TrafficMutation) AddTenantID(i int64) {
+	if m.addtenant_id != nil {
+		*m.addtenant_id += i
+	} else {
+		m.addtenant_id = &i
+	}
+}
+
+// AddedTenantID returns the value that was added to the "tenant_id" field in this mutation.
+func (m *TrafficMutation) AddedTenantID() (r int64, exists bool) {
+	v := m.addtenant_id
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// ResetTenantID resets all changes to the "tenant_id" field.
+func (m *TrafficMutation) ResetTenantID() {
+	m.tenant_id = nil
+	m.addtenant_id = nil
+}
+
+// SetMinute sets the "minute" field.
+func (m *TrafficMutation) SetMinute(i int64) {
+	m.minute = &i
+	m.addminute = nil
+}
+
+// Minute returns the value of the "minute" field in the mutation.
+func (m *TrafficMutation) Minute() (r int64, exists bool) {
+	v := m.minute
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldMinute returns the old "minute" field's value of the Traffic entity.
+// If the Traffic object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *TrafficMutation) OldMinute(ctx context.Context) (v int64, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldMinute is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldMinute requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldMinute: %w", err)
+	}
+	return oldValue.Minute, nil
+}
+
+// AddMinute adds i to the "minute" field.
+func (m *TrafficMutation) AddMinute(i int64) {
+	if m.addminute != nil {
+		*m.addminute += i
+	} else {
+		m.addminute = &i
+	}
+}
+
+// AddedMinute returns the value that was added to the "minute" field in this mutation.
+func (m *TrafficMutation) AddedMinute() (r int64, exists bool) {
+	v := m.addminute
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// ResetMinute resets all changes to the "minute" field.
+func (m *TrafficMutation) ResetMinute() {
+	m.minute = nil
+	m.addminute = nil
+}
+
+// SetCredential sets the "credential" field.
+func (m *TrafficMutation) SetCredential(s string) {
+	m.credential = &s
+}
+
+// Credential returns the value of the "credential" field in the mutation.
+func (m *TrafficMutation) Credential() (r string, exists bool) {
+	v := m.credential
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldCredential returns the old "credential" field's value of the Traffic entity.
+// If the Traffic object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *TrafficMutation) OldCredential(ctx context.Context) (v string, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldCredential is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldCredential requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldCredential: %w", err)
+	}
+	return oldValue.Credential, nil
+}
+
+// ResetCredential resets all changes to the "credential" field.
+func (m *TrafficMutation) ResetCredential() {
+	m.credential = nil
+}
+
+// SetDoor sets the "door" field.
+func (m *TrafficMutation) SetDoor(s string) {
+	m.door = &s
+}
+
+// Door returns the value of the "door" field in the mutation.
+func (m *TrafficMutation) Door() (r string, exists bool) {
+	v := m.door
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldDoor returns the old "door" field's value of the Traffic entity.
+// If the Traffic object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *TrafficMutation) OldDoor(ctx context.Context) (v string, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldDoor is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldDoor requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldDoor: %w", err)
+	}
+	return oldValue.Door, nil
+}
+
+// ResetDoor resets all changes to the "door" field.
+func (m *TrafficMutation) ResetDoor() {
+	m.door = nil
+}
+
+// SetServer sets the "server" field.
+func (m *TrafficMutation) SetServer(s string) {
+	m.server = &s
+}
+
+// Server returns the value of the "server" field in the mutation.
+func (m *TrafficMutation) Server() (r string, exists bool) {
+	v := m.server
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldServer returns the old "server" field's value of the Traffic entity.
+// If the Traffic object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *TrafficMutation) OldServer(ctx context.Context) (v string, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldServer is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldServer requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldServer: %w", err)
+	}
+	return oldValue.Server, nil
+}
+
+// ResetServer resets all changes to the "server" field.
+func (m *TrafficMutation) ResetServer() {
+	m.server = nil
+}
+
+// SetRequests sets the "requests" field.
+func (m *TrafficMutation) SetRequests(i int64) {
+	m.requests = &i
+	m.addrequests = nil
+}
+
+// Requests returns the value of the "requests" field in the mutation.
+func (m *TrafficMutation) Requests() (r int64, exists bool) {
+	v := m.requests
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldRequests returns the old "requests" field's value of the Traffic entity.
+// If the Traffic object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *TrafficMutation) OldRequests(ctx context.Context) (v int64, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldRequests is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldRequests requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldRequests: %w", err)
+	}
+	return oldValue.Requests, nil
+}
+
+// AddRequests adds i to the "requests" field.
+func (m *TrafficMutation) AddRequests(i int64) {
+	if m.addrequests != nil {
+		*m.addrequests += i
+	} else {
+		m.addrequests = &i
+	}
+}
+
+// AddedRequests returns the value that was added to the "requests" field in this mutation.
+func (m *TrafficMutation) AddedRequests() (r int64, exists bool) {
+	v := m.addrequests
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// ResetRequests resets all changes to the "requests" field.
+func (m *TrafficMutation) ResetRequests() {
+	m.requests = nil
+	m.addrequests = nil
+}
+
+// SetClientErrors sets the "client_errors" field.
+func (m *TrafficMutation) SetClientErrors(i int64) {
+	m.client_errors = &i
+	m.addclient_errors = nil
+}
+
+// ClientErrors returns the value of the "client_errors" field in the mutation.
+func (m *TrafficMutation) ClientErrors() (r int64, exists bool) {
+	v := m.client_errors
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldClientErrors returns the old "client_errors" field's value of the Traffic entity.
+// If the Traffic object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *TrafficMutation) OldClientErrors(ctx context.Context) (v int64, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldClientErrors is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldClientErrors requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldClientErrors: %w", err)
+	}
+	return oldValue.ClientErrors, nil
+}
+
+// AddClientErrors adds i to the "client_errors" field.
+func (m *TrafficMutation) AddClientErrors(i int64) {
+	if m.addclient_errors != nil {
+		*m.addclient_errors += i
+	} else {
+		m.addclient_errors = &i
+	}
+}
+
+// AddedClientErrors returns the value that was added to the "client_errors" field in this mutation.
+func (m *TrafficMutation) AddedClientErrors() (r int64, exists bool) {
+	v := m.addclient_errors
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// ResetClientErrors resets all changes to the "client_errors" field.
+func (m *TrafficMutation) ResetClientErrors() {
+	m.client_errors = nil
+	m.addclient_errors = nil
+}
+
+// SetServerErrors sets the "server_errors" field.
+func (m *TrafficMutation) SetServerErrors(i int64) {
+	m.server_errors = &i
+	m.addserver_errors = nil
+}
+
+// ServerErrors returns the value of the "server_errors" field in the mutation.
+func (m *TrafficMutation) ServerErrors() (r int64, exists bool) {
+	v := m.server_errors
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldServerErrors returns the old "server_errors" field's value of the Traffic entity.
+// If the Traffic object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *TrafficMutation) OldServerErrors(ctx context.Context) (v int64, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldServerErrors is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldServerErrors requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldServerErrors: %w", err)
+	}
+	return oldValue.ServerErrors, nil
+}
+
+// AddServerErrors adds i to the "server_errors" field.
+func (m *TrafficMutation) AddServerErrors(i int64) {
+	if m.addserver_errors != nil {
+		*m.addserver_errors += i
+	} else {
+		m.addserver_errors = &i
+	}
+}
+
+// AddedServerErrors returns the value that was added to the "server_errors" field in this mutation.
+func (m *TrafficMutation) AddedServerErrors() (r int64, exists bool) {
+	v := m.addserver_errors
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// ResetServerErrors resets all changes to the "server_errors" field.
+func (m *TrafficMutation) ResetServerErrors() {
+	m.server_errors = nil
+	m.addserver_errors = nil
+}
+
+// SetUnauthenticated sets the "unauthenticated" field.
+func (m *TrafficMutation) SetUnauthenticated(i int64) {
+	m.unauthenticated = &i
+	m.addunauthenticated = nil
+}
+
+// Unauthenticated returns the value of the "unauthenticated" field in the mutation.
+func (m *TrafficMutation) Unauthenticated() (r int64, exists bool) {
+	v := m.unauthenticated
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldUnauthenticated returns the old "unauthenticated" field's value of the Traffic entity.
+// If the Traffic object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *TrafficMutation) OldUnauthenticated(ctx context.Context) (v int64, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldUnauthenticated is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldUnauthenticated requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldUnauthenticated: %w", err)
+	}
+	return oldValue.Unauthenticated, nil
+}
+
+// AddUnauthenticated adds i to the "unauthenticated" field.
+func (m *TrafficMutation) AddUnauthenticated(i int64) {
+	if m.addunauthenticated != nil {
+		*m.addunauthenticated += i
+	} else {
+		m.addunauthenticated = &i
+	}
+}
+
+// AddedUnauthenticated returns the value that was added to the "unauthenticated" field in this mutation.
+func (m *TrafficMutation) AddedUnauthenticated() (r int64, exists bool) {
+	v := m.addunauthenticated
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// ResetUnauthenticated resets all changes to the "unauthenticated" field.
+func (m *TrafficMutation) ResetUnauthenticated() {
+	m.unauthenticated = nil
+	m.addunauthenticated = nil
+}
+
+// SetRateLimited sets the "rate_limited" field.
+func (m *TrafficMutation) SetRateLimited(i int64) {
+	m.rate_limited = &i
+	m.addrate_limited = nil
+}
+
+// RateLimited returns the value of the "rate_limited" field in the mutation.
+func (m *TrafficMutation) RateLimited() (r int64, exists bool) {
+	v := m.rate_limited
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldRateLimited returns the old "rate_limited" field's value of the Traffic entity.
+// If the Traffic object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *TrafficMutation) OldRateLimited(ctx context.Context) (v int64, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldRateLimited is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldRateLimited requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldRateLimited: %w", err)
+	}
+	return oldValue.RateLimited, nil
+}
+
+// AddRateLimited adds i to the "rate_limited" field.
+func (m *TrafficMutation) AddRateLimited(i int64) {
+	if m.addrate_limited != nil {
+		*m.addrate_limited += i
+	} else {
+		m.addrate_limited = &i
+	}
+}
+
+// AddedRateLimited returns the value that was added to the "rate_limited" field in this mutation.
+func (m *TrafficMutation) AddedRateLimited() (r int64, exists bool) {
+	v := m.addrate_limited
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// ResetRateLimited resets all changes to the "rate_limited" field.
+func (m *TrafficMutation) ResetRateLimited() {
+	m.rate_limited = nil
+	m.addrate_limited = nil
+}
+
+// SetLatency0 sets the "latency0" field.
+func (m *TrafficMutation) SetLatency0(i int64) {
+	m.latency0 = &i
+	m.addlatency0 = nil
+}
+
+// Latency0 returns the value of the "latency0" field in the mutation.
+func (m *TrafficMutation) Latency0() (r int64, exists bool) {
+	v := m.latency0
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldLatency0 returns the old "latency0" field's value of the Traffic entity.
+// If the Traffic object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *TrafficMutation) OldLatency0(ctx context.Context) (v int64, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldLatency0 is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldLatency0 requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldLatency0: %w", err)
+	}
+	return oldValue.Latency0, nil
+}
+
+// AddLatency0 adds i to the "latency0" field.
+func (m *TrafficMutation) AddLatency0(i int64) {
+	if m.addlatency0 != nil {
+		*m.addlatency0 += i
+	} else {
+		m.addlatency0 = &i
+	}
+}
+
+// AddedLatency0 returns the value that was added to the "latency0" field in this mutation.
+func (m *TrafficMutation) AddedLatency0() (r int64, exists bool) {
+	v := m.addlatency0
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// ResetLatency0 resets all changes to the "latency0" field.
+func (m *TrafficMutation) ResetLatency0() {
+	m.latency0 = nil
+	m.addlatency0 = nil
+}
+
+// SetLatency1 sets the "latency1" field.
+func (m *TrafficMutation) SetLatency1(i int64) {
+	m.latency1 = &i
+	m.addlatency1 = nil
+}
+
+// Latency1 returns the value of the "latency1" field in the mutation.
+func (m *TrafficMutation) Latency1() (r int64, exists bool) {
+	v := m.latency1
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldLatency1 returns the old "latency1" field's value of the Traffic entity.
+// If the Traffic object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *TrafficMutation) OldLatency1(ctx context.Context) (v int64, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldLatency1 is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldLatency1 requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldLatency1: %w", err)
+	}
+	return oldValue.Latency1, nil
+}
+
+// AddLatency1 adds i to the "latency1" field.
+func (m *TrafficMutation) AddLatency1(i int64) {
+	if m.addlatency1 != nil {
+		*m.addlatency1 += i
+	} else {
+		m.addlatency1 = &i
+	}
+}
+
+// AddedLatency1 returns the value that was added to the "latency1" field in this mutation.
+func (m *TrafficMutation) AddedLatency1() (r int64, exists bool) {
+	v := m.addlatency1
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// ResetLatency1 resets all changes to the "latency1" field.
+func (m *TrafficMutation) ResetLatency1() {
+	m.latency1 = nil
+	m.addlatency1 = nil
+}
+
+// SetLatency2 sets the "latency2" field.
+func (m *TrafficMutation) SetLatency2(i int64) {
+	m.latency2 = &i
+	m.addlatency2 = nil
+}
+
+// Latency2 returns the value of the "latency2" field in the mutation.
+func (m *TrafficMutation) Latency2() (r int64, exists bool) {
+	v := m.latency2
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldLatency2 returns the old "latency2" field's value of the Traffic entity.
+// If the Traffic object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *TrafficMutation) OldLatency2(ctx context.Context) (v int64, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldLatency2 is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldLatency2 requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldLatency2: %w", err)
+	}
+	return oldValue.Latency2, nil
+}
+
+// AddLatency2 adds i to the "latency2" field.
+func (m *TrafficMutation) AddLatency2(i int64) {
+	if m.addlatency2 != nil {
+		*m.addlatency2 += i
+	} else {
+		m.addlatency2 = &i
+	}
+}
+
+// AddedLatency2 returns the value that was added to the "latency2" field in this mutation.
+func (m *TrafficMutation) AddedLatency2() (r int64, exists bool) {
+	v := m.addlatency2
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// ResetLatency2 resets all changes to the "latency2" field.
+func (m *TrafficMutation) ResetLatency2() {
+	m.latency2 = nil
+	m.addlatency2 = nil
+}
+
+// SetLatency3 sets the "latency3" field.
+func (m *TrafficMutation) SetLatency3(i int64) {
+	m.latency3 = &i
+	m.addlatency3 = nil
+}
+
+// Latency3 returns the value of the "latency3" field in the mutation.
+func (m *TrafficMutation) Latency3() (r int64, exists bool) {
+	v := m.latency3
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldLatency3 returns the old "latency3" field's value of the Traffic entity.
+// If the Traffic object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *TrafficMutation) OldLatency3(ctx context.Context) (v int64, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldLatency3 is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldLatency3 requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldLatency3: %w", err)
+	}
+	return oldValue.Latency3, nil
+}
+
+// AddLatency3 adds i to the "latency3" field.
+func (m *TrafficMutation) AddLatency3(i int64) {
+	if m.addlatency3 != nil {
+		*m.addlatency3 += i
+	} else {
+		m.addlatency3 = &i
+	}
+}
+
+// AddedLatency3 returns the value that was added to the "latency3" field in this mutation.
+func (m *TrafficMutation) AddedLatency3() (r int64, exists bool) {
+	v := m.addlatency3
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// ResetLatency3 resets all changes to the "latency3" field.
+func (m *TrafficMutation) ResetLatency3() {
+	m.latency3 = nil
+	m.addlatency3 = nil
+}
+
+// SetLatency4 sets the "latency4" field.
+func (m *TrafficMutation) SetLatency4(i int64) {
+	m.latency4 = &i
+	m.addlatency4 = nil
+}
+
+// Latency4 returns the value of the "latency4" field in the mutation.
+func (m *TrafficMutation) Latency4() (r int64, exists bool) {
+	v := m.latency4
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldLatency4 returns the old "latency4" field's value of the Traffic entity.
+// If the Traffic object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *TrafficMutation) OldLatency4(ctx context.Context) (v int64, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldLatency4 is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldLatency4 requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldLatency4: %w", err)
+	}
+	return oldValue.Latency4, nil
+}
+
+// AddLatency4 adds i to the "latency4" field.
+func (m *TrafficMutation) AddLatency4(i int64) {
+	if m.addlatency4 != nil {
+		*m.addlatency4 += i
+	} else {
+		m.addlatency4 = &i
+	}
+}
+
+// AddedLatency4 returns the value that was added to the "latency4" field in this mutation.
+func (m *TrafficMutation) AddedLatency4() (r int64, exists bool) {
+	v := m.addlatency4
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// ResetLatency4 resets all changes to the "latency4" field.
+func (m *TrafficMutation) ResetLatency4() {
+	m.latency4 = nil
+	m.addlatency4 = nil
+}
+
+// SetLatency5 sets the "latency5" field.
+func (m *TrafficMutation) SetLatency5(i int64) {
+	m.latency5 = &i
+	m.addlatency5 = nil
+}
+
+// Latency5 returns the value of the "latency5" field in the mutation.
+func (m *TrafficMutation) Latency5() (r int64, exists bool) {
+	v := m.latency5
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldLatency5 returns the old "latency5" field's value of the Traffic entity.
+// If the Traffic object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *TrafficMutation) OldLatency5(ctx context.Context) (v int64, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldLatency5 is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldLatency5 requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldLatency5: %w", err)
+	}
+	return oldValue.Latency5, nil
+}
+
+// AddLatency5 adds i to the "latency5" field.
+func (m *TrafficMutation) AddLatency5(i int64) {
+	if m.addlatency5 != nil {
+		*m.addlatency5 += i
+	} else {
+		m.addlatency5 = &i
+	}
+}
+
+// AddedLatency5 returns the value that was added to the "latency5" field in this mutation.
+func (m *TrafficMutation) AddedLatency5() (r int64, exists bool) {
+	v := m.addlatency5
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// ResetLatency5 resets all changes to the "latency5" field.
+func (m *TrafficMutation) ResetLatency5() {
+	m.latency5 = nil
+	m.addlatency5 = nil
+}
+
+// SetLatency6 sets the "latency6" field.
+func (m *TrafficMutation) SetLatency6(i int64) {
+	m.latency6 = &i
+	m.addlatency6 = nil
+}
+
+// Latency6 returns the value of the "latency6" field in the mutation.
+func (m *TrafficMutation) Latency6() (r int64, exists bool) {
+	v := m.latency6
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldLatency6 returns the old "latency6" field's value of the Traffic entity.
+// If the Traffic object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *TrafficMutation) OldLatency6(ctx context.Context) (v int64, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldLatency6 is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldLatency6 requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldLatency6: %w", err)
+	}
+	return oldValue.Latency6, nil
+}
+
+// AddLatency6 adds i to the "latency6" field.
+func (m *TrafficMutation) AddLatency6(i int64) {
+	if m.addlatency6 != nil {
+		*m.addlatency6 += i
+	} else {
+		m.addlatency6 = &i
+	}
+}
+
+// AddedLatency6 returns the value that was added to the "latency6" field in this mutation.
+func (m *TrafficMutation) AddedLatency6() (r int64, exists bool) {
+	v := m.addlatency6
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// ResetLatency6 resets all changes to the "latency6" field.
+func (m *TrafficMutation) ResetLatency6() {
+	m.latency6 = nil
+	m.addlatency6 = nil
+}
+
+// SetLatency7 sets the "latency7" field.
+func (m *TrafficMutation) SetLatency7(i int64) {
+	m.latency7 = &i
+	m.addlatency7 = nil
+}
+
+// Latency7 returns the value of the "latency7" field in the mutation.
+func (m *TrafficMutation) Latency7() (r int64, exists bool) {
+	v := m.latency7
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldLatency7 returns the old "latency7" field's value of the Traffic entity.
+// If the Traffic object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *TrafficMutation) OldLatency7(ctx context.Context) (v int64, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldLatency7 is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldLatency7 requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldLatency7: %w", err)
+	}
+	return oldValue.Latency7, nil
+}
+
+// AddLatency7 adds i to the "latency7" field.
+func (m *TrafficMutation) AddLatency7(i int64) {
+	if m.addlatency7 != nil {
+		*m.addlatency7 += i
+	} else {
+		m.addlatency7 = &i
+	}
+}
+
+// AddedLatency7 returns the value that was added to the "latency7" field in this mutation.
+func (m *TrafficMutation) AddedLatency7() (r int64, exists bool) {
+	v := m.addlatency7
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// ResetLatency7 resets all changes to the "latency7" field.
+func (m *TrafficMutation) ResetLatency7() {
+	m.latency7 = nil
+	m.addlatency7 = nil
+}
+
+// SetLatency8 sets the "latency8" field.
+func (m *TrafficMutation) SetLatency8(i int64) {
+	m.latency8 = &i
+	m.addlatency8 = nil
+}
+
+// Latency8 returns the value of the "latency8" field in the mutation.
+func (m *TrafficMutation) Latency8() (r int64, exists bool) {
+	v := m.latency8
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldLatency8 returns the old "latency8" field's value of the Traffic entity.
+// If the Traffic object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *TrafficMutation) OldLatency8(ctx context.Context) (v int64, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldLatency8 is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldLatency8 requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldLatency8: %w", err)
+	}
+	return oldValue.Latency8, nil
+}
+
+// AddLatency8 adds i to the "latency8" field.
+func (m *TrafficMutation) AddLatency8(i int64) {
+	if m.addlatency8 != nil {
+		*m.addlatency8 += i
+	} else {
+		m.addlatency8 = &i
+	}
+}
+
+// AddedLatency8 returns the value that was added to the "latency8" field in this mutation.
+func (m *TrafficMutation) AddedLatency8() (r int64, exists bool) {
+	v := m.addlatency8
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// ResetLatency8 resets all changes to the "latency8" field.
+func (m *TrafficMutation) ResetLatency8() {
+	m.latency8 = nil
+	m.addlatency8 = nil
+}
+
+// SetLatency9 sets the "latency9" field.
+func (m *TrafficMutation) SetLatency9(i int64) {
+	m.latency9 = &i
+	m.addlatency9 = nil
+}
+
+// Latency9 returns the value of the "latency9" field in the mutation.
+func (m *TrafficMutation) Latency9() (r int64, exists bool) {
+	v := m.latency9
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldLatency9 returns the old "latency9" field's value of the Traffic entity.
+// If the Traffic object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *TrafficMutation) OldLatency9(ctx context.Context) (v int64, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldLatency9 is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldLatency9 requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldLatency9: %w", err)
+	}
+	return oldValue.Latency9, nil
+}
+
+// AddLatency9 adds i to the "latency9" field.
+func (m *TrafficMutation) AddLatency9(i int64) {
+	if m.addlatency9 != nil {
+		*m.addlatency9 += i
+	} else {
+		m.addlatency9 = &i
+	}
+}
+
+// AddedLatency9 returns the value that was added to the "latency9" field in this mutation.
+func (m *TrafficMutation) AddedLatency9() (r int64, exists bool) {
+	v := m.addlatency9
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// ResetLatency9 resets all changes to the "latency9" field.
+func (m *TrafficMutation) ResetLatency9() {
+	m.latency9 = nil
+	m.addlatency9 = nil
+}
+
+// SetLatency10 sets the "latency10" field.
+func (m *TrafficMutation) SetLatency10(i int64) {
+	m.latency10 = &i
+	m.addlatency10 = nil
+}
+
+// Latency10 returns the value of the "latency10" field in the mutation.
+func (m *TrafficMutation) Latency10() (r int64, exists bool) {
+	v := m.latency10
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldLatency10 returns the old "latency10" field's value of the Traffic entity.
+// If the Traffic object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *TrafficMutation) OldLatency10(ctx context.Context) (v int64, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldLatency10 is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldLatency10 requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldLatency10: %w", err)
+	}
+	return oldValue.Latency10, nil
+}
+
+// AddLatency10 adds i to the "latency10" field.
+func (m *TrafficMutation) AddLatency10(i int64) {
+	if m.addlatency10 != nil {
+		*m.addlatency10 += i
+	} else {
+		m.addlatency10 = &i
+	}
+}
+
+// AddedLatency10 returns the value that was added to the "latency10" field in this mutation.
+func (m *TrafficMutation) AddedLatency10() (r int64, exists bool) {
+	v := m.addlatency10
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// ResetLatency10 resets all changes to the "latency10" field.
+func (m *TrafficMutation) ResetLatency10() {
+	m.latency10 = nil
+	m.addlatency10 = nil
+}
+
+// SetLatency11 sets the "latency11" field.
+func (m *TrafficMutation) SetLatency11(i int64) {
+	m.latency11 = &i
+	m.addlatency11 = nil
+}
+
+// Latency11 returns the value of the "latency11" field in the mutation.
+func (m *TrafficMutation) Latency11() (r int64, exists bool) {
+	v := m.latency11
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldLatency11 returns the old "latency11" field's value of the Traffic entity.
+// If the Traffic object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *TrafficMutation) OldLatency11(ctx context.Context) (v int64, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldLatency11 is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldLatency11 requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldLatency11: %w", err)
+	}
+	return oldValue.Latency11, nil
+}
+
+// AddLatency11 adds i to the "latency11" field.
+func (m *TrafficMutation) AddLatency11(i int64) {
+	if m.addlatency11 != nil {
+		*m.addlatency11 += i
+	} else {
+		m.addlatency11 = &i
+	}
+}
+
+// AddedLatency11 returns the value that was added to the "latency11" field in this mutation.
+func (m *TrafficMutation) AddedLatency11() (r int64, exists bool) {
+	v := m.addlatency11
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// ResetLatency11 resets all changes to the "latency11" field.
+func (m *TrafficMutation) ResetLatency11() {
+	m.latency11 = nil
+	m.addlatency11 = nil
+}
+
+// SetLatency12 sets the "latency12" field.
+func (m *TrafficMutation) SetLatency12(i int64) {
+	m.latency12 = &i
+	m.addlatency12 = nil
+}
+
+// Latency12 returns the value of the "latency12" field in the mutation.
+func (m *TrafficMutation) Latency12() (r int64, exists bool) {
+	v := m.latency12
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldLatency12 returns the old "latency12" field's value of the Traffic entity.
+// If the Traffic object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *TrafficMutation) OldLatency12(ctx context.Context) (v int64, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldLatency12 is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldLatency12 requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldLatency12: %w", err)
+	}
+	return oldValue.Latency12, nil
+}
+
+// AddLatency12 adds i to the "latency12" field.
+func (m *TrafficMutation) AddLatency12(i int64) {
+	if m.addlatency12 != nil {
+		*m.addlatency12 += i
+	} else {
+		m.addlatency12 = &i
+	}
+}
+
+// AddedLatency12 returns the value that was added to the "latency12" field in this mutation.
+func (m *TrafficMutation) AddedLatency12() (r int64, exists bool) {
+	v := m.addlatency12
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// ResetLatency12 resets all changes to the "latency12" field.
+func (m *TrafficMutation) ResetLatency12() {
+	m.latency12 = nil
+	m.addlatency12 = nil
+}
+
+// SetLatency13 sets the "latency13" field.
+func (m *TrafficMutation) SetLatency13(i int64) {
+	m.latency13 = &i
+	m.addlatency13 = nil
+}
+
+// Latency13 returns the value of the "latency13" field in the mutation.
+func (m *TrafficMutation) Latency13() (r int64, exists bool) {
+	v := m.latency13
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldLatency13 returns the old "latency13" field's value of the Traffic entity.
+// If the Traffic object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *TrafficMutation) OldLatency13(ctx context.Context) (v int64, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldLatency13 is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldLatency13 requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldLatency13: %w", err)
+	}
+	return oldValue.Latency13, nil
+}
+
+// AddLatency13 adds i to the "latency13" field.
+func (m *TrafficMutation) AddLatency13(i int64) {
+	if m.addlatency13 != nil {
+		*m.addlatency13 += i
+	} else {
+		m.addlatency13 = &i
+	}
+}
+
+// AddedLatency13 returns the value that was added to the "latency13" field in this mutation.
+func (m *TrafficMutation) AddedLatency13() (r int64, exists bool) {
+	v := m.addlatency13
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// ResetLatency13 resets all changes to the "latency13" field.
+func (m *TrafficMutation) ResetLatency13() {
+	m.latency13 = nil
+	m.addlatency13 = nil
+}
+
+// SetLatency14 sets the "latency14" field.
+func (m *TrafficMutation) SetLatency14(i int64) {
+	m.latency14 = &i
+	m.addlatency14 = nil
+}
+
+// Latency14 returns the value of the "latency14" field in the mutation.
+func (m *TrafficMutation) Latency14() (r int64, exists bool) {
+	v := m.latency14
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldLatency14 returns the old "latency14" field's value of the Traffic entity.
+// If the Traffic object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *TrafficMutation) OldLatency14(ctx context.Context) (v int64, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldLatency14 is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldLatency14 requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldLatency14: %w", err)
+	}
+	return oldValue.Latency14, nil
+}
+
+// AddLatency14 adds i to the "latency14" field.
+func (m *TrafficMutation) AddLatency14(i int64) {
+	if m.addlatency14 != nil {
+		*m.addlatency14 += i
+	} else {
+		m.addlatency14 = &i
+	}
+}
+
+// AddedLatency14 returns the value that was added to the "latency14" field in this mutation.
+func (m *TrafficMutation) AddedLatency14() (r int64, exists bool) {
+	v := m.addlatency14
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// ResetLatency14 resets all changes to the "latency14" field.
+func (m *TrafficMutation) ResetLatency14() {
+	m.latency14 = nil
+	m.addlatency14 = nil
+}
+
+// Where appends a list predicates to the TrafficMutation builder.
+func (m *TrafficMutation) Where(ps ...predicate.Traffic) {
+	m.predicates = append(m.predicates, ps...)
+}
+
+// WhereP appends storage-level predicates to the TrafficMutation builder. Using this method,
+// users can use type-assertion to append predicates that do not depend on any generated package.
+func (m *TrafficMutation) WhereP(ps ...func(*sql.Selector)) {
+	p := make([]predicate.Traffic, len(ps))
+	for i := range ps {
+		p[i] = ps[i]
+	}
+	m.Where(p...)
+}
+
+// Op returns the operation name.
+func (m *TrafficMutation) Op() Op {
+	return m.op
+}
+
+// SetOp allows setting the mutation operation.
+func (m *TrafficMutation) SetOp(op Op) {
+	m.op = op
+}
+
+// Type returns the node type of this mutation (Traffic).
+func (m *TrafficMutation) Type() string {
+	return m.typ
+}
+
+// Fields returns all fields that were changed during this mutation. Note that in
+// order to get all numeric fields that were incremented/decremented, call
+// AddedFields().
+func (m *TrafficMutation) Fields() []string {
+	fields := make([]string, 0, 25)
+	if m.tenant_id != nil {
+		fields = append(fields, traffic.FieldTenantID)
+	}
+	if m.minute != nil {
+		fields = append(fields, traffic.FieldMinute)
+	}
+	if m.credential != nil {
+		fields = append(fields, traffic.FieldCredential)
+	}
+	if m.door != nil {
+		fields = append(fields, traffic.FieldDoor)
+	}
+	if m.server != nil {
+		fields = append(fields, traffic.FieldServer)
+	}
+	if m.requests != nil {
+		fields = append(fields, traffic.FieldRequests)
+	}
+	if m.client_errors != nil {
+		fields = append(fields, traffic.FieldClientErrors)
+	}
+	if m.server_errors != nil {
+		fields = append(fields, traffic.FieldServerErrors)
+	}
+	if m.unauthenticated != nil {
+		fields = append(fields, traffic.FieldUnauthenticated)
+	}
+	if m.rate_limited != nil {
+		fields = append(fields, traffic.FieldRateLimited)
+	}
+	if m.latency0 != nil {
+		fields = append(fields, traffic.FieldLatency0)
+	}
+	if m.latency1 != nil {
+		fields = append(fields, traffic.FieldLatency1)
+	}
+	if m.latency2 != nil {
+		fields = append(fields, traffic.FieldLatency2)
+	}
+	if m.latency3 != nil {
+		fields = append(fields, traffic.FieldLatency3)
+	}
+	if m.latency4 != nil {
+		fields = append(fields, traffic.FieldLatency4)
+	}
+	if m.latency5 != nil {
+		fields = append(fields, traffic.FieldLatency5)
+	}
+	if m.latency6 != nil {
+		fields = append(fields, traffic.FieldLatency6)
+	}
+	if m.latency7 != nil {
+		fields = append(fields, traffic.FieldLatency7)
+	}
+	if m.latency8 != nil {
+		fields = append(fields, traffic.FieldLatency8)
+	}
+	if m.latency9 != nil {
+		fields = append(fields, traffic.FieldLatency9)
+	}
+	if m.latency10 != nil {
+		fields = append(fields, traffic.FieldLatency10)
+	}
+	if m.latency11 != nil {
+		fields = append(fields, traffic.FieldLatency11)
+	}
+	if m.latency12 != nil {
+		fields = append(fields, traffic.FieldLatency12)
+	}
+	if m.latency13 != nil {
+		fields = append(fields, traffic.FieldLatency13)
+	}
+	if m.latency14 != nil {
+		fields = append(fields, traffic.FieldLatency14)
+	}
+	return fields
+}
+
+// Field returns the value of a field with the given name. The second boolean
+// return value indicates that this field was not set, or was not defined in the
+// schema.
+func (m *TrafficMutation) Field(name string) (ent.Value, bool) {
+	switch name {
+	case traffic.FieldTenantID:
+		return m.TenantID()
+	case traffic.FieldMinute:
+		return m.Minute()
+	case traffic.FieldCredential:
+		return m.Credential()
+	case traffic.FieldDoor:
+		return m.Door()
+	case traffic.FieldServer:
+		return m.Server()
+	case traffic.FieldRequests:
+		return m.Requests()
+	case traffic.FieldClientErrors:
+		return m.ClientErrors()
+	case traffic.FieldServerErrors:
+		return m.ServerErrors()
+	case traffic.FieldUnauthenticated:
+		return m.Unauthenticated()
+	case traffic.FieldRateLimited:
+		return m.RateLimited()
+	case traffic.FieldLatency0:
+		return m.Latency0()
+	case traffic.FieldLatency1:
+		return m.Latency1()
+	case traffic.FieldLatency2:
+		return m.Latency2()
+	case traffic.FieldLatency3:
+		return m.Latency3()
+	case traffic.FieldLatency4:
+		return m.Latency4()
+	case traffic.FieldLatency5:
+		return m.Latency5()
+	case traffic.FieldLatency6:
+		return m.Latency6()
+	case traffic.FieldLatency7:
+		return m.Latency7()
+	case traffic.FieldLatency8:
+		return m.Latency8()
+	case traffic.FieldLatency9:
+		return m.Latency9()
+	case traffic.FieldLatency10:
+		return m.Latency10()
+	case traffic.FieldLatency11:
+		return m.Latency11()
+	case traffic.FieldLatency12:
+		return m.Latency12()
+	case traffic.FieldLatency13:
+		return m.Latency13()
+	case traffic.FieldLatency14:
+		return m.Latency14()
+	}
+	return nil, false
+}
+
+// OldField returns the old value of the field from the database. An error is
+// returned if the mutation operation is not UpdateOne, or the query to the
+// database failed.
+func (m *TrafficMutation) OldField(ctx context.Context, name string) (ent.Value, error) {
+	switch name {
+	case traffic.FieldTenantID:
+		return m.OldTenantID(ctx)
+	case traffic.FieldMinute:
+		return m.OldMinute(ctx)
+	case traffic.FieldCredential:
+		return m.OldCredential(ctx)
+	case traffic.FieldDoor:
+		return m.OldDoor(ctx)
+	case traffic.FieldServer:
+		return m.OldServer(ctx)
+	case traffic.FieldRequests:
+		return m.OldRequests(ctx)
+	case traffic.FieldClientErrors:
+		return m.OldClientErrors(ctx)
+	case traffic.FieldServerErrors:
+		return m.OldServerErrors(ctx)
+	case traffic.FieldUnauthenticated:
+		return m.OldUnauthenticated(ctx)
+	case traffic.FieldRateLimited:
+		return m.OldRateLimited(ctx)
+	case traffic.FieldLatency0:
+		return m.OldLatency0(ctx)
+	case traffic.FieldLatency1:
+		return m.OldLatency1(ctx)
+	case traffic.FieldLatency2:
+		return m.OldLatency2(ctx)
+	case traffic.FieldLatency3:
+		return m.OldLatency3(ctx)
+	case traffic.FieldLatency4:
+		return m.OldLatency4(ctx)
+	case traffic.FieldLatency5:
+		return m.OldLatency5(ctx)
+	case traffic.FieldLatency6:
+		return m.OldLatency6(ctx)
+	case traffic.FieldLatency7:
+		return m.OldLatency7(ctx)
+	case traffic.FieldLatency8:
+		return m.OldLatency8(ctx)
+	case traffic.FieldLatency9:
+		return m.OldLatency9(ctx)
+	case traffic.FieldLatency10:
+		return m.OldLatency10(ctx)
+	case traffic.FieldLatency11:
+		return m.OldLatency11(ctx)
+	case traffic.FieldLatency12:
+		return m.OldLatency12(ctx)
+	case traffic.FieldLatency13:
+		return m.OldLatency13(ctx)
+	case traffic.FieldLatency14:
+		return m.OldLatency14(ctx)
+	}
+	return nil, fmt.Errorf("unknown Traffic field %s", name)
+}
+
+// SetField sets the value of a field with the given name. It returns an error if
+// the field is not defined in the schema, or if the type mismatched the field
+// type.
+func (m *TrafficMutation) SetField(name string, value ent.Value) error {
+	switch name {
+	case traffic.FieldTenantID:
+		v, ok := value.(int64)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetTenantID(v)
+		return nil
+	case traffic.FieldMinute:
+		v, ok := value.(int64)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetMinute(v)
+		return nil
+	case traffic.FieldCredential:
+		v, ok := value.(string)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetCredential(v)
+		return nil
+	case traffic.FieldDoor:
+		v, ok := value.(string)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetDoor(v)
+		return nil
+	case traffic.FieldServer:
+		v, ok := value.(string)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetServer(v)
+		return nil
+	case traffic.FieldRequests:
+		v, ok := value.(int64)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetRequests(v)
+		return nil
+	case traffic.FieldClientErrors:
+		v, ok := value.(int64)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetClientErrors(v)
+		return nil
+	case traffic.FieldServerErrors:
+		v, ok := value.(int64)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetServerErrors(v)
+		return nil
+	case traffic.FieldUnauthenticated:
+		v, ok := value.(int64)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetUnauthenticated(v)
+		return nil
+	case traffic.FieldRateLimited:
+		v, ok := value.(int64)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetRateLimited(v)
+		return nil
+	case traffic.FieldLatency0:
+		v, ok := value.(int64)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetLatency0(v)
+		return nil
+	case traffic.FieldLatency1:
+		v, ok := value.(int64)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetLatency1(v)
+		return nil
+	case traffic.FieldLatency2:
+		v, ok := value.(int64)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetLatency2(v)
+		return nil
+	case traffic.FieldLatency3:
+		v, ok := value.(int64)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetLatency3(v)
+		return nil
+	case traffic.FieldLatency4:
+		v, ok := value.(int64)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetLatency4(v)
+		return nil
+	case traffic.FieldLatency5:
+		v, ok := value.(int64)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetLatency5(v)
+		return nil
+	case traffic.FieldLatency6:
+		v, ok := value.(int64)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetLatency6(v)
+		return nil
+	case traffic.FieldLatency7:
+		v, ok := value.(int64)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetLatency7(v)
+		return nil
+	case traffic.FieldLatency8:
+		v, ok := value.(int64)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetLatency8(v)
+		return nil
+	case traffic.FieldLatency9:
+		v, ok := value.(int64)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetLatency9(v)
+		return nil
+	case traffic.FieldLatency10:
+		v, ok := value.(int64)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetLatency10(v)
+		return nil
+	case traffic.FieldLatency11:
+		v, ok := value.(int64)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetLatency11(v)
+		return nil
+	case traffic.FieldLatency12:
+		v, ok := value.(int64)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetLatency12(v)
+		return nil
+	case traffic.FieldLatency13:
+		v, ok := value.(int64)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetLatency13(v)
+		return nil
+	case traffic.FieldLatency14:
+		v, ok := value.(int64)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetLatency14(v)
+		return nil
+	}
+	return fmt.Errorf("unknown Traffic field %s", name)
+}
+
+// AddedFields returns all numeric fields that were incremented/decremented during
+// this mutation.
+func (m *TrafficMutation) AddedFields() []string {
+	var fields []string
+	if m.addtenant_id != nil {
+		fields = append(fields, traffic.FieldTenantID)
+	}
+	if m.addminute != nil {
+		fields = append(fields, traffic.FieldMinute)
+	}
+	if m.addrequests != nil {
+		fields = append(fields, traffic.FieldRequests)
+	}
+	if m.addclient_errors != nil {
+		fields = append(fields, traffic.FieldClientErrors)
+	}
+	if m.addserver_errors != nil {
+		fields = append(fields, traffic.FieldServerErrors)
+	}
+	if m.addunauthenticated != nil {
+		fields = append(fields, traffic.FieldUnauthenticated)
+	}
+	if m.addrate_limited != nil {
+		fields = append(fields, traffic.FieldRateLimited)
+	}
+	if m.addlatency0 != nil {
+		fields = append(fields, traffic.FieldLatency0)
+	}
+	if m.addlatency1 != nil {
+		fields = append(fields, traffic.FieldLatency1)
+	}
+	if m.addlatency2 != nil {
+		fields = append(fields, traffic.FieldLatency2)
+	}
+	if m.addlatency3 != nil {
+		fields = append(fields, traffic.FieldLatency3)
+	}
+	if m.addlatency4 != nil {
+		fields = append(fields, traffic.FieldLatency4)
+	}
+	if m.addlatency5 != nil {
+		fields = append(fields, traffic.FieldLatency5)
+	}
+	if m.addlatency6 != nil {
+		fields = append(fields, traffic.FieldLatency6)
+	}
+	if m.addlatency7 != nil {
+		fields = append(fields, traffic.FieldLatency7)
+	}
+	if m.addlatency8 != nil {
+		fields = append(fields, traffic.FieldLatency8)
+	}
+	if m.addlatency9 != nil {
+		fields = append(fields, traffic.FieldLatency9)
+	}
+	if m.addlatency10 != nil {
+		fields = append(fields, traffic.FieldLatency10)
+	}
+	if m.addlatency11 != nil {
+		fields = append(fields, traffic.FieldLatency11)
+	}
+	if m.addlatency12 != nil {
+		fields = append(fields, traffic.FieldLatency12)
+	}
+	if m.addlatency13 != nil {
+		fields = append(fields, traffic.FieldLatency13)
+	}
+	if m.addlatency14 != nil {
+		fields = append(fields, traffic.FieldLatency14)
+	}
+	return fields
+}
+
+// AddedField returns the numeric value that was incremented/decremented on a field
+// with the given name. The second boolean return value indicates that this field
+// was not set, or was not defined in the schema.
+func (m *TrafficMutation) AddedField(name string) (ent.Value, bool) {
+	switch name {
+	case traffic.FieldTenantID:
+		return m.AddedTenantID()
+	case traffic.FieldMinute:
+		return m.AddedMinute()
+	case traffic.FieldRequests:
+		return m.AddedRequests()
+	case traffic.FieldClientErrors:
+		return m.AddedClientErrors()
+	case traffic.FieldServerErrors:
+		return m.AddedServerErrors()
+	case traffic.FieldUnauthenticated:
+		return m.AddedUnauthenticated()
+	case traffic.FieldRateLimited:
+		return m.AddedRateLimited()
+	case traffic.FieldLatency0:
+		return m.AddedLatency0()
+	case traffic.FieldLatency1:
+		return m.AddedLatency1()
+	case traffic.FieldLatency2:
+		return m.AddedLatency2()
+	case traffic.FieldLatency3:
+		return m.AddedLatency3()
+	case traffic.FieldLatency4:
+		return m.AddedLatency4()
+	case traffic.FieldLatency5:
+		return m.AddedLatency5()
+	case traffic.FieldLatency6:
+		return m.AddedLatency6()
+	case traffic.FieldLatency7:
+		return m.AddedLatency7()
+	case traffic.FieldLatency8:
+		return m.AddedLatency8()
+	case traffic.FieldLatency9:
+		return m.AddedLatency9()
+	case traffic.FieldLatency10:
+		return m.AddedLatency10()
+	case traffic.FieldLatency11:
+		return m.AddedLatency11()
+	case traffic.FieldLatency12:
+		return m.AddedLatency12()
+	case traffic.FieldLatency13:
+		return m.AddedLatency13()
+	case traffic.FieldLatency14:
+		return m.AddedLatency14()
+	}
+	return nil, false
+}
+
+// AddField adds the value to the field with the given name. It returns an error if
+// the field is not defined in the schema, or if the type mismatched the field
+// type.
+func (m *TrafficMutation) AddField(name string, value ent.Value) error {
+	switch name {
+	case traffic.FieldTenantID:
+		v, ok := value.(int64)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.AddTenantID(v)
+		return nil
+	case traffic.FieldMinute:
+		v, ok := value.(int64)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.AddMinute(v)
+		return nil
+	case traffic.FieldRequests:
+		v, ok := value.(int64)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.AddRequests(v)
+		return nil
+	case traffic.FieldClientErrors:
+		v, ok := value.(int64)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.AddClientErrors(v)
+		return nil
+	case traffic.FieldServerErrors:
+		v, ok := value.(int64)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.AddServerErrors(v)
+		return nil
+	case traffic.FieldUnauthenticated:
+		v, ok := value.(int64)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.AddUnauthenticated(v)
+		return nil
+	case traffic.FieldRateLimited:
+		v, ok := value.(int64)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.AddRateLimited(v)
+		return nil
+	case traffic.FieldLatency0:
+		v, ok := value.(int64)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.AddLatency0(v)
+		return nil
+	case traffic.FieldLatency1:
+		v, ok := value.(int64)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.AddLatency1(v)
+		return nil
+	case traffic.FieldLatency2:
+		v, ok := value.(int64)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.AddLatency2(v)
+		return nil
+	case traffic.FieldLatency3:
+		v, ok := value.(int64)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.AddLatency3(v)
+		return nil
+	case traffic.FieldLatency4:
+		v, ok := value.(int64)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.AddLatency4(v)
+		return nil
+	case traffic.FieldLatency5:
+		v, ok := value.(int64)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.AddLatency5(v)
+		return nil
+	case traffic.FieldLatency6:
+		v, ok := value.(int64)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.AddLatency6(v)
+		return nil
+	case traffic.FieldLatency7:
+		v, ok := value.(int64)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.AddLatency7(v)
+		return nil
+	case traffic.FieldLatency8:
+		v, ok := value.(int64)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.AddLatency8(v)
+		return nil
+	case traffic.FieldLatency9:
+		v, ok := value.(int64)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.AddLatency9(v)
+		return nil
+	case traffic.FieldLatency10:
+		v, ok := value.(int64)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.AddLatency10(v)
+		return nil
+	case traffic.FieldLatency11:
+		v, ok := value.(int64)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.AddLatency11(v)
+		return nil
+	case traffic.FieldLatency12:
+		v, ok := value.(int64)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.AddLatency12(v)
+		return nil
+	case traffic.FieldLatency13:
+		v, ok := value.(int64)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.AddLatency13(v)
+		return nil
+	case traffic.FieldLatency14:
+		v, ok := value.(int64)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.AddLatency14(v)
+		return nil
+	}
+	return fmt.Errorf("unknown Traffic numeric field %s", name)
+}
+
+// ClearedFields returns all nullable fields that were cleared during this
+// mutation.
+func (m *TrafficMutation) ClearedFields() []string {
+	return nil
+}
+
+// FieldCleared returns a boolean indicating if a field with the given name was
+// cleared in this mutation.
+func (m *TrafficMutation) FieldCleared(name string) bool {
+	_, ok := m.clearedFields[name]
+	return ok
+}
+
+// ClearField clears the value of the field with the given name. It returns an
+// error if the field is not defined in the schema.
+func (m *TrafficMutation) ClearField(name string) error {
+	return fmt.Errorf("unknown Traffic nullable field %s", name)
+}
+
+// ResetField resets all changes in the mutation for the field with the given name.
+// It returns an error if the field is not defined in the schema.
+func (m *TrafficMutation) ResetField(name string) error {
+	switch name {
+	case traffic.FieldTenantID:
+		m.ResetTenantID()
+		return nil
+	case traffic.FieldMinute:
+		m.ResetMinute()
+		return nil
+	case traffic.FieldCredential:
+		m.ResetCredential()
+		return nil
+	case traffic.FieldDoor:
+		m.ResetDoor()
+		return nil
+	case traffic.FieldServer:
+		m.ResetServer()
+		return nil
+	case traffic.FieldRequests:
+		m.ResetRequests()
+		return nil
+	case traffic.FieldClientErrors:
+		m.ResetClientErrors()
+		return nil
+	case traffic.FieldServerErrors:
+		m.ResetServerErrors()
+		return nil
+	case traffic.FieldUnauthenticated:
+		m.ResetUnauthenticated()
+		return nil
+	case traffic.FieldRateLimited:
+		m.ResetRateLimited()
+		return nil
+	case traffic.FieldLatency0:
+		m.ResetLatency0()
+		return nil
+	case traffic.FieldLatency1:
+		m.ResetLatency1()
+		return nil
+	case traffic.FieldLatency2:
+		m.ResetLatency2()
+		return nil
+	case traffic.FieldLatency3:
+		m.ResetLatency3()
+		return nil
+	case traffic.FieldLatency4:
+		m.ResetLatency4()
+		return nil
+	case traffic.FieldLatency5:
+		m.ResetLatency5()
+		return nil
+	case traffic.FieldLatency6:
+		m.ResetLatency6()
+		return nil
+	case traffic.FieldLatency7:
+		m.ResetLatency7()
+		return nil
+	case traffic.FieldLatency8:
+		m.ResetLatency8()
+		return nil
+	case traffic.FieldLatency9:
+		m.ResetLatency9()
+		return nil
+	case traffic.FieldLatency10:
+		m.ResetLatency10()
+		return nil
+	case traffic.FieldLatency11:
+		m.ResetLatency11()
+		return nil
+	case traffic.FieldLatency12:
+		m.ResetLatency12()
+		return nil
+	case traffic.FieldLatency13:
+		m.ResetLatency13()
+		return nil
+	case traffic.FieldLatency14:
+		m.ResetLatency14()
+		return nil
+	}
+	return fmt.Errorf("unknown Traffic field %s", name)
+}
+
+// AddedEdges returns all edge names that were set/added in this mutation.
+func (m *TrafficMutation) AddedEdges() []string {
+	edges := make([]string, 0, 0)
+	return edges
+}
+
+// AddedIDs returns all IDs (to other nodes) that were added for the given edge
+// name in this mutation.
+func (m *TrafficMutation) AddedIDs(name string) []ent.Value {
+	return nil
+}
+
+// RemovedEdges returns all edge names that were removed in this mutation.
+func (m *TrafficMutation) RemovedEdges() []string {
+	edges := make([]string, 0, 0)
+	return edges
+}
+
+// RemovedIDs returns all IDs (to other nodes) that were removed for the edge with
+// the given name in this mutation.
+func (m *TrafficMutation) RemovedIDs(name string) []ent.Value {
+	return nil
+}
+
+// ClearedEdges returns all edge names that were cleared in this mutation.
+func (m *TrafficMutation) ClearedEdges() []string {
+	edges := make([]string, 0, 0)
+	return edges
+}
+
+// EdgeCleared returns a boolean which indicates if the edge with the given name
+// was cleared in this mutation.
+func (m *TrafficMutation) EdgeCleared(name string) bool {
+	return false
+}
+
+// ClearEdge clears the value of the edge with the given name. It returns an error
+// if that edge is not defined in the schema.
+func (m *TrafficMutation) ClearEdge(name string) error {
+	return fmt.Errorf("unknown Traffic unique edge %s", name)
+}
+
+// ResetEdge resets all changes to the edge with the given name in this mutation.
+// It returns an error if the edge is not defined in the schema.
+func (m *TrafficMutation) ResetEdge(name string) error {
+	return fmt.Errorf("unknown Traffic edge %s", name)
+}
+
+// WatcherMutation represents an operation that mutates the Watcher nodes in the graph.
+type WatcherMutation struct {
+	config
+	op              Op
+	typ             string
+	id              *int64
+	tenant_id       *int64
+	addtenant_id    *int64
+	stream          *string
+	server          *string
+	credential      *string
+	address         *string
+	client          *string
+	started_at      *int64
+	addstarted_at   *int64
+	position        *int64
+	addposition     *int64
+	last_sent_at    *int64
+	addlast_sent_at *int64
+	snapshot        *bool
+	updated_at      *int64
+	addupdated_at   *int64
+	clearedFields   map[string]struct{}
+	done            bool
+	oldValue        func(context.Context) (*Watcher, error)
+	predicates      []predicate.Watcher
+}
+
+var _ ent.Mutation = (*WatcherMutation)(nil)
+
+// watcherOption allows management of the mutation configuration using functional options.
+type watcherOption func(*WatcherMutation)
+
+// newWatcherMutation creates new mutation for the Watcher entity.
+func newWatcherMutation(c config, op Op, opts ...watcherOption) *WatcherMutation {
+	m := &WatcherMutation{
+		config:        c,
+		op:            op,
+		typ:           TypeWatcher,
+		clearedFields: make(map[string]struct{}),
+	}
+	for _, opt := range opts {
+		opt(m)
+	}
+	return m
+}
+
+// withWatcherID sets the ID field of the mutation.
+func withWatcherID(id int64) watcherOption {
+	return func(m *WatcherMutation) {
+		var (
+			err   error
+			once  sync.Once
+			value *Watcher
+		)
+		m.oldValue = func(ctx context.Context) (*Watcher, error) {
+			once.Do(func() {
+				if m.done {
+					err = errors.New("querying old values post mutation is not allowed")
+				} else {
+					value, err = m.Client().Watcher.Get(ctx, id)
+				}
+			})
+			return value, err
+		}
+		m.id = &id
+	}
+}
+
+// withWatcher sets the old Watcher of the mutation.
+func withWatcher(node *Watcher) watcherOption {
+	return func(m *WatcherMutation) {
+		m.oldValue = func(context.Context) (*Watcher, error) {
+			return node, nil
+		}
+		m.id = &node.ID
+	}
+}
+
+// Client returns a new `ent.Client` from the mutation. If the mutation was
+// executed in a transaction (ent.Tx), a transactional client is returned.
+func (m WatcherMutation) Client() *Client {
+	client := &Client{config: m.config}
+	client.init()
+	return client
+}
+
+// Tx returns an `ent.Tx` for mutations that were executed in transactions;
+// it returns an error otherwise.
+func (m WatcherMutation) Tx() (*Tx, error) {
+	if _, ok := m.driver.(*txDriver); !ok {
+		return nil, errors.New("ent: mutation is not running in a transaction")
+	}
+	tx := &Tx{config: m.config}
+	tx.init()
+	return tx, nil
+}
+
+// SetID sets the value of the id field. Note that this
+// operation is only accepted on creation of Watcher entities.
+func (m *WatcherMutation) SetID(id int64) {
+	m.id = &id
+}
+
+// ID returns the ID value in the mutation. Note that the ID is only available
+// if it was provided to the builder or after it was returned from the database.
+func (m *WatcherMutation) ID() (id int64, exists bool) {
+	if m.id == nil {
+		return
+	}
+	return *m.id, true
+}
+
+// IDs queries the database and returns the entity ids that match the mutation's predicate.
+// That means, if the mutation is applied within a transaction with an isolation level such
+// as sql.LevelSerializable, the returned ids match the ids of the rows that will be updated
+// or updated by the mutation.
+func (m *WatcherMutation) IDs(ctx context.Context) ([]int64, error) {
+	switch {
+	case m.op.Is(OpUpdateOne | OpDeleteOne):
+		id, exists := m.ID()
+		if exists {
+			return []int64{id}, nil
+		}
+		fallthrough
+	case m.op.Is(OpUpdate | OpDelete):
+		return m.Client().Watcher.Query().Where(m.predicates...).IDs(ctx)
+	default:
+		return nil, fmt.Errorf("IDs is not allowed on %s operations", m.op)
+	}
+}
+
+// SetTenantID sets the "tenant_id" field.
+func (m *WatcherMutation) SetTenantID(i int64) {
+	m.tenant_id = &i
+	m.addtenant_id = nil
+}
+
+// TenantID returns the value of the "tenant_id" field in the mutation.
+func (m *WatcherMutation) TenantID() (r int64, exists bool) {
+	v := m.tenant_id
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldTenantID returns the old "tenant_id" field's value of the Watcher entity.
+// If the Watcher object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *WatcherMutation) OldTenantID(ctx context.Context) (v int64, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldTenantID is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldTenantID requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldTenantID: %w", err)
+	}
+	return oldValue.TenantID, nil
+}
+
+// AddTenantID adds i to the "tenant_id" field.
+func (m *WatcherMutation) AddTenantID(i int64) {
+	if m.addtenant_id != nil {
+		*m.addtenant_id += i
+	} else {
+		m.addtenant_id = &i
+	}
+}
+
+// AddedTenantID returns the value that was added to the "tenant_id" field in this mutation.
+func (m *WatcherMutation) AddedTenantID() (r int64, exists bool) {
+	v := m.addtenant_id
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// ResetTenantID resets all changes to the "tenant_id" field.
+func (m *WatcherMutation) ResetTenantID() {
+	m.tenant_id = nil
+	m.addtenant_id = nil
+}
+
+// SetStream sets the "stream" field.
+func (m *WatcherMutation) SetStream(s string) {
+	m.stream = &s
+}
+
+// Stream returns the value of the "stream" field in the mutation.
+func (m *WatcherMutation) Stream() (r string, exists bool) {
+	v := m.stream
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldStream returns the old "stream" field's value of the Watcher entity.
+// If the Watcher object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *WatcherMutation) OldStream(ctx context.Context) (v string, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldStream is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldStream requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldStream: %w", err)
+	}
+	return oldValue.Stream, nil
+}
+
+// ResetStream resets all changes to the "stream" field.
+func (m *WatcherMutation) ResetStream() {
+	m.stream = nil
+}
+
+// SetServer sets the "server" field.
+func (m *WatcherMutation) SetServer(s string) {
+	m.server = &s
+}
+
+// Server returns the value of the "server" field in the mutation.
+func (m *WatcherMutation) Server() (r string, exists bool) {
+	v := m.server
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldServer returns the old "server" field's value of the Watcher entity.
+// If the Watcher object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *WatcherMutation) OldServer(ctx context.Context) (v string, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldServer is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldServer requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldServer: %w", err)
+	}
+	return oldValue.Server, nil
+}
+
+// ResetServer resets all changes to the "server" field.
+func (m *WatcherMutation) ResetServer() {
+	m.server = nil
+}
+
+// SetCredential sets the "credential" field.
+func (m *WatcherMutation) SetCredential(s string) {
+	m.credential = &s
+}
+
+// Credential returns the value of the "credential" field in the mutation.
+func (m *WatcherMutation) Credential() (r string, exists bool) {
+	v := m.credential
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldCredential returns the old "credential" field's value of the Watcher entity.
+// If the Watcher object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *WatcherMutation) OldCredential(ctx context.Context) (v string, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldCredential is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldCredential requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldCredential: %w", err)
+	}
+	return oldValue.Credential, nil
+}
+
+// ResetCredential resets all changes to the "credential" field.
+func (m *WatcherMutation) ResetCredential() {
+	m.credential = nil
+}
+
+// SetAddress sets the "address" field.
+func (m *WatcherMutation) SetAddress(s string) {
+	m.address = &s
+}
+
+// Address returns the value of the "address" field in the mutation.
+func (m *WatcherMutation) Address() (r string, exists bool) {
+	v := m.address
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldAddress returns the old "address" field's value of the Watcher entity.
+// If the Watcher object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *WatcherMutation) OldAddress(ctx context.Context) (v *string, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldAddress is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldAddress requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldAddress: %w", err)
+	}
+	return oldValue.Address, nil
+}
+
+// ClearAddress clears the value of the "address" field.
+func (m *WatcherMutation) ClearAddress() {
+	m.address = nil
+	m.clearedFields[watcher.FieldAddress] = struct{}{}
+}
+
+// AddressCleared returns if the "address" field was cleared in this mutation.
+func (m *WatcherMutation) AddressCleared() bool {
+	_, ok := m.clearedFields[watcher.FieldAddress]
+	return ok
+}
+
+// ResetAddress resets all changes to the "address" field.
+func (m *WatcherMutation) ResetAddress() {
+	m.address = nil
+	delete(m.clearedFields, watcher.FieldAddress)
+}
+
+// SetClient sets the "client" field.
+func (m *WatcherMutation) SetClient(s string) {
+	m.client = &s
+}
+
+// GetClient returns the value of the "client" field in the mutation.
+func (m *WatcherMutation) GetClient() (r string, exists bool) {
+	v := m.client
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldClient returns the old "client" field's value of the Watcher entity.
+// If the Watcher object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *WatcherMutation) OldClient(ctx context.Context) (v *string, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldClient is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldClient requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldClient: %w", err)
+	}
+	return oldValue.Client, nil
+}
+
+// ClearClient clears the value of the "client" field.
+func (m *WatcherMutation) ClearClient() {
+	m.client = nil
+	m.clearedFields[watcher.FieldClient] = struct{}{}
+}
+
+// ClientCleared returns if the "client" field was cleared in this mutation.
+func (m *WatcherMutation) ClientCleared() bool {
+	_, ok := m.clearedFields[watcher.FieldClient]
+	return ok
+}
+
+// ResetClient resets all changes to the "client" field.
+func (m *WatcherMutation) ResetClient() {
+	m.client = nil
+	delete(m.clearedFields, watcher.FieldClient)
+}
+
+// SetStartedAt sets the "started_at" field.
+func (m *WatcherMutation) SetStartedAt(i int64) {
+	m.started_at = &i
+	m.addstarted_at = nil
+}
+
+// StartedAt returns the value of the "started_at" field in the mutation.
+func (m *WatcherMutation) StartedAt() (r int64, exists bool) {
+	v := m.started_at
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldStartedAt returns the old "started_at" field's value of the Watcher entity.
+// If the Watcher object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *WatcherMutation) OldStartedAt(ctx context.Context) (v int64, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldStartedAt is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldStartedAt requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldStartedAt: %w", err)
+	}
+	return oldValue.StartedAt, nil
+}
+
+// AddStartedAt adds i to the "started_at" field.
+func (m *WatcherMutation) AddStartedAt(i int64) {
+	if m.addstarted_at != nil {
+		*m.addstarted_at += i
+	} else {
+		m.addstarted_at = &i
+	}
+}
+
+// AddedStartedAt returns the value that was added to the "started_at" field in this mutation.
+func (m *WatcherMutation) AddedStartedAt() (r int64, exists bool) {
+	v := m.addstarted_at
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// ResetStartedAt resets all changes to the "started_at" field.
+func (m *WatcherMutation) ResetStartedAt() {
+	m.started_at = nil
+	m.addstarted_at = nil
+}
+
+// SetPosition sets the "position" field.
+func (m *WatcherMutation) SetPosition(i int64) {
+	m.position = &i
+	m.addposition = nil
+}
+
+// Position returns the value of the "position" field in the mutation.
+func (m *WatcherMutation) Position() (r int64, exists bool) {
+	v := m.position
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldPosition returns the old "position" field's value of the Watcher entity.
+// If the Watcher object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *WatcherMutation) OldPosition(ctx context.Context) (v int64, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldPosition is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldPosition requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldPosition: %w", err)
+	}
+	return oldValue.Position, nil
+}
+
+// AddPosition adds i to the "position" field.
+func (m *WatcherMutation) AddPosition(i int64) {
+	if m.addposition != nil {
+		*m.addposition += i
+	} else {
+		m.addposition = &i
+	}
+}
+
+// AddedPosition returns the value that was added to the "position" field in this mutation.
+func (m *WatcherMutation) AddedPosition() (r int64, exists bool) {
+	v := m.addposition
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// ResetPosition resets all changes to the "position" field.
+func (m *WatcherMutation) ResetPosition() {
+	m.position = nil
+	m.addposition = nil
+}
+
+// SetLastSentAt sets the "last_sent_at" field.
+func (m *WatcherMutation) SetLastSentAt(i int64) {
+	m.last_sent_at = &i
+	m.addlast_sent_at = nil
+}
+
+// LastSentAt returns the value of the "last_sent_at" field in the mutation.
+func (m *WatcherMutation) LastSentAt() (r int64, exists bool) {
+	v := m.last_sent_at
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldLastSentAt returns the old "last_sent_at" field's value of the Watcher entity.
+// If the Watcher object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *WatcherMutation) OldLastSentAt(ctx context.Context) (v *int64, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldLastSentAt is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldLastSentAt requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldLastSentAt: %w", err)
+	}
+	return oldValue.LastSentAt, nil
+}
+
+// AddLastSentAt adds i to the "last_sent_at" field.
+func (m *WatcherMutation) AddLastSentAt(i int64) {
+	if m.addlast_sent_at != nil {
+		*m.addlast_sent_at += i
+	} else {
+		m.addlast_sent_at = &i
+	}
+}
+
+// AddedLastSentAt returns the value that was added to the "last_sent_at" field in this mutation.
+func (m *WatcherMutation) AddedLastSentAt() (r int64, exists bool) {
+	v := m.addlast_sent_at
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// ClearLastSentAt clears the value of the "last_sent_at" field.
+func (m *WatcherMutation) ClearLastSentAt() {
+	m.last_sent_at = nil
+	m.addlast_sent_at = nil
+	m.clearedFields[watcher.FieldLastSentAt] = struct{}{}
+}
+
+// LastSentAtCleared returns if the "last_sent_at" field was cleared in this mutation.
+func (m *WatcherMutation) LastSentAtCleared() bool {
+	_, ok := m.clearedFields[watcher.FieldLastSentAt]
+	return ok
+}
+
+// ResetLastSentAt resets all changes to the "last_sent_at" field.
+func (m *WatcherMutation) ResetLastSentAt() {
+	m.last_sent_at = nil
+	m.addlast_sent_at = nil
+	delete(m.clearedFields, watcher.FieldLastSentAt)
+}
+
+// SetSnapshot sets the "snapshot" field.
+func (m *WatcherMutation) SetSnapshot(b bool) {
+	m.snapshot = &b
+}
+
+// Snapshot returns the value of the "snapshot" field in the mutation.
+func (m *WatcherMutation) Snapshot() (r bool, exists bool) {
+	v := m.snapshot
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldSnapshot returns the old "snapshot" field's value of the Watcher entity.
+// If the Watcher object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *WatcherMutation) OldSnapshot(ctx context.Context) (v bool, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldSnapshot is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldSnapshot requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldSnapshot: %w", err)
+	}
+	return oldValue.Snapshot, nil
+}
+
+// ResetSnapshot resets all changes to the "snapshot" field.
+func (m *WatcherMutation) ResetSnapshot() {
+	m.snapshot = nil
+}
+
+// SetUpdatedAt sets the "updated_at" field.
+func (m *WatcherMutation) SetUpdatedAt(i int64) {
+	m.updated_at = &i
+	m.addupdated_at = nil
+}
+
+// UpdatedAt returns the value of the "updated_at" field in the mutation.
+func (m *WatcherMutation) UpdatedAt() (r int64, exists bool) {
+	v := m.updated_at
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldUpdatedAt returns the old "updated_at" field's value of the Watcher entity.
+// If the Watcher object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *WatcherMutation) OldUpdatedAt(ctx context.Context) (v int64, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldUpdatedAt is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldUpdatedAt requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldUpdatedAt: %w", err)
+	}
+	return oldValue.UpdatedAt, nil
+}
+
+// AddUpdatedAt adds i to the "updated_at" field.
+func (m *WatcherMutation) AddUpdatedAt(i int64) {
+	if m.addupdated_at != nil {
+		*m.addupdated_at += i
+	} else {
+		m.addupdated_at = &i
+	}
+}
+
+// AddedUpdatedAt returns the value that was added to the "updated_at" field in this mutation.
+func (m *WatcherMutation) AddedUpdatedAt() (r int64, exists bool) {
+	v := m.addupdated_at
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// ResetUpdatedAt resets all changes to the "updated_at" field.
+func (m *WatcherMutation) ResetUpdatedAt() {
+	m.updated_at = nil
+	m.addupdated_at = nil
+}
+
+// Where appends a list predicates to the WatcherMutation builder.
+func (m *WatcherMutation) Where(ps ...predicate.Watcher) {
+	m.predicates = append(m.predicates, ps...)
+}
+
+// WhereP appends storage-level predicates to the WatcherMutation builder. Using this method,
+// users can use type-assertion to append predicates that do not depend on any generated package.
+func (m *WatcherMutation) WhereP(ps ...func(*sql.Selector)) {
+	p := make([]predicate.Watcher, len(ps))
+	for i := range ps {
+		p[i] = ps[i]
+	}
+	m.Where(p...)
+}
+
+// Op returns the operation name.
+func (m *WatcherMutation) Op() Op {
+	return m.op
+}
+
+// SetOp allows setting the mutation operation.
+func (m *WatcherMutation) SetOp(op Op) {
+	m.op = op
+}
+
+// Type returns the node type of this mutation (Watcher).
+func (m *WatcherMutation) Type() string {
+	return m.typ
+}
+
+// Fields returns all fields that were changed during this mutation. Note that in
+// order to get all numeric fields that were incremented/decremented, call
+// AddedFields().
+func (m *WatcherMutation) Fields() []string {
+	fields := make([]string, 0, 11)
+	if m.tenant_id != nil {
+		fields = append(fields, watcher.FieldTenantID)
+	}
+	if m.stream != nil {
+		fields = append(fields, watcher.FieldStream)
+	}
+	if m.server != nil {
+		fields = append(fields, watcher.FieldServer)
+	}
+	if m.credential != nil {
+		fields = append(fields, watcher.FieldCredential)
+	}
+	if m.address != nil {
+		fields = append(fields, watcher.FieldAddress)
+	}
+	if m.client != nil {
+		fields = append(fields, watcher.FieldClient)
+	}
+	if m.started_at != nil {
+		fields = append(fields, watcher.FieldStartedAt)
+	}
+	if m.position != nil {
+		fields = append(fields, watcher.FieldPosition)
+	}
+	if m.last_sent_at != nil {
+		fields = append(fields, watcher.FieldLastSentAt)
+	}
+	if m.snapshot != nil {
+		fields = append(fields, watcher.FieldSnapshot)
+	}
+	if m.updated_at != nil {
+		fields = append(fields, watcher.FieldUpdatedAt)
+	}
+	return fields
+}
+
+// Field returns the value of a field with the given name. The second boolean
+// return value indicates that this field was not set, or was not defined in the
+// schema.
+func (m *WatcherMutation) Field(name string) (ent.Value, bool) {
+	switch name {
+	case watcher.FieldTenantID:
+		return m.TenantID()
+	case watcher.FieldStream:
+		return m.Stream()
+	case watcher.FieldServer:
+		return m.Server()
+	case watcher.FieldCredential:
+		return m.Credential()
+	case watcher.FieldAddress:
+		return m.Address()
+	case watcher.FieldClient:
+		return m.GetClient()
+	case watcher.FieldStartedAt:
+		return m.StartedAt()
+	case watcher.FieldPosition:
+		return m.Position()
+	case watcher.FieldLastSentAt:
+		return m.LastSentAt()
+	case watcher.FieldSnapshot:
+		return m.Snapshot()
+	case watcher.FieldUpdatedAt:
+		return m.UpdatedAt()
+	}
+	return nil, false
+}
+
+// OldField returns the old value of the field from the database. An error is
+// returned if the mutation operation is not UpdateOne, or the query to the
+// database failed.
+func (m *WatcherMutation) OldField(ctx context.Context, name string) (ent.Value, error) {
+	switch name {
+	case watcher.FieldTenantID:
+		return m.OldTenantID(ctx)
+	case watcher.FieldStream:
+		return m.OldStream(ctx)
+	case watcher.FieldServer:
+		return m.OldServer(ctx)
+	case watcher.FieldCredential:
+		return m.OldCredential(ctx)
+	case watcher.FieldAddress:
+		return m.OldAddress(ctx)
+	case watcher.FieldClient:
+		return m.OldClient(ctx)
+	case watcher.FieldStartedAt:
+		return m.OldStartedAt(ctx)
+	case watcher.FieldPosition:
+		return m.OldPosition(ctx)
+	case watcher.FieldLastSentAt:
+		return m.OldLastSentAt(ctx)
+	case watcher.FieldSnapshot:
+		return m.OldSnapshot(ctx)
+	case watcher.FieldUpdatedAt:
+		return m.OldUpdatedAt(ctx)
+	}
+	return nil, fmt.Errorf("unknown Watcher field %s", name)
+}
+
+// SetField sets the value of a field with the given name. It returns an error if
+// the field is not defined in the schema, or if the type mismatched the field
+// type.
+func (m *WatcherMutation) SetField(name string, value ent.Value) error {
+	switch name {
+	case watcher.FieldTenantID:
+		v, ok := value.(int64)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetTenantID(v)
+		return nil
+	case watcher.FieldStream:
+		v, ok := value.(string)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetStream(v)
+		return nil
+	case watcher.FieldServer:
+		v, ok := value.(string)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetServer(v)
+		return nil
+	case watcher.FieldCredential:
+		v, ok := value.(string)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetCredential(v)
+		return nil
+	case watcher.FieldAddress:
+		v, ok := value.(string)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetAddress(v)
+		return nil
+	case watcher.FieldClient:
+		v, ok := value.(string)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetClient(v)
+		return nil
+	case watcher.FieldStartedAt:
+		v, ok := value.(int64)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetStartedAt(v)
+		return nil
+	case watcher.FieldPosition:
+		v, ok := value.(int64)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetPosition(v)
+		return nil
+	case watcher.FieldLastSentAt:
+		v, ok := value.(int64)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetLastSentAt(v)
+		return nil
+	case watcher.FieldSnapshot:
+		v, ok := value.(bool)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetSnapshot(v)
+		return nil
+	case watcher.FieldUpdatedAt:
+		v, ok := value.(int64)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetUpdatedAt(v)
+		return nil
+	}
+	return fmt.Errorf("unknown Watcher field %s", name)
+}
+
+// AddedFields returns all numeric fields that were incremented/decremented during
+// this mutation.
+func (m *WatcherMutation) AddedFields() []string {
+	var fields []string
+	if m.addtenant_id != nil {
+		fields = append(fields, watcher.FieldTenantID)
+	}
+	if m.addstarted_at != nil {
+		fields = append(fields, watcher.FieldStartedAt)
+	}
+	if m.addposition != nil {
+		fields = append(fields, watcher.FieldPosition)
+	}
+	if m.addlast_sent_at != nil {
+		fields = append(fields, watcher.FieldLastSentAt)
+	}
+	if m.addupdated_at != nil {
+		fields = append(fields, watcher.FieldUpdatedAt)
+	}
+	return fields
+}
+
+// AddedField returns the numeric value that was incremented/decremented on a field
+// with the given name. The second boolean return value indicates that this field
+// was not set, or was not defined in the schema.
+func (m *WatcherMutation) AddedField(name string) (ent.Value, bool) {
+	switch name {
+	case watcher.FieldTenantID:
+		return m.AddedTenantID()
+	case watcher.FieldStartedAt:
+		return m.AddedStartedAt()
+	case watcher.FieldPosition:
+		return m.AddedPosition()
+	case watcher.FieldLastSentAt:
+		return m.AddedLastSentAt()
+	case watcher.FieldUpdatedAt:
+		return m.AddedUpdatedAt()
+	}
+	return nil, false
+}
+
+// AddField adds the value to the field with the given name. It returns an error if
+// the field is not defined in the schema, or if the type mismatched the field
+// type.
+func (m *WatcherMutation) AddField(name string, value ent.Value) error {
+	switch name {
+	case watcher.FieldTenantID:
+		v, ok := value.(int64)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.AddTenantID(v)
+		return nil
+	case watcher.FieldStartedAt:
+		v, ok := value.(int64)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.AddStartedAt(v)
+		return nil
+	case watcher.FieldPosition:
+		v, ok := value.(int64)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.AddPosition(v)
+		return nil
+	case watcher.FieldLastSentAt:
+		v, ok := value.(int64)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.AddLastSentAt(v)
+		return nil
+	case watcher.FieldUpdatedAt:
+		v, ok := value.(int64)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.AddUpdatedAt(v)
+		return nil
+	}
+	return fmt.Errorf("unknown Watcher numeric field %s", name)
+}
+
+// ClearedFields returns all nullable fields that were cleared during this
+// mutation.
+func (m *WatcherMutation) ClearedFields() []string {
+	var fields []string
+	if m.FieldCleared(watcher.FieldAddress) {
+		fields = append(fields, watcher.FieldAddress)
+	}
+	if m.FieldCleared(watcher.FieldClient) {
+		fields = append(fields, watcher.FieldClient)
+	}
+	if m.FieldCleared(watcher.FieldLastSentAt) {
+		fields = append(fields, watcher.FieldLastSentAt)
+	}
+	return fields
+}
+
+// FieldCleared returns a boolean indicating if a field with the given name was
+// cleared in this mutation.
+func (m *WatcherMutation) FieldCleared(name string) bool {
+	_, ok := m.clearedFields[name]
+	return ok
+}
+
+// ClearField clears the value of the field with the given name. It returns an
+// error if the field is not defined in the schema.
+func (m *WatcherMutation) ClearField(name string) error {
+	switch name {
+	case watcher.FieldAddress:
+		m.ClearAddress()
+		return nil
+	case watcher.FieldClient:
+		m.ClearClient()
+		return nil
+	case watcher.FieldLastSentAt:
+		m.ClearLastSentAt()
+		return nil
+	}
+	return fmt.Errorf("unknown Watcher nullable field %s", name)
+}
+
+// ResetField resets all changes in the mutation for the field with the given name.
+// It returns an error if the field is not defined in the schema.
+func (m *WatcherMutation) ResetField(name string) error {
+	switch name {
+	case watcher.FieldTenantID:
+		m.ResetTenantID()
+		return nil
+	case watcher.FieldStream:
+		m.ResetStream()
+		return nil
+	case watcher.FieldServer:
+		m.ResetServer()
+		return nil
+	case watcher.FieldCredential:
+		m.ResetCredential()
+		return nil
+	case watcher.FieldAddress:
+		m.ResetAddress()
+		return nil
+	case watcher.FieldClient:
+		m.ResetClient()
+		return nil
+	case watcher.FieldStartedAt:
+		m.ResetStartedAt()
+		return nil
+	case watcher.FieldPosition:
+		m.ResetPosition()
+		return nil
+	case watcher.FieldLastSentAt:
+		m.ResetLastSentAt()
+		return nil
+	case watcher.FieldSnapshot:
+		m.ResetSnapshot()
+		return nil
+	case watcher.FieldUpdatedAt:
+		m.ResetUpdatedAt()
+		return nil
+	}
+	return fmt.Errorf("unknown Watcher field %s", name)
+}
+
+// AddedEdges returns all edge names that were set/added in this mutation.
+func (m *WatcherMutation) AddedEdges() []string {
+	edges := make([]string, 0, 0)
+	return edges
+}
+
+// AddedIDs returns all IDs (to other nodes) that were added for the given edge
+// name in this mutation.
+func (m *WatcherMutation) AddedIDs(name string) []ent.Value {
+	return nil
+}
+
+// RemovedEdges returns all edge names that were removed in this mutation.
+func (m *WatcherMutation) RemovedEdges() []string {
+	edges := make([]string, 0, 0)
+	return edges
+}
+
+// RemovedIDs returns all IDs (to other nodes) that were removed for the edge with
+// the given name in this mutation.
+func (m *WatcherMutation) RemovedIDs(name string) []ent.Value {
+	return nil
+}
+
+// ClearedEdges returns all edge names that were cleared in this mutation.
+func (m *WatcherMutation) ClearedEdges() []string {
+	edges := make([]string, 0, 0)
+	return edges
+}
+
+// EdgeCleared returns a boolean which indicates if the edge with the given name
+// was cleared in this mutation.
+func (m *WatcherMutation) EdgeCleared(name string) bool {
+	return false
+}
+
+// ClearEdge clears the value of the edge with the given name. It returns an error
+// if that edge is not defined in the schema.
+func (m *WatcherMutation) ClearEdge(name string) error {
+	return fmt.Errorf("unknown Watcher unique edge %s", name)
+}
+
+// ResetEdge resets all changes to the edge with the given name in this mutation.
+// It returns an error if the edge is not defined in the schema.
+func (m *WatcherMutation) ResetEdge(name string) error {
+	return fmt.Errorf("unknown Watcher edge %s", name)
 }

@@ -24,6 +24,10 @@ type Tx struct {
 	ChangeLog *ChangeLogClient
 	// Credential is the client for interacting with the Credential builders.
 	Credential *CredentialClient
+	// Exchange is the client for interacting with the Exchange builders.
+	Exchange *ExchangeClient
+	// GroupPush is the client for interacting with the GroupPush builders.
+	GroupPush *GroupPushClient
 	// Membership is the client for interacting with the Membership builders.
 	Membership *MembershipClient
 	// RecordedExchange is the client for interacting with the RecordedExchange builders.
@@ -36,6 +40,8 @@ type Tx struct {
 	Resource *ResourceClient
 	// ResourceCount is the client for interacting with the ResourceCount builders.
 	ResourceCount *ResourceCountClient
+	// RevokedToken is the client for interacting with the RevokedToken builders.
+	RevokedToken *RevokedTokenClient
 	// Secret is the client for interacting with the Secret builders.
 	Secret *SecretClient
 	// ServerKey is the client for interacting with the ServerKey builders.
@@ -44,6 +50,10 @@ type Tx struct {
 	Tenant *TenantClient
 	// Token is the client for interacting with the Token builders.
 	Token *TokenClient
+	// Traffic is the client for interacting with the Traffic builders.
+	Traffic *TrafficClient
+	// Watcher is the client for interacting with the Watcher builders.
+	Watcher *WatcherClient
 
 	// lazily loaded.
 	client     *Client
@@ -181,16 +191,21 @@ func (tx *Tx) init() {
 	tx.Change = NewChangeClient(tx.config)
 	tx.ChangeLog = NewChangeLogClient(tx.config)
 	tx.Credential = NewCredentialClient(tx.config)
+	tx.Exchange = NewExchangeClient(tx.config)
+	tx.GroupPush = NewGroupPushClient(tx.config)
 	tx.Membership = NewMembershipClient(tx.config)
 	tx.RecordedExchange = NewRecordedExchangeClient(tx.config)
 	tx.Recording = NewRecordingClient(tx.config)
 	tx.Registration = NewRegistrationClient(tx.config)
 	tx.Resource = NewResourceClient(tx.config)
 	tx.ResourceCount = NewResourceCountClient(tx.config)
+	tx.RevokedToken = NewRevokedTokenClient(tx.config)
 	tx.Secret = NewSecretClient(tx.config)
 	tx.ServerKey = NewServerKeyClient(tx.config)
 	tx.Tenant = NewTenantClient(tx.config)
 	tx.Token = NewTokenClient(tx.config)
+	tx.Traffic = NewTrafficClient(tx.config)
+	tx.Watcher = NewWatcherClient(tx.config)
 }
 
 // txDriver wraps the given dialect.Tx with a nop dialect.Driver implementation.

@@ -43,6 +43,7 @@ func adminServices(ctx context.Context, mux *runtime.ServeMux, conn grpc.ClientC
 		musterv1.RegisterRegistryServiceHandlerClient(ctx, mux, musterv1.NewRegistryServiceClient(conn)),
 		musterv1.RegisterAuditServiceHandlerClient(ctx, mux, musterv1.NewAuditServiceClient(conn)),
 		musterv1.RegisterRecordingServiceHandlerClient(ctx, mux, musterv1.NewRecordingServiceClient(conn)),
+		musterv1.RegisterActivityServiceHandlerClient(ctx, mux, musterv1.NewActivityServiceClient(conn)),
 	}
 }
 

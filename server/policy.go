@@ -96,10 +96,19 @@ var policy = map[string]access{
 	musterv1.DirectoryService_UpdateUser_FullMethodName:      {write, "User"},
 	musterv1.DirectoryService_UpdateGroup_FullMethodName:     {write, "Group"},
 
-	// Each names the types whose changes the caller may read.
 	musterv1.AuditService_ListAuditEvents_FullMethodName: {adminRead, ""},
 	musterv1.AuditService_VerifyAuditLog_FullMethodName:  {adminRead, ""},
 
+	musterv1.ActivityService_ListExchanges_FullMethodName:     {adminRead, ""},
+	musterv1.ActivityService_GetExchange_FullMethodName:       {adminRead, ""},
+	musterv1.ActivityService_WatchExchanges_FullMethodName:    {adminRead, ""},
+	musterv1.ActivityService_GetTraffic_FullMethodName:        {adminRead, ""},
+	musterv1.ActivityService_ListWatchers_FullMethodName:      {adminRead, ""},
+	musterv1.ActivityService_ListStaleGroups_FullMethodName:   {adminRead, ""},
+	musterv1.ActivityService_DeleteStaleGroups_FullMethodName: {admin, ""},
+	musterv1.ActivityService_ListAttributeUse_FullMethodName:  {adminRead, ""},
+
+	// Each names the types whose changes the caller may read.
 	musterv1.ChangeService_ListChanges_FullMethodName:  {read, ""},
 	musterv1.ChangeService_WatchChanges_FullMethodName: {read, ""},
 

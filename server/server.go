@@ -118,6 +118,7 @@ func New(st *store.Store, opts Options) *Server {
 		musterv1.RegisterChangeServiceServer(r, s.changes)
 		musterv1.RegisterDirectoryServiceServer(r, &directory{server: s, passwords: s.provisioning.passwords, cursors: s.provisioning.cursors})
 		musterv1.RegisterAuditServiceServer(r, &auditService{store: st})
+		musterv1.RegisterActivityServiceServer(r, &activityService{server: s})
 	}
 	healthv1.RegisterHealthServer(guarded{s.grpc, s}, s.health)
 	reflection.RegisterV1(s.grpc)

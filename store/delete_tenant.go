@@ -38,6 +38,10 @@ var tenantTables = []tenantRows{
 	ofTenant("credentials", "id"),
 	{"recorded_exchanges", "id", "recorded_exchanges x JOIN recordings r ON r.id = x.recording_id WHERE r.tenant_id = "},
 	ofTenant("recordings", "id"),
+	ofTenant("exchanges", "id"),
+	ofTenant("traffic", "id"),
+	ofTenant("watchers", "id"),
+	ofTenant("revoked_tokens", "id"),
 	ofTenant("audit_events", "id"),
 	ofTenant("audit_chains", "id"),
 }

@@ -133,12 +133,20 @@ func inhabited(t *testing.T, s *Store, name string) (Tenant, [32]byte) {
 	hash := sha256.Sum256([]byte(name))
 	mustDo(t, tenant.AddCredential(ctx, Credential{Name: "c", Kind: Bearer, Scopes: []string{"scim"}}, hash[:]))
 	user := create(t, tenant, scim.User, `{"userName":"a","emails":[{"value":"a@example.com"}]}`)
-	create(t, tenant, scim.Group, `{"displayName":"g","members":[{"value":%q}]}`, user)
+	group := create(t, tenant, scim.Group, `{"displayName":"g","members":[{"value":%q}]}`, user)
+	mustDo(t, s.RecordPushes(ctx, map[string]time.Time{group: time.Now()}))
 	run(t, s, "INSERT INTO secrets (resource_id, attr, hash) VALUES (", arg{user}, ", 'password', 'x')")
 	of := arg{tenant.id}
 	run(t, s, "INSERT INTO change_logs (tenant_id, assigned, removed) VALUES (", of, ", 0, 0)")
 	run(t, s, "INSERT INTO audit_events (tenant_id, occurred_at, request_id, method, outcome, preview) VALUES (", of, ", 0, 'r', 'm', 'ok', FALSE)")
 	run(t, s, "INSERT INTO audit_chains (tenant_id, sequence, hash, removed_sequence) VALUES (", of, ", 0, ", arg{[]byte("h")}, ", 0)")
+	run(t, s, "INSERT INTO exchanges (tenant_id, occurred_at, took, server, door, kind, method, status, request_id, preview, writes, left_out)"+
+		" VALUES (", of, ", 0, 0, 's', 'rest', 'users', 'GET', 200, 'r', FALSE, FALSE, 0)")
+	run(t, s, "INSERT INTO traffic (tenant_id, minute, credential, door, server, requests, client_errors, server_errors, unauthenticated, rate_limited, "+
+		"latency0, latency1, latency2, latency3, latency4, latency5, latency6, latency7, latency8, latency9, latency10, latency11, latency12, latency13, latency14)"+
+		" VALUES (", of, ", 0, 'c', 'rest', 's', 1, 0, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0)")
+	run(t, s, "INSERT INTO watchers (tenant_id, stream, server, credential, started_at, position, snapshot, updated_at) VALUES (", of, ", ", arg{name}, ", 's', 'c', 0, 0, FALSE, 0)")
+	run(t, s, "INSERT INTO revoked_tokens (tenant_id, credential, hash, rotated, revoked_at) VALUES (", of, ", 'c', ", arg{[]byte(name)}, ", FALSE, 0)")
 	run(t, s, "INSERT INTO recordings (tenant_id, credential, started_at, ends_at, max_exchanges) VALUES (", of, ", 'c', 0, 0, 1)")
 	run(t, s, "INSERT INTO recorded_exchanges (recording_id, occurred_at, request, answer) SELECT id, 0, '{}', '{}' FROM recordings WHERE tenant_id = ", of)
 	return tenant, hash

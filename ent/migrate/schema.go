@@ -193,6 +193,91 @@ var (
 			},
 		},
 	}
+	// ExchangesColumns holds the columns for the "exchanges" table.
+	ExchangesColumns = []*schema.Column{
+		{Name: "id", Type: field.TypeInt64, Increment: true},
+		{Name: "tenant_id", Type: field.TypeInt64},
+		{Name: "occurred_at", Type: field.TypeInt64},
+		{Name: "took", Type: field.TypeInt64},
+		{Name: "server", Type: field.TypeString, Size: 2147483647},
+		{Name: "door", Type: field.TypeString, Size: 2147483647},
+		{Name: "kind", Type: field.TypeString, Size: 2147483647},
+		{Name: "method", Type: field.TypeString, Size: 2147483647},
+		{Name: "status", Type: field.TypeInt64},
+		{Name: "request_id", Type: field.TypeString, Size: 2147483647},
+		{Name: "preview", Type: field.TypeBool},
+		{Name: "writes", Type: field.TypeBool},
+		{Name: "left_out", Type: field.TypeInt64},
+		{Name: "credential", Type: field.TypeString, Nullable: true, Size: 2147483647},
+		{Name: "operator", Type: field.TypeString, Nullable: true, Size: 2147483647},
+		{Name: "address", Type: field.TypeString, Nullable: true, Size: 2147483647},
+		{Name: "client", Type: field.TypeString, Nullable: true, Size: 2147483647},
+		{Name: "path", Type: field.TypeString, Nullable: true, Size: 2147483647},
+		{Name: "code", Type: field.TypeString, Nullable: true, Size: 2147483647},
+		{Name: "reason", Type: field.TypeString, Nullable: true, Size: 2147483647},
+		{Name: "detail", Type: field.TypeString, Nullable: true, Size: 2147483647},
+		{Name: "cause", Type: field.TypeString, Nullable: true, Size: 2147483647},
+		{Name: "resource_type", Type: field.TypeString, Nullable: true, Size: 2147483647},
+		{Name: "resource_id", Type: field.TypeString, Nullable: true, Size: 2147483647},
+		{Name: "request", Type: field.TypeString, Nullable: true, Size: 2147483647},
+		{Name: "answer", Type: field.TypeString, Nullable: true, Size: 2147483647},
+	}
+	// ExchangesTable holds the schema information for the "exchanges" table.
+	ExchangesTable = &schema.Table{
+		Name:       "exchanges",
+		Columns:    ExchangesColumns,
+		PrimaryKey: []*schema.Column{ExchangesColumns[0]},
+		Indexes: []*schema.Index{
+			{
+				Name:    "exchange_tenant_id_id",
+				Unique:  false,
+				Columns: []*schema.Column{ExchangesColumns[1], ExchangesColumns[0]},
+			},
+			{
+				Name:    "exchange_errors",
+				Unique:  false,
+				Columns: []*schema.Column{ExchangesColumns[1], ExchangesColumns[0]},
+				Annotation: &entsql.IndexAnnotation{
+					Where: "status >= 400",
+				},
+			},
+			{
+				Name:    "exchange_tenant_id_resource_id_id",
+				Unique:  false,
+				Columns: []*schema.Column{ExchangesColumns[1], ExchangesColumns[23], ExchangesColumns[0]},
+				Annotation: &entsql.IndexAnnotation{
+					Where: "resource_id IS NOT NULL",
+				},
+			},
+		},
+	}
+	// GroupPushesColumns holds the columns for the "group_pushes" table.
+	GroupPushesColumns = []*schema.Column{
+		{Name: "id", Type: field.TypeInt64, Increment: true},
+		{Name: "pushed_at", Type: field.TypeInt64},
+		{Name: "group_id", Type: field.TypeString, Size: 2147483647},
+	}
+	// GroupPushesTable holds the schema information for the "group_pushes" table.
+	GroupPushesTable = &schema.Table{
+		Name:       "group_pushes",
+		Columns:    GroupPushesColumns,
+		PrimaryKey: []*schema.Column{GroupPushesColumns[0]},
+		ForeignKeys: []*schema.ForeignKey{
+			{
+				Symbol:     "group_pushes_resources_group",
+				Columns:    []*schema.Column{GroupPushesColumns[2]},
+				RefColumns: []*schema.Column{ResourcesColumns[0]},
+				OnDelete:   schema.Cascade,
+			},
+		},
+		Indexes: []*schema.Index{
+			{
+				Name:    "grouppush_group_id",
+				Unique:  true,
+				Columns: []*schema.Column{GroupPushesColumns[2]},
+			},
+		},
+	}
 	// MembershipsColumns holds the columns for the "memberships" table.
 	MembershipsColumns = []*schema.Column{
 		{Name: "tenant_id", Type: field.TypeInt64},
@@ -382,6 +467,33 @@ var (
 			},
 		},
 	}
+	// RevokedTokensColumns holds the columns for the "revoked_tokens" table.
+	RevokedTokensColumns = []*schema.Column{
+		{Name: "id", Type: field.TypeInt64, Increment: true},
+		{Name: "tenant_id", Type: field.TypeInt64},
+		{Name: "credential", Type: field.TypeString, Size: 2147483647},
+		{Name: "hash", Type: field.TypeBytes, Unique: true},
+		{Name: "rotated", Type: field.TypeBool},
+		{Name: "revoked_at", Type: field.TypeInt64},
+	}
+	// RevokedTokensTable holds the schema information for the "revoked_tokens" table.
+	RevokedTokensTable = &schema.Table{
+		Name:       "revoked_tokens",
+		Columns:    RevokedTokensColumns,
+		PrimaryKey: []*schema.Column{RevokedTokensColumns[0]},
+		Indexes: []*schema.Index{
+			{
+				Name:    "revokedtoken_tenant_id",
+				Unique:  false,
+				Columns: []*schema.Column{RevokedTokensColumns[1]},
+			},
+			{
+				Name:    "revokedtoken_revoked_at",
+				Unique:  false,
+				Columns: []*schema.Column{RevokedTokensColumns[5]},
+			},
+		},
+	}
 	// SecretsColumns holds the columns for the "secrets" table.
 	SecretsColumns = []*schema.Column{
 		{Name: "id", Type: field.TypeInt64, Increment: true},
@@ -483,6 +595,81 @@ var (
 			},
 		},
 	}
+	// TrafficColumns holds the columns for the "traffic" table.
+	TrafficColumns = []*schema.Column{
+		{Name: "id", Type: field.TypeInt64, Increment: true},
+		{Name: "tenant_id", Type: field.TypeInt64},
+		{Name: "minute", Type: field.TypeInt64},
+		{Name: "credential", Type: field.TypeString, Size: 2147483647},
+		{Name: "door", Type: field.TypeString, Size: 2147483647},
+		{Name: "server", Type: field.TypeString, Size: 2147483647},
+		{Name: "requests", Type: field.TypeInt64},
+		{Name: "client_errors", Type: field.TypeInt64},
+		{Name: "server_errors", Type: field.TypeInt64},
+		{Name: "unauthenticated", Type: field.TypeInt64},
+		{Name: "rate_limited", Type: field.TypeInt64},
+		{Name: "latency0", Type: field.TypeInt64},
+		{Name: "latency1", Type: field.TypeInt64},
+		{Name: "latency2", Type: field.TypeInt64},
+		{Name: "latency3", Type: field.TypeInt64},
+		{Name: "latency4", Type: field.TypeInt64},
+		{Name: "latency5", Type: field.TypeInt64},
+		{Name: "latency6", Type: field.TypeInt64},
+		{Name: "latency7", Type: field.TypeInt64},
+		{Name: "latency8", Type: field.TypeInt64},
+		{Name: "latency9", Type: field.TypeInt64},
+		{Name: "latency10", Type: field.TypeInt64},
+		{Name: "latency11", Type: field.TypeInt64},
+		{Name: "latency12", Type: field.TypeInt64},
+		{Name: "latency13", Type: field.TypeInt64},
+		{Name: "latency14", Type: field.TypeInt64},
+	}
+	// TrafficTable holds the schema information for the "traffic" table.
+	TrafficTable = &schema.Table{
+		Name:       "traffic",
+		Columns:    TrafficColumns,
+		PrimaryKey: []*schema.Column{TrafficColumns[0]},
+		Indexes: []*schema.Index{
+			{
+				Name:    "traffic_tenant_id_minute_credential_door_server",
+				Unique:  true,
+				Columns: []*schema.Column{TrafficColumns[1], TrafficColumns[2], TrafficColumns[3], TrafficColumns[4], TrafficColumns[5]},
+			},
+			{
+				Name:    "traffic_minute",
+				Unique:  false,
+				Columns: []*schema.Column{TrafficColumns[2]},
+			},
+		},
+	}
+	// WatchersColumns holds the columns for the "watchers" table.
+	WatchersColumns = []*schema.Column{
+		{Name: "id", Type: field.TypeInt64, Increment: true},
+		{Name: "tenant_id", Type: field.TypeInt64},
+		{Name: "stream", Type: field.TypeString, Unique: true, Size: 2147483647},
+		{Name: "server", Type: field.TypeString, Size: 2147483647},
+		{Name: "credential", Type: field.TypeString, Size: 2147483647},
+		{Name: "address", Type: field.TypeString, Nullable: true, Size: 2147483647},
+		{Name: "client", Type: field.TypeString, Nullable: true, Size: 2147483647},
+		{Name: "started_at", Type: field.TypeInt64},
+		{Name: "position", Type: field.TypeInt64},
+		{Name: "last_sent_at", Type: field.TypeInt64, Nullable: true},
+		{Name: "snapshot", Type: field.TypeBool},
+		{Name: "updated_at", Type: field.TypeInt64},
+	}
+	// WatchersTable holds the schema information for the "watchers" table.
+	WatchersTable = &schema.Table{
+		Name:       "watchers",
+		Columns:    WatchersColumns,
+		PrimaryKey: []*schema.Column{WatchersColumns[0]},
+		Indexes: []*schema.Index{
+			{
+				Name:    "watcher_tenant_id_id",
+				Unique:  false,
+				Columns: []*schema.Column{WatchersColumns[1], WatchersColumns[0]},
+			},
+		},
+	}
 	// Tables holds all the tables in the schema.
 	Tables = []*schema.Table{
 		AttributeValuesTable,
@@ -491,22 +678,28 @@ var (
 		ChangesTable,
 		ChangeLogsTable,
 		CredentialsTable,
+		ExchangesTable,
+		GroupPushesTable,
 		MembershipsTable,
 		RecordedExchangesTable,
 		RecordingsTable,
 		RegistrationsTable,
 		ResourcesTable,
 		ResourceCountsTable,
+		RevokedTokensTable,
 		SecretsTable,
 		ServerKeysTable,
 		TenantsTable,
 		TokensTable,
+		TrafficTable,
+		WatchersTable,
 	}
 )
 
 func init() {
 	AttributeValuesTable.ForeignKeys[0].RefTable = ResourcesTable
 	CredentialsTable.ForeignKeys[0].RefTable = TenantsTable
+	GroupPushesTable.ForeignKeys[0].RefTable = ResourcesTable
 	MembershipsTable.ForeignKeys[0].RefTable = ResourcesTable
 	MembershipsTable.ForeignKeys[1].RefTable = ResourcesTable
 	RecordedExchangesTable.ForeignKeys[0].RefTable = RecordingsTable
@@ -519,4 +712,7 @@ func init() {
 		Table: "secrets",
 	}
 	TokensTable.ForeignKeys[0].RefTable = CredentialsTable
+	TrafficTable.Annotation = &entsql.Annotation{
+		Table: "traffic",
+	}
 }

@@ -24,6 +24,12 @@ type ChangeLog func(*sql.Selector)
 // Credential is the predicate function for credential builders.
 type Credential func(*sql.Selector)
 
+// Exchange is the predicate function for exchange builders.
+type Exchange func(*sql.Selector)
+
+// GroupPush is the predicate function for grouppush builders.
+type GroupPush func(*sql.Selector)
+
 // Membership is the predicate function for membership builders.
 type Membership func(*sql.Selector)
 
@@ -42,6 +48,9 @@ type Resource func(*sql.Selector)
 // ResourceCount is the predicate function for resourcecount builders.
 type ResourceCount func(*sql.Selector)
 
+// RevokedToken is the predicate function for revokedtoken builders.
+type RevokedToken func(*sql.Selector)
+
 // Secret is the predicate function for secret builders.
 type Secret func(*sql.Selector)
 
@@ -53,3 +62,9 @@ type Tenant func(*sql.Selector)
 
 // Token is the predicate function for token builders.
 type Token func(*sql.Selector)
+
+// Traffic is the predicate function for traffic builders.
+type Traffic func(*sql.Selector)
+
+// Watcher is the predicate function for watcher builders.
+type Watcher func(*sql.Selector)
