@@ -33,6 +33,11 @@ test: ## Run all tests; PostgreSQL too where its programs are found
 	$(GO) test ./...
 	@tools/untested
 
+.PHONY: screenshots
+screenshots: ## Take a picture of each page of the console, light and dark, narrow and wide, into bin/screenshots (needs Chromium)
+	@mkdir -p bin/screenshots
+	MUSTER_TEST_BROWSER_REQUIRED=1 MUSTER_SCREENSHOTS=$(CURDIR)/bin/screenshots $(GO) test ./console -count=1 -run TestPages
+
 .PHONY: race
 race: ## Run all tests with the race detector (needs a C compiler)
 	CGO_ENABLED=1 $(GO) test -race -timeout 20m ./...

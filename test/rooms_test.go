@@ -16,13 +16,14 @@ var rooms = map[string][]string{
 	"store":       {"scim", "gen", "ent"},
 	"server":      {"scim", "gen", "store", "ent", "transport", "issuer"}, // ent through store
 	"gateway":     {"scim", "gen", "transport"},
+	"console":     {"gen"},
 	"transport":   {},
 	"client":      {"scim", "gen"},
 	"issuer":      {},
 	"oauth":       {"scim", "gen", "store", "server", "ent", "transport", "issuer"}, // ent through store, transport and issuer through server
 	"simulate":    {},
 	"conformance": {},
-	"cmd/muster":  {"scim", "gen", "ent", "store", "server", "gateway", "oauth", "transport", "issuer", "simulate", "conformance"},
+	"cmd/muster":  {"scim", "gen", "ent", "store", "server", "gateway", "console", "oauth", "transport", "issuer", "simulate", "conformance"},
 }
 
 func TestRooms(t *testing.T) {

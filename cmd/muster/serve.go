@@ -16,6 +16,7 @@ import (
 	"github.com/spf13/cobra"
 	"golang.org/x/sync/errgroup"
 
+	"github.com/muster-scim/muster/console"
 	"github.com/muster-scim/muster/gateway"
 	"github.com/muster-scim/muster/oauth"
 	"github.com/muster-scim/muster/server"
@@ -150,7 +151,12 @@ func openProgram(ctx context.Context, c config, log *slog.Logger, out io.Writer)
 		return nil, err
 	}
 	authorization := oauth.New(p.store, oauthOptions(c, p.core, log))
-	p.face = gateway.Server(c.HTTP, authorization.Before(handler))
+	pages, err := console.New(p.core.Conn(), consoleOptions(c, log))
+	if err != nil {
+		return nil, err
+	}
+	p.face = gateway.Server(c.HTTP, pages.Before(authorization.Before(handler)))
+	p.face.RegisterOnShutdown(pages.EndStreams)
 	p.face.ErrorLog = slog.NewLogLogger(log.Handler(), slog.LevelInfo) // mostly handshakes that failed
 	return p, p.announce(c, token, out)
 }

@@ -1,0 +1,110 @@
+package console
+
+import (
+	"context"
+	"log/slog"
+	"net/http"
+	"net/netip"
+
+	"google.golang.org/grpc"
+
+	musterv1 "github.com/muster-scim/muster/gen/muster/v1"
+)
+
+// root is where the console is served.
+const root = "/console/"
+
+// Options are what a console can be told. The zero Options work.
+type Options struct {
+	// Log gets one line for each request, and the cause of each internal error. Nil: no log.
+	Log *slog.Logger
+	// Addressed tells how a browser addressed the server, as the base URL of SCIM, and
+	// from where. Nil: unknown.
+	Addressed func(r *http.Request) (base string, from netip.Addr)
+}
+
+// Console is the web pages, to be served at /console/.
+type Console struct {
+	core
+
+	log       *slog.Logger
+	addressed func(*http.Request) (string, netip.Addr)
+	handler   http.Handler
+	templates templates
+	streams   *streams
+	// find tells who makes a request; nil: nobody who is signed in.
+	find func(*http.Request) (*session, error)
+}
+
+// core is the gRPC API.
+type core struct {
+	provisioning musterv1.ProvisioningServiceClient
+	directory    musterv1.DirectoryServiceClient
+	discovery    musterv1.DiscoveryServiceClient
+	audit        musterv1.AuditServiceClient
+	changes      musterv1.ChangeServiceClient
+	tenants      musterv1.TenantServiceClient
+	credentials  musterv1.CredentialServiceClient
+	registry     musterv1.RegistryServiceClient
+	recordings   musterv1.RecordingServiceClient
+}
+
+func newCore(conn grpc.ClientConnInterface) core {
+	return core{
+		provisioning: musterv1.NewProvisioningServiceClient(conn),
+		directory:    musterv1.NewDirectoryServiceClient(conn),
+		discovery:    musterv1.NewDiscoveryServiceClient(conn),
+		audit:        musterv1.NewAuditServiceClient(conn),
+		changes:      musterv1.NewChangeServiceClient(conn),
+		tenants:      musterv1.NewTenantServiceClient(conn),
+		credentials:  musterv1.NewCredentialServiceClient(conn),
+		registry:     musterv1.NewRegistryServiceClient(conn),
+		recordings:   musterv1.NewRecordingServiceClient(conn),
+	}
+}
+
+// New makes a console over a connection to the core.
+func New(conn grpc.ClientConnInterface, opts Options) (*Console, error) {
+	t, err := parseTemplates()
+	if err != nil {
+		return nil, err
+	}
+	c := &Console{core: newCore(conn), log: opts.Log, addressed: opts.Addressed, templates: t, streams: newStreams()}
+	if c.log == nil {
+		c.log = slog.New(slog.DiscardHandler)
+	}
+	if c.addressed == nil {
+		c.addressed = func(*http.Request) (string, netip.Addr) { return "", netip.Addr{} }
+	}
+	c.find = func(*http.Request) (*session, error) { return nil, nil } //nolint:nilnil // nobody
+	c.handler = c.protect(c.mux())
+	return c, nil
+}
+
+// ServeHTTP answers a request below /console/.
+func (c *Console) ServeHTTP(w http.ResponseWriter, r *http.Request) { c.handler.ServeHTTP(w, r) }
+
+// Before serves the console where it belongs, and everything else by next.
+func (c *Console) Before(next http.Handler) http.Handler {
+	mux := http.NewServeMux()
+	mux.Handle(root, c)
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if p := r.URL.Path; p+"/" == root || len(p) >= len(root) && p[:len(root)] == root {
+			mux.ServeHTTP(w, r)
+			return
+		}
+		next.ServeHTTP(w, r)
+	})
+}
+
+// EndStreams ends what browsers follow, so that a server that is told to stop need not
+// wait for them. They come again by themselves, to another server.
+func (c *Console) EndStreams() { c.streams.end() }
+
+type sessionKey struct{}
+
+// sessionOf is the session that a context belongs to, or nil.
+func sessionOf(ctx context.Context) *session {
+	s, _ := ctx.Value(sessionKey{}).(*session)
+	return s
+}

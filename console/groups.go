@@ -1,0 +1,153 @@
+package console
+
+import (
+	"encoding/json"
+	"fmt"
+
+	"google.golang.org/protobuf/types/known/fieldmaskpb"
+
+	musterv1 "github.com/muster-scim/muster/gen/muster/v1"
+)
+
+// groupList is what the page of groups shows.
+type groupList struct {
+	listing
+
+	Groups  []*musterv1.Group
+	Total   int32
+	Problem string // of the filter
+	Pager   pager
+	Sorts   map[string]sortLink
+}
+
+// searchGroups is the filter for what somebody typed.
+func searchGroups(typed string) string {
+	if typed == "" {
+		return ""
+	}
+	literal, _ := json.Marshal(typed) //nolint:errchkjson // of a string
+	return fmt.Sprintf("displayName co %s", literal)
+}
+
+func listGroups(v *visit) error {
+	l := listingOf(v, "displayName", "meta.lastModified")
+	view := groupList{listing: l, Sorts: map[string]sortLink{
+		"name": l.by("displayName", "Name"), "changed": l.by("meta.lastModified", "Changed"),
+	}}
+	count := int32(pageSize)
+	req := &musterv1.ListGroupsRequest{
+		Filter: both(searchGroups(l.Query), l.Filter), SortBy: l.Sort, SortOrder: l.order(), Count: &count,
+		Attributes: []string{"displayName", "externalId", "meta.lastModified"},
+	}
+	if l.After != "" {
+		req.PageToken = &l.After
+	}
+	out, err := v.provisioning.ListGroups(v.Context(), req)
+	if isPageGone(err) {
+		return v.redirect(l.url(""))
+	}
+	problem, bad := problemOf(err)
+	switch {
+	case bad && l.Filter != "":
+		view.Problem = problem
+	case err != nil:
+		return err
+	}
+	view.Groups, view.Total = out.GetGroups(), out.GetTotalResults()
+	view.Pager = l.pager(plural(view.Total, "group", "groups"), out.GetNextPageToken())
+	return v.show("groups", page{Title: "Groups", Section: "groups", Data: view})
+}
+
+// groupView is what the page of a group shows.
+type groupView struct {
+	Group      *musterv1.Group
+	Sheets     []factSheet
+	Members    []*musterv1.Member
+	Pager      pager
+	Groups     []*musterv1.UserGroup
+	MoreGroups bool
+	Events     []historyEvent
+	MoreEvents bool
+}
+
+func showGroup(v *visit) error {
+	id := v.PathValue("id")
+	out, err := v.provisioning.GetGroup(v.Context(), &musterv1.GetGroupRequest{Id: id, ExcludedAttributes: []string{"members"}})
+	if err != nil {
+		return err
+	}
+	g := out.GetGroup()
+	view := groupView{Group: g}
+	l := listing{Path: v.URL.Path, After: v.URL.Query().Get("after")}
+	members, err := v.directory.ListMembers(v.Context(), &musterv1.ListMembersRequest{
+		Group: &musterv1.GroupKey{Key: &musterv1.GroupKey_Id{Id: id}}, PageSize: pageSize, PageToken: l.After,
+	})
+	if isPageGone(err) {
+		return v.redirect(l.url(""))
+	}
+	if err != nil {
+		return err
+	}
+	view.Members = members.GetMembers()
+	view.Pager = l.pager("", members.GetNextPageToken())
+	if view.Sheets, err = v.sheetsOf(resourceGroup, g, "schemas", "meta", "members", "extensions"); err != nil {
+		return err
+	}
+	if view.Groups, view.MoreGroups, err = v.groupsOf(id); err != nil {
+		return err
+	}
+	if view.Events, view.MoreEvents, err = v.historyOf(id); err != nil {
+		return err
+	}
+	return v.show("group", page{Title: g.GetDisplayName(), Section: "groups", Crumbs: []crumb{{"Groups", root + "groups"}}, Data: view})
+}
+
+// nameOfMember is what a user or group is called, and where its page is.
+func (v *visit) nameOfMember(id string) (name, path string, err error) {
+	users, err := v.directory.BatchGetUsers(v.Context(), &musterv1.BatchGetUsersRequest{Ids: []string{id}, ReadMask: &fieldmaskpb.FieldMask{Paths: []string{"user_name", "display_name", "name"}}})
+	if err != nil {
+		return "", "", err
+	}
+	for _, u := range users.GetUsers() {
+		return nameOf(u), root + "users/" + id, nil
+	}
+	group, err := v.provisioning.GetGroup(v.Context(), &musterv1.GetGroupRequest{Id: id, Attributes: []string{"displayName"}})
+	return group.GetGroup().GetDisplayName(), root + "groups/" + id, err
+}
+
+func askRemoveMember(v *visit) error {
+	out, err := v.provisioning.GetGroup(v.Context(), &musterv1.GetGroupRequest{Id: v.PathValue("id"), Attributes: []string{"displayName"}})
+	if err != nil {
+		return err
+	}
+	name, _, err := v.nameOfMember(v.PathValue("member"))
+	if err != nil {
+		return err
+	}
+	g := out.GetGroup()
+	back := root + "groups/" + g.GetId()
+	return v.ask(page{Section: "groups", Crumbs: []crumb{{"Groups", root + "groups"}, {g.GetDisplayName(), back}}}, question{
+		Title: "Remove " + name + " from " + g.GetDisplayName() + "?", Button: "Remove", Danger: true, Back: back,
+		Text:   "What services allow this group, they no longer allow to who is in it only through this.",
+		Points: []string{"Nobody is deleted.", "The provisioning client may add it again with its next push."},
+	})
+}
+
+func removeMember(v *visit) error {
+	group, member := v.PathValue("id"), v.PathValue("member")
+	name, _, err := v.nameOfMember(member)
+	if err != nil {
+		return err
+	}
+	literal, err := json.Marshal(member)
+	if err != nil {
+		return err
+	}
+	_, err = v.provisioning.PatchGroup(v.Context(), &musterv1.PatchGroupRequest{
+		Id: group, Operations: []*musterv1.PatchOperation{{Op: musterv1.PatchOperation_OP_REMOVE, Path: fmt.Sprintf("members[value eq %s]", literal)}},
+	})
+	if err != nil {
+		return err
+	}
+	return v.done(root+"groups/"+group, name+" is no longer a member.")
+}

@@ -1,0 +1,77 @@
+package console
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/muster-scim/muster/test/browser"
+)
+
+func TestMain(m *testing.M) {
+	code := m.Run()
+	browser.Stop()
+	os.Exit(code)
+}
+
+// pages are what there is to look at. Whoever adds a page adds a row.
+var pages = []struct {
+	name string
+	path func(*company) string
+}{
+	{"users", at("users")},
+	{"users-found", at("users?q=hop")},
+	{"users-none", at("users?q=nobody-of-this-name")},
+	{"users-filter", at("users?filter=userName+zz+%22a%22")},
+	{"user", func(c *company) string { return "users/" + c.ada.GetId() }},
+	{"user-inactive", func(c *company) string { return "users/" + c.mallory.GetId() }},
+	{"user-deactivate", func(c *company) string { return "users/" + c.ada.GetId() + "/deactivate" }},
+	{"groups", at("groups")},
+	{"group", func(c *company) string { return "groups/" + c.staff.GetId() }},
+	{"not-found", at("nowhere")},
+	{"keys", at("keys")},
+}
+
+func at(path string) func(*company) string { return func(*company) string { return path } }
+
+// Every page is accessible, loads nothing from outside, complains of nothing, and is not
+// wider than a narrow screen, in both colours. With MUSTER_SCREENSHOTS (make screenshots)
+// it leaves pictures in that folder.
+func TestPages(t *testing.T) {
+	c := newCompany(t)
+	tab := browser.Open(t, c.URL+root)
+	folder := os.Getenv("MUSTER_SCREENSHOTS")
+	for _, p := range pages {
+		t.Run(p.name, func(t *testing.T) {
+			for _, colours := range []string{"light", "dark"} {
+				tab.Prefer(colours)
+				for _, width := range []int64{1440, 360} {
+					tab.Size(width, 900)
+					tab.Visit(p.path(c))
+					checkPage(t, tab)
+					if folder != "" {
+						size := map[int64]string{1440: "wide", 360: "narrow"}[width]
+						tab.Screenshot(filepath.Join(folder, p.name+"-"+size+"-"+colours+".png"))
+					}
+				}
+			}
+		})
+	}
+}
+
+// checkPage checks the page that the tab is on.
+func checkPage(t *testing.T, tab *browser.Tab) {
+	t.Helper()
+	for _, line := range tab.Axe() {
+		t.Errorf("axe: %s", line)
+	}
+	for _, p := range tab.Problems() {
+		if !strings.HasPrefix(p, "network: Failed to load resource: the server responded with a status of 404 (Not Found)") || !strings.Contains(p, root+"nowhere") {
+			t.Error(p)
+		}
+	}
+	if by := tab.Overflow(); by > 0 {
+		t.Errorf("the page is %d pixels wider than the window", by)
+	}
+}

@@ -1,0 +1,44 @@
+package console
+
+import "net/http"
+
+// A route is one thing that a browser can ask for.
+type route struct {
+	pattern string // as http.ServeMux has it, without /console
+	needs   right
+	handle  func(*visit) error
+}
+
+// routes says of each what it asks of the operator. The core decides in the end; this
+// refuses earlier, and a test walks it as every role.
+var routes = []route{
+	{"GET /{$}", look, home},
+	{"POST /theme", open, setTheme},
+	{"GET /keys", look, showKeys},
+
+	{"GET /users", look, listUsers},
+	{"GET /users/{id}", look, showUser},
+	{"GET /users/{id}/deactivate", write, askDeactivate},
+	{"POST /users/{id}/deactivate", write, deactivate},
+	{"GET /users/{id}/activate", write, askActivate},
+	{"POST /users/{id}/activate", write, activate},
+
+	{"GET /groups", look, listGroups},
+	{"GET /groups/{id}", look, showGroup},
+	{"GET /groups/{id}/members/{member}/remove", write, askRemoveMember},
+	{"POST /groups/{id}/members/{member}/remove", write, removeMember},
+}
+
+// mux serves the routes and the assets.
+func (c *Console) mux() *http.ServeMux {
+	mux := http.NewServeMux()
+	for _, rt := range routes {
+		method, path := cutPattern(rt.pattern)
+		mux.HandleFunc(method+" "+root+path, func(w http.ResponseWriter, r *http.Request) { c.serve(w, r, rt) })
+	}
+	mux.HandleFunc("GET "+root+"assets/", serveAsset)
+	mux.HandleFunc(root, func(w http.ResponseWriter, r *http.Request) {
+		c.serve(w, r, route{needs: look, handle: func(*visit) error { return errNoPage }})
+	})
+	return mux
+}

@@ -1,0 +1,96 @@
+package console
+
+import (
+	"context"
+	"crypto/sha256"
+	"net/http"
+	"net/http/httptest"
+	"path/filepath"
+	"testing"
+
+	"google.golang.org/grpc/metadata"
+
+	musterv1 "github.com/muster-scim/muster/gen/muster/v1"
+	"github.com/muster-scim/muster/server"
+	"github.com/muster-scim/muster/store"
+)
+
+// A world is a server with the console on it, and somebody signed in.
+type world struct {
+	core
+	*httptest.Server
+
+	console *Console
+	ctx     context.Context // may call the core
+	secret  string          // of who may do everything
+	session *session        // nil: nobody is signed in
+}
+
+// newWorld is a world without users, of an administrator.
+func newWorld(t testing.TB) *world {
+	t.Helper()
+	return newWorldOn(t, "sqlite://"+filepath.Join(t.TempDir(), "muster.db"))
+}
+
+func newWorldOn(t testing.TB, database string) *world {
+	t.Helper()
+	ctx := context.Background()
+	st, err := store.Open(ctx, database)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { st.Close() })
+	if _, err := st.Migrate(ctx); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := st.Bootstrap(ctx, server.DefaultTenant, "test", sha256.Sum256([]byte("token-of-this-test"))); err != nil {
+		t.Fatal(err)
+	}
+	s := server.New(st, server.Options{})
+	made, err := newCore(s.LocalConn()).credentials.CreateCredential(ctx, &musterv1.CreateCredentialRequest{Credential: &musterv1.Credential{Name: "ada", Scopes: []string{"admin", "scim"}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	c, err := New(s.Conn(), Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	w := &world{core: newCore(s.Conn()), console: c, secret: made.GetSecret(), ctx: metadata.AppendToOutgoingContext(ctx, authorizationKey, "Bearer "+made.GetSecret())}
+	w.signIn("administrator")
+	c.find = func(*http.Request) (*session, error) { return w.session, nil }
+	w.Server = httptest.NewServer(c)
+	t.Cleanup(func() {
+		c.EndStreams()
+		w.Close()
+	})
+	return w
+}
+
+// signIn makes another role the one that is signed in.
+func (w *world) signIn(role string) {
+	w.session = &session{Operator: "ada@example.com", Role: role, Tenant: "default", secret: w.secret}
+}
+
+// user makes a user.
+func (w *world) user(t testing.TB, u *musterv1.User) *musterv1.User {
+	t.Helper()
+	out, err := w.provisioning.CreateUser(w.ctx, &musterv1.CreateUserRequest{User: u})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return out.GetUser()
+}
+
+// group makes a group of members.
+func (w *world) group(t testing.TB, name string, members ...string) *musterv1.Group {
+	t.Helper()
+	g := &musterv1.Group{DisplayName: name, ExternalId: "role-" + name}
+	for _, m := range members {
+		g.Members = append(g.Members, &musterv1.Member{Value: m})
+	}
+	out, err := w.provisioning.CreateGroup(w.ctx, &musterv1.CreateGroupRequest{Group: g})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return out.GetGroup()
+}
