@@ -177,7 +177,7 @@ func (f *front) recovered(x *exchange, cause any) {
 // token: a filter names people.
 func (f *front) logRequest(ctx context.Context, x *exchange, took time.Duration) {
 	level := slog.LevelInfo
-	if x.status >= http.StatusInternalServerError {
+	if x.status >= http.StatusInternalServerError && x.status != http.StatusNotImplemented { // what is not there is so by design
 		level = slog.LevelError
 	}
 	if !f.log.Enabled(ctx, level) {

@@ -171,6 +171,8 @@ func TestFace_Log(t *testing.T) {
 	check(line{"ERROR", "request", "GET", "/scim/v2/Users/u1", "acme", "cyberark", 500, nil, "r1"})
 	ask(t, h, http.MethodGet, "/nowhere", "", headers...)
 	check(line{"INFO", "request", "GET", "/nowhere", "", "", 404, nil, "r1"})
+	ask(t, h, http.MethodGet, "/scim/v2/Me", "", headers...)
+	check(line{"INFO", "request", "GET", "/scim/v2/Me", "", "", 501, nil, "r1"})
 }
 
 func TestFace_ClientGone(t *testing.T) {

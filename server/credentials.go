@@ -63,7 +63,7 @@ func (s *credentialService) CreateCredential(ctx context.Context, req *musterv1.
 	if err != nil {
 		return nil, err
 	}
-	c, err := newCredential(asked)
+	c, err := newCredential(tenant.Catalog(), asked)
 	if err != nil {
 		return nil, err
 	}
@@ -82,7 +82,7 @@ func (s *credentialService) CreateCredential(ctx context.Context, req *musterv1.
 }
 
 // newCredential checks what is asked for, and makes the credential of it.
-func newCredential(asked *musterv1.Credential) (store.Credential, error) {
+func newCredential(catalog *scim.Catalog, asked *musterv1.Credential) (store.Credential, error) {
 	kind, known := kinds[asked.GetKind()]
 	if !known {
 		return store.Credential{}, unknownValue("kind")
@@ -93,7 +93,7 @@ func newCredential(asked *musterv1.Credential) (store.Credential, error) {
 	if err := makeKind(&c, asked); err != nil {
 		return c, err
 	}
-	return c, setCredential(&c, asked, paths)
+	return c, setCredential(catalog, &c, asked, paths)
 }
 
 func (s *credentialService) UpdateCredential(ctx context.Context, req *musterv1.UpdateCredentialRequest) (*musterv1.UpdateCredentialResponse, error) {
@@ -110,7 +110,7 @@ func (s *credentialService) UpdateCredential(ctx context.Context, req *musterv1.
 		if err := keepsKind(c, asked); err != nil {
 			return err
 		}
-		if err := setCredential(c, asked, paths); err != nil {
+		if err := setCredential(tenant.Catalog(), c, asked, paths); err != nil {
 			return err
 		}
 		return keepsAccess(ctx, nameOfTenant(ctx, asked.GetTenant()), c)
@@ -191,11 +191,13 @@ var credentialFields = fields{
 
 // setCredential sets fields of a credential to what the message has, and checks
 // what comes of it.
-func setCredential(c *store.Credential, from *musterv1.Credential, paths []string) (err error) {
+func setCredential(catalog *scim.Catalog, c *store.Credential, from *musterv1.Credential, paths []string) (err error) {
 	for _, path := range paths {
 		switch path {
 		case "scopes":
-			c.Scopes, err = from.GetScopes(), CheckScopes(from.GetScopes())
+			if c.Scopes, err = from.GetScopes(), CheckScopes(from.GetScopes()); err == nil {
+				err = checkScopedTypes(catalog, c.Scopes)
+			}
 		case "mode":
 			c.Preview, err = parseMode(from.GetMode())
 		case "networks":

@@ -41,7 +41,7 @@ func (s *recordingService) StartRecording(ctx context.Context, req *musterv1.Sta
 	if err != nil {
 		return nil, err
 	}
-	asked, err := newRecording(req)
+	asked, err := newRecording(tenant.Catalog(), req)
 	if err != nil {
 		return nil, err
 	}
@@ -59,7 +59,7 @@ var attributeName = regexp.MustCompile(`^[A-Za-z][\w-]*$`)
 var structure = []string{"id", "schemas", "meta", "op", "path", "value", "operations", "resources", "resourcetype", "location", "method", "bulkid", "data", "status", "detail", "scimtype"}
 
 // newRecording checks what is asked for.
-func newRecording(req *musterv1.StartRecordingRequest) (store.Recording, error) {
+func newRecording(catalog *scim.Catalog, req *musterv1.StartRecordingRequest) (store.Recording, error) {
 	r := store.Recording{Credential: req.GetCredential(), Started: time.Now(), MaxExchanges: int(req.GetMaxExchanges()), Redacted: req.GetRedacted()}
 	lasts := defaultRecordingTime
 	if req.GetDuration() != nil {
@@ -77,12 +77,33 @@ func newRecording(req *musterv1.StartRecordingRequest) (store.Recording, error) 
 	case len(r.Redacted) > maxRedacted:
 		return r, scim.Errorf(scim.InvalidValue, "at most %d attributes are redacted", maxRedacted).At("redacted")
 	}
+	known := attributeNames(catalog)
 	for _, name := range r.Redacted {
 		if !attributeName.MatchString(name) || len(name) > maxLogin || slices.Contains(structure, strings.ToLower(name)) {
 			return r, scim.Errorf(scim.InvalidValue, "%.80q cannot be redacted; give the name of an attribute or sub-attribute alone, such as userName or familyName", name).At("redacted")
 		}
+		if !known[strings.ToLower(name)] {
+			return r, scim.Errorf(scim.InvalidValue, "no attribute or sub-attribute of the tenant's schemas, which /Schemas lists, has the name %.80q; redact such as userName or familyName", name).At("redacted")
+		}
 	}
 	return r, nil
+}
+
+// attributeNames are the names of all attributes and sub-attributes of a catalog, in
+// small letters.
+func attributeNames(catalog *scim.Catalog) map[string]bool {
+	names := make(map[string]bool)
+	var add func([]*scim.Attribute)
+	add = func(attributes []*scim.Attribute) {
+		for _, a := range attributes {
+			names[strings.ToLower(a.Name)] = true
+			add(a.Sub)
+		}
+	}
+	for _, rt := range catalog.ResourceTypes() {
+		add(rt.Attributes())
+	}
+	return names
 }
 
 // parseRecording reads the id of a recording.

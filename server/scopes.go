@@ -42,6 +42,24 @@ func CheckScopes(scopes []string) error {
 	return nil
 }
 
+// checkScopedTypes fails with InvalidValue where a scope names a resource type that the
+// catalog does not have: a name that is typed wrong would allow nothing, silently.
+func checkScopedTypes(catalog *scim.Catalog, scopes []string) error {
+	var known []string
+	for _, rt := range catalog.ResourceTypes() {
+		known = append(known, rt.Name)
+	}
+	for _, s := range scopes {
+		area, rest, _ := strings.Cut(s, ":")
+		name, _, _ := strings.Cut(rest, ":")
+		if area != ScopeSCIM || name == "" || name == "read" || name == "write" || slices.Contains(known, name) {
+			continue
+		}
+		return scim.Errorf(scim.InvalidValue, "the scope %.80q is for a resource type that the tenant does not have; it has %s", s, strings.Join(known, ", ")).At("scopes")
+	}
+	return nil
+}
+
 // permits tells whether one of the scopes allows an action on resources of a type;
 // an empty type is any: whether there is one that it is allowed on.
 func permits(scopes []string, a action, resourceType string) bool {

@@ -1,6 +1,11 @@
 package server
 
-import "testing"
+import (
+	"strings"
+	"testing"
+
+	"github.com/muster-scim/muster/scim"
+)
 
 func TestPermits(t *testing.T) {
 	for _, test := range []struct {
@@ -58,6 +63,20 @@ func TestCheckScopes(t *testing.T) {
 	}
 	if CheckScopes(nil) == nil || CheckScopes([]string{"scim", "scim"}) == nil {
 		t.Error("none, or one twice, is let through")
+	}
+}
+
+func TestCheckScopedTypes(t *testing.T) {
+	for _, good := range []string{"scim", "scim:read", "scim:User", "scim:Group:write", "admin", "admin:read"} {
+		if err := checkScopedTypes(scim.Contract, []string{good}); err != nil {
+			t.Errorf("%q: %v", good, err)
+		}
+	}
+	for _, bad := range []string{"scim:Userx", "scim:Users:read", "scim:user", "scim:Device:write"} {
+		err := checkScopedTypes(scim.Contract, []string{"scim:User", bad})
+		if scim.ReasonOf(err) != scim.InvalidValue || !strings.Contains(err.Error(), bad) || !strings.Contains(err.Error(), "it has User, Group") {
+			t.Errorf("%q: %v", bad, err)
+		}
 	}
 }
 

@@ -42,7 +42,7 @@ func addAuditFilters(cmd *cobra.Command) func() (*musterv1.ListAuditEventsReques
 	req := &musterv1.ListAuditEventsRequest{}
 	tenant := addTenant(cmd)
 	flags := cmd.Flags()
-	since := flags.String("since", "", "from this time on: 2026-01-31, 2026-01-31T12:00:00Z, or a time ago, such as 24h")
+	since := flags.String("since", "", "from this time on: 2026-01-31, 2026-01-31T12:00:00Z, or a time ago, such as 24h or 7d")
 	until := flags.String("until", "", "before this time")
 	flags.BoolVar(&req.Failures, "failures", false, "only what did not succeed")
 	flags.StringVar(&req.Outcome, "outcome", "", "ok, or the reason of an error, such as forbidden")
@@ -67,7 +67,7 @@ func parseMoment(flag, text string) (*timestamppb.Timestamp, error) {
 	if text == "" {
 		return nil, nil //nolint:nilnil // as the contract has it
 	}
-	if ago, err := time.ParseDuration(text); err == nil {
+	if ago, err := parseSpan(text); err == nil {
 		return timestamppb.New(time.Now().Add(-ago)), nil
 	}
 	for _, layout := range []string{time.RFC3339, time.DateTime, time.DateOnly} {

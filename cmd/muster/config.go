@@ -160,7 +160,7 @@ func (c *config) check() error {
 		c.BaseURL = strings.TrimRight(c.BaseURL, "/")
 	}
 	if c.AuditRetention < 0 {
-		return fmt.Errorf("audit-retention is %s; give a duration such as 9600h (400 days), or 0 to keep all", c.AuditRetention)
+		return fmt.Errorf("audit-retention is %s; give a duration such as 400d, or 0 to keep all", c.AuditRetention)
 	}
 	return errors.Join(c.checkTransport(), c.checkPreview())
 }

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"io"
 	"strings"
-	"time"
 
 	"github.com/spf13/cobra"
 	"google.golang.org/grpc"
@@ -271,13 +270,4 @@ func credentialRevokeCommand() *cobra.Command {
 		_, err = fmt.Fprintf(c.cmd.OutOrStdout(), "%s is revoked\n", c.args[0])
 		return err
 	})
-}
-
-// parseSpan reads a duration, which may be a number of days.
-func parseSpan(text string) (time.Duration, error) {
-	if days, ok := strings.CutSuffix(text, "d"); ok {
-		hours, err := time.ParseDuration(days + "h")
-		return hours * 24, err
-	}
-	return time.ParseDuration(text)
 }

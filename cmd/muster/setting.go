@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 	"strconv"
+	"strings"
 	"time"
 )
 
@@ -43,9 +44,9 @@ func (s setting) set(c *config, text string) (err error) {
 			return s.wrong(text, "use true or false")
 		}
 	case func(*config) *time.Duration:
-		d, err := time.ParseDuration(text)
+		d, err := parseSpan(text)
 		if err != nil || d < 0 {
-			return s.wrong(text, "use a duration such as 30s, 10m or 24h")
+			return s.wrong(text, "use a duration such as 30s, 10m, 24h or 90d")
 		}
 		*field(c) = d
 	case integer:
@@ -64,6 +65,19 @@ func (s setting) set(c *config, text string) (err error) {
 		panic("the setting " + s.name + " has a field of a type that is not known")
 	}
 	return nil
+}
+
+// parseSpan reads a duration, which may be a number of days.
+func parseSpan(text string) (time.Duration, error) {
+	days, inDays := strings.CutSuffix(text, "d")
+	if !inDays {
+		return time.ParseDuration(text)
+	}
+	n, err := strconv.ParseFloat(days, 64)
+	if err != nil || !(math.Abs(n) < math.MaxInt64/float64(24*time.Hour)) {
+		return 0, fmt.Errorf("%q is no number of days", text)
+	}
+	return time.Duration(n * float64(24*time.Hour)), nil
 }
 
 func (s setting) wrong(text, hint string) error {

@@ -53,6 +53,9 @@ func TestSettings_TextsAreReadByTheirType(t *testing.T) {
 	if want := (typed{true, 90 * time.Second, 10, 0.25}); v != want {
 		t.Errorf("read %+v, want %+v", v, want)
 	}
+	if err := all[1].set(&config{}, "400d"); err != nil || v.wait != 400*24*time.Hour {
+		t.Errorf("400d is %s, %v", v.wait, err)
+	}
 	for _, s := range all {
 		before := s.text(&config{})
 		if err := s.set(&config{}, before); err != nil || s.text(&config{}) != before {
@@ -71,8 +74,8 @@ func TestSettings_WhatCannotBeIsAnErrorThatSaysWhatCan(t *testing.T) {
 		text, want string
 	}{
 		{0, "perhaps", `yes is "perhaps"; use true or false`},
-		{1, "5", `wait is "5"; use a duration such as 30s, 10m or 24h`},
-		{1, "-5s", `wait is "-5s"; use a duration such as 30s, 10m or 24h`},
+		{1, "5", `wait is "5"; use a duration such as 30s, 10m, 24h or 90d`},
+		{1, "-5s", `wait is "-5s"; use a duration such as 30s, 10m, 24h or 90d`},
 		{2, "0", `whole is "0"; use a whole number from 1 to 10`},
 		{2, "11", `whole is "11"; use a whole number from 1 to 10`},
 		{2, "2.5", `whole is "2.5"; use a whole number from 1 to 10`},
