@@ -16,6 +16,8 @@ import (
 // is sent, and an answer to the caller.
 type conn struct {
 	methods map[string]method
+	streams map[string]streamMethod
+	through grpc.StreamServerInterceptor
 	local   bool // see LocalConn
 }
 
@@ -26,13 +28,28 @@ type method struct {
 	service any
 }
 
-func newConn() *conn { return &conn{methods: make(map[string]method)} }
+// newConn is a connection whose streams go through an interceptor. The unary methods
+// that are registered bring theirs along.
+func newConn(through grpc.StreamServerInterceptor) *conn {
+	return &conn{methods: make(map[string]method), streams: make(map[string]streamMethod), through: through}
+}
 
-// RegisterService makes the unary methods of a service callable.
+// RegisterService makes the methods of a service callable.
 func (c *conn) RegisterService(desc *grpc.ServiceDesc, service any) {
 	for _, m := range desc.Methods {
 		c.methods["/"+desc.ServiceName+"/"+m.MethodName] = method{m, service}
 	}
+	for _, m := range desc.Streams {
+		c.streams["/"+desc.ServiceName+"/"+m.StreamName] = streamMethod{m, service}
+	}
+}
+
+// incoming makes the context of a call of it, as the server sees it.
+func (c *conn) incoming(ctx context.Context, stream *transportStream) context.Context {
+	outgoing, _ := metadata.FromOutgoingContext(ctx)
+	ctx = metadata.NewOutgoingContext(ctx, nil) // the server's own calls are not the client's
+	ctx = metadata.NewIncomingContext(ctx, outgoing)
+	return grpc.NewContextWithServerTransportStream(ctx, stream)
 }
 
 // Invoke calls a method.
@@ -41,12 +58,8 @@ func (c *conn) Invoke(ctx context.Context, name string, args, reply any, opts ..
 	if !ok {
 		return status.Errorf(codes.Unimplemented, "there is no method %s", name)
 	}
-	outgoing, _ := metadata.FromOutgoingContext(ctx)
-	ctx = metadata.NewOutgoingContext(ctx, nil) // the server's own calls are not the client's
-	ctx = metadata.NewIncomingContext(ctx, outgoing)
 	stream := &transportStream{name: name, request: args, local: c.local}
-	ctx = grpc.NewContextWithServerTransportStream(ctx, stream)
-	answer, err := m.Handler(m.service, ctx, func(request any) error {
+	answer, err := m.Handler(m.service, c.incoming(ctx, stream), func(request any) error {
 		handOver(request, args)
 		return nil
 	}, nil)
@@ -67,11 +80,6 @@ func (c *conn) Invoke(ctx context.Context, name string, args, reply any, opts ..
 
 // handOver makes to the message that from is. The two share memory.
 func handOver(to, from any) { reflect.ValueOf(to).Elem().Set(reflect.ValueOf(from).Elem()) }
-
-// NewStream is not offered: what the gateway calls has no streams.
-func (c *conn) NewStream(context.Context, *grpc.StreamDesc, string, ...grpc.CallOption) (grpc.ClientStream, error) {
-	return nil, status.Error(codes.Unimplemented, "there are no streams on a connection in process")
-}
 
 // transportStream keeps the metadata that a method answers with. The context of a
 // call that came through a conn has one.

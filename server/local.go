@@ -18,7 +18,7 @@ const localName = "local"
 // over a socket or through Conn becomes such a call: what makes it one is which
 // connection it was made on, not anything that is sent.
 func (s *Server) LocalConn() grpc.ClientConnInterface {
-	return &conn{methods: s.conn.methods, local: true}
+	return &conn{methods: s.conn.methods, streams: s.conn.streams, through: s.stream, local: true}
 }
 
 // isLocal tells whether a call came through LocalConn.

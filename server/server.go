@@ -104,7 +104,7 @@ func New(st *store.Store, opts Options) *Server {
 		grpc.KeepaliveParams(keepalive.ServerParameters{MaxConnectionIdle: maxIdle, Time: serverPing}),
 		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: minPing, PermitWithoutStream: true}),
 	)
-	s.conn = newConn()
+	s.conn = newConn(s.stream)
 	s.changes = newChanges(s)
 	s.provisioning = newProvisioning(st, s.log, s.audit)
 	for _, r := range []grpc.ServiceRegistrar{guarded{s.grpc, s}, guarded{s.conn, s}} {
