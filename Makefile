@@ -68,7 +68,7 @@ bench: build ## Measure both databases next to their ceilings (some minutes; mak
 
 .PHONY: torture
 torture: ## Break servers and connections under writers and watchers for TORTURE (3m), and what else takes its time
-	MUSTER_TEST_TORTURE=$(TORTURE) $(GO) test ./test -count=1 -v -timeout 2h -run 'TestTorture|TestWatchers_ThatDoNotRead'
+	MUSTER_TEST_TORTURE=$(TORTURE) $(GO) test ./test -count=1 -v -timeout 2h -run 'TestTorture|TestWatchers_ThatDoNotRead|TestMirror_Large'
 
 .PHONY: fuzz
 fuzz: ## Run each fuzz test for FUZZTIME (30s)

@@ -2,257 +2,180 @@ package client
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"sync"
+
+	"google.golang.org/protobuf/proto"
 
 	musterv1 "github.com/muster-scim/muster/gen/muster/v1"
 	"github.com/muster-scim/muster/scim"
 )
 
-// Mirror is a copy in memory of a tenant's users and groups, which follows their
-// changes. Its answers cost no call, and are as old as the last change that has
-// arrived. What it returns must not be changed.
+// Mirror is a copy of a tenant's users and groups, which follows their changes. Its
+// lookups cost no call, and are as old as the last change that has arrived.
 type Mirror struct {
+	Lookups
+
 	client *Client
+	copy   Copy
 
-	ready chan struct{} // closed once the first snapshot is complete
+	ready chan struct{} // closed once the copy holds everything
 	once  sync.Once
-
-	mu       sync.RWMutex
-	now      *state
-	position int64
-	// next is what a snapshot under way is making; nil: there is none.
-	next *state
+	// snapshot is what replaces the copy when it is complete; nil: none is under way.
+	snapshot Transaction
 }
 
-// NewMirror makes a mirror, which is empty until Run has read a snapshot.
-func NewMirror(c *Client) *Mirror {
-	return &Mirror{client: c, ready: make(chan struct{}), now: newState()}
+// NewMirror makes a mirror that keeps its copy in memory, or in another place: then it
+// goes on from where that place has come to.
+func NewMirror(c *Client, in Copy) *Mirror {
+	if in == nil {
+		in = NewMemory()
+	}
+	return &Mirror{Lookups: in, client: c, copy: in, ready: make(chan struct{})}
 }
 
-// Run keeps the mirror up to date until ctx ends, whatever breaks in between. While
-// the server cannot be reached the answers stay as they are.
+// Run keeps the mirror up to date until ctx ends or its copy fails, whatever else breaks
+// in between. While the server cannot be reached the answers stay as they are.
 func (m *Mirror) Run(ctx context.Context) error {
-	o := WatchOptions{Snapshot: true, Filter: &musterv1.ChangeFilter{ResourceTypes: []string{scim.User.Name, scim.Group.Name}}}
+	position, err := m.Position(ctx)
+	if err != nil {
+		return err
+	}
+	if position > 0 {
+		m.isReady()
+	}
+	defer func() { _ = m.abandon() }() // it would be begun anew in any case
+	o := WatchOptions{Snapshot: true, Positions: kept{m.copy}, Filter: &musterv1.ChangeFilter{ResourceTypes: []string{scim.User.Name, scim.Group.Name}}}
 	return m.client.Watch(ctx, o, m.take)
 }
 
-// Ready is closed once the mirror holds everything.
+// kept are the positions of a copy, which keeps them with what it was told.
+type kept struct{ copy Copy }
+
+func (k kept) Load(ctx context.Context) (int64, error) { return k.copy.Position(ctx) }
+func (kept) Save(context.Context, int64) error         { return nil }
+
+// Ready is closed once the mirror holds everything. A copy that lasted is ready at once,
+// and as old as it was.
 func (m *Mirror) Ready() <-chan struct{} { return m.ready }
 
-// Position is the position of the change log up to which the mirror has followed.
-func (m *Mirror) Position() int64 {
-	m.mu.RLock()
-	defer m.mu.RUnlock()
-	return m.position
-}
+func (m *Mirror) isReady() { m.once.Do(func() { close(m.ready) }) }
 
-// take applies one event.
-func (m *Mirror) take(_ context.Context, e Event) error {
-	m.mu.Lock()
-	defer m.mu.Unlock()
+// take applies one event: in a transaction of its own, or in that of a snapshot.
+func (m *Mirror) take(ctx context.Context, e Event) (err error) {
 	if e.SnapshotBegins {
-		m.next = newState()
+		if err := m.abandon(); err != nil {
+			return err
+		}
+		m.snapshot, err = m.copy.Begin(ctx, true)
+		return err
+	}
+	tx := m.snapshot
+	if tx == nil {
+		if tx, err = m.copy.Begin(ctx, false); err != nil {
+			return err
+		}
+	}
+	position, err := fill(tx, e.Message)
+	complete := e.Message.GetSnapshotComplete() != nil
+	switch {
+	case err != nil:
+		m.snapshot = nil
+		return errors.Join(err, tx.Rollback())
+	case m.snapshot != nil && !complete:
 		return nil
 	}
-	s := m.now
-	if m.next != nil {
-		s = m.next
+	m.snapshot = nil
+	if err := tx.Commit(position); err != nil {
+		return err
 	}
-	switch e := e.Message.GetEvent().(type) {
-	case *musterv1.WatchChangesResponse_Resource:
-		if u := e.Resource.GetUser(); u != nil {
-			s.putUser(u)
-		} else if g := e.Resource.GetGroup(); g != nil {
-			s.groups[g.GetId()] = g
-		}
-	case *musterv1.WatchChangesResponse_Members:
-		s.join(e.Members.GetGroupId(), e.Members.GetMembers())
-	case *musterv1.WatchChangesResponse_SnapshotComplete:
-		m.now, m.next, m.position = s, nil, e.SnapshotComplete.GetPosition()
-		m.once.Do(func() { close(m.ready) })
-	case *musterv1.WatchChangesResponse_Change:
-		s.apply(e.Change)
-		m.position = max(m.position, e.Change.GetPosition())
-	case *musterv1.WatchChangesResponse_Heartbeat:
-		m.position = e.Heartbeat.GetPosition()
+	if complete {
+		m.isReady()
 	}
 	return nil
 }
 
-// User finds a user by its id, or nil.
-func (m *Mirror) User(id string) *musterv1.User {
-	m.mu.RLock()
-	defer m.mu.RUnlock()
-	return m.now.users[id]
-}
-
-// UserByName finds a user by its userName, in any letter case, or nil.
-func (m *Mirror) UserByName(userName string) *musterv1.User {
-	m.mu.RLock()
-	defer m.mu.RUnlock()
-	return m.now.users[m.now.byName[scim.Fold(userName)]]
-}
-
-// UsersByEmail finds the users who have an e-mail address, in any letter case.
-func (m *Mirror) UsersByEmail(address string) []*musterv1.User {
-	m.mu.RLock()
-	defer m.mu.RUnlock()
-	var found []*musterv1.User
-	for id := range m.now.byEmail[scim.Fold(address)] {
-		found = append(found, m.now.users[id])
+// abandon forgets a snapshot that is not complete.
+func (m *Mirror) abandon() error {
+	tx := m.snapshot
+	if tx == nil {
+		return nil
 	}
-	return found
+	m.snapshot = nil
+	return tx.Rollback()
 }
 
-// Group finds a group by its id, without its members, or nil.
-func (m *Mirror) Group(id string) *musterv1.Group {
-	m.mu.RLock()
-	defer m.mu.RUnlock()
-	return m.now.groups[id]
-}
-
-// Counts are how many users and groups there are.
-func (m *Mirror) Counts() (users, groups int) {
-	m.mu.RLock()
-	defer m.mu.RUnlock()
-	return len(m.now.users), len(m.now.groups)
-}
-
-// Members lists the ids of a group's direct members, in no order.
-func (m *Mirror) Members(group string) []string {
-	m.mu.RLock()
-	defer m.mu.RUnlock()
-	return ids(m.now.members[group])
-}
-
-// IsMember tells whether a group holds a user or group, itself or through other
-// groups.
-func (m *Mirror) IsMember(member, group string) bool {
-	m.mu.RLock()
-	defer m.mu.RUnlock()
-	seen := map[string]bool{}
-	ahead := []string{member}
-	for len(ahead) > 0 {
-		at := ahead[len(ahead)-1]
-		ahead = ahead[:len(ahead)-1]
-		for holder := range m.now.groupsOf[at] {
-			if holder == group {
-				return true
-			}
-			if !seen[holder] {
-				seen[holder] = true
-				ahead = append(ahead, holder)
-			}
+// fill puts what a message tells into a copy, and returns the position of that.
+func fill(tx Transaction, message *musterv1.WatchChangesResponse) (position int64, err error) {
+	switch e := message.GetEvent().(type) {
+	case *musterv1.WatchChangesResponse_Resource:
+		if u := e.Resource.GetUser(); u != nil {
+			err = tx.PutUser(u)
+		} else if g := e.Resource.GetGroup(); g != nil {
+			err = tx.PutGroup(g)
 		}
+	case *musterv1.WatchChangesResponse_Members:
+		err = tx.Join(e.Members.GetGroupId(), e.Members.GetMembers())
+	case *musterv1.WatchChangesResponse_Change:
+		position, err = e.Change.GetPosition(), apply(tx, e.Change)
+	case *musterv1.WatchChangesResponse_SnapshotComplete:
+		position = e.SnapshotComplete.GetPosition()
+	case *musterv1.WatchChangesResponse_Heartbeat:
+		position = e.Heartbeat.GetPosition()
 	}
-	return false
-}
-
-// A set is some ids.
-type set map[string]struct{}
-
-func ids(s set) []string {
-	all := make([]string, 0, len(s))
-	for id := range s {
-		all = append(all, id)
-	}
-	return all
-}
-
-// sets are sets by a key; one without ids is not there.
-type sets map[string]set
-
-func (s sets) add(key, id string) {
-	if s[key] == nil {
-		s[key] = set{}
-	}
-	s[key][id] = struct{}{}
-}
-
-func (s sets) remove(key, id string) {
-	if delete(s[key], id); len(s[key]) == 0 {
-		delete(s, key)
-	}
-}
-
-// state is what a mirror knows.
-type state struct {
-	users             map[string]*musterv1.User
-	groups            map[string]*musterv1.Group
-	byName            map[string]string // the id by the folded userName
-	byEmail           sets              // ids by the folded address
-	members, groupsOf sets
-}
-
-func newState() *state {
-	return &state{
-		users: map[string]*musterv1.User{}, groups: map[string]*musterv1.Group{}, byName: map[string]string{},
-		byEmail: sets{}, members: sets{}, groupsOf: sets{},
-	}
-}
-
-func (s *state) putUser(u *musterv1.User) {
-	s.removeUser(u.GetId())
-	s.users[u.GetId()] = u
-	s.byName[scim.Fold(u.GetUserName())] = u.GetId()
-	for _, e := range u.GetEmails() {
-		s.byEmail.add(scim.Fold(e.GetValue()), u.GetId())
-	}
-}
-
-func (s *state) removeUser(id string) {
-	old := s.users[id]
-	if old == nil {
-		return
-	}
-	delete(s.users, id)
-	if name := scim.Fold(old.GetUserName()); s.byName[name] == id { // another may have it by now
-		delete(s.byName, name)
-	}
-	for _, e := range old.GetEmails() {
-		s.byEmail.remove(scim.Fold(e.GetValue()), id)
-	}
-}
-
-func (s *state) join(group string, members []string) {
-	for _, id := range members {
-		s.members.add(group, id)
-		s.groupsOf.add(id, group)
-	}
-}
-
-func (s *state) leave(group string, members []string) {
-	for _, id := range members {
-		s.members.remove(group, id)
-		s.groupsOf.remove(id, group)
-	}
+	return position, err
 }
 
 // apply applies a change. Its attributes count only where they are newer than what is
 // known; members come and go in any case.
-func (s *state) apply(c *musterv1.Change) {
+func apply(tx Transaction, c *musterv1.Change) error {
 	id := c.GetResourceId()
 	if c.GetOperation() == musterv1.Change_OPERATION_DELETE {
-		s.removeUser(id)
-		delete(s.groups, id)
-		s.leave(id, ids(s.members[id]))
-		return
+		return tx.Remove(id)
 	}
-	if u := c.GetUser(); u != nil && newer(u.GetMeta(), s.users[id].GetMeta()) {
-		s.putUser(u)
+	if u := c.GetUser(); u != nil {
+		known, err := tx.User(id)
+		if err == nil && number(c.GetVersion()) > number(known.GetMeta().GetVersion()) {
+			err = tx.PutUser(u)
+		}
+		return err
 	}
-	if g := c.GetGroup(); g != nil && newer(g.GetMeta(), s.groups[id].GetMeta()) {
-		s.groups[id] = g
+	if c.GetResourceType() != scim.Group.Name {
+		return nil
 	}
-	s.join(id, c.GetAddedMembers())
-	s.leave(id, c.GetRemovedMembers())
+	known, err := tx.Group(id)
+	if err != nil {
+		return err
+	}
+	if g := groupAfter(c, known); g != nil {
+		if err := tx.PutGroup(g); err != nil {
+			return err
+		}
+	}
+	if err := tx.Join(id, c.GetAddedMembers()); err != nil {
+		return err
+	}
+	return tx.Leave(id, c.GetRemovedMembers())
 }
 
-func newer(a, b *musterv1.Meta) bool { return versionOf(a) > versionOf(b) }
+// groupAfter is a group after a change; nil: as it is known, or not known at all. One
+// that only gained or lost members has a new version too, which the change does not hold
+// the whole group for.
+func groupAfter(c *musterv1.Change, known *musterv1.Group) *musterv1.Group {
+	if number(c.GetVersion()) <= number(known.GetMeta().GetVersion()) {
+		return nil
+	}
+	if g := c.GetGroup(); g != nil || known == nil {
+		return g
+	}
+	g, _ := proto.Clone(known).(*musterv1.Group)
+	g.Meta.Version, g.Meta.LastModified = c.GetVersion(), c.GetTime() //nolint:protogetter // they are set
+	return g
+}
 
-// versionOf is the number in an ETag of ours; 0: there is none.
-func versionOf(m *musterv1.Meta) (n int64) {
-	_, _ = fmt.Sscanf(m.GetVersion(), `W/"%d"`, &n)
+// number is the number in an ETag of ours; 0: there is none.
+func number(version string) (n int64) {
+	_, _ = fmt.Sscanf(version, `W/"%d"`, &n)
 	return n
 }

@@ -13,9 +13,11 @@ import (
 
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
+	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/structpb"
 
 	"github.com/muster-scim/muster/client"
+	"github.com/muster-scim/muster/client/sqlite"
 	musterv1 "github.com/muster-scim/muster/gen/muster/v1"
 )
 
@@ -29,8 +31,9 @@ func dialClient(t *testing.T, address, token string) *client.Client {
 	return c
 }
 
-// A mirror starts while others write, lives through a server that is killed and
-// started again, and is in the end what the server says.
+// Mirrors of each kind start while others write, live through a server that is killed
+// and started again, and are in the end what the server says. The one in a file ends
+// meanwhile, and goes on where it was.
 func TestMirror_Converges(t *testing.T) {
 	onBothDatabases(t, func(t *testing.T, database string) {
 		p := start(t, database)
@@ -39,11 +42,16 @@ func TestMirror_Converges(t *testing.T) {
 		ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 		defer cancel()
 		group := makeGroup(t, c, "everybody")
+		outer := makeGroup(t, c, "outer")
+		if _, err := c.Provisioning.PatchGroup(ctx, &musterv1.PatchGroupRequest{Id: outer, Operations: []*musterv1.PatchOperation{addMembers([]*musterv1.Member{{Value: group}})}}); err != nil {
+			t.Fatal(err)
+		}
 		for i := range 300 {
 			addUser(ctx, c, group, fmt.Sprintf("before%03d", i))
 		}
-		mirror := client.NewMirror(c)
-		go mirror.Run(ctx) // it ends with the test
+		file := filepath.Join(t.TempDir(), "copy.db")
+		memory, endMemory := runMirror(t, c, nil)
+		lasting, endLasting := runMirror(t, c, openCopy(t, file))
 		var writers sync.WaitGroup
 		var stop atomic.Bool
 		for w := range 4 {
@@ -56,26 +64,71 @@ func TestMirror_Converges(t *testing.T) {
 				}
 			})
 		}
-		select {
-		case <-mirror.Ready():
-		case <-ctx.Done():
-			t.Fatal("the mirror never is ready")
-		}
+		awaitReady(ctx, t, memory, lasting)
 		time.Sleep(500 * time.Millisecond)
+		endLasting()
+		was, _ := lasting.Position(ctx)
 		p.kill()
 		serve(t, database, "--grpc", address)
 		time.Sleep(time.Second)
+		lasting, endLasting = runMirror(t, c, openCopy(t, file))
+		awaitReady(ctx, t, lasting) // at once
+		if is, _ := lasting.Position(ctx); was == 0 || is < was {
+			t.Errorf("it goes on from position %d, and was at %d", is, was)
+		}
 		stop.Store(true)
 		writers.Wait()
 		last := makeGroup(t, c, "last")
-		for mirror.Group(last) == nil {
-			if ctx.Err() != nil {
-				t.Fatal("the last change never arrives")
+		for _, m := range []*client.Mirror{memory, lasting} {
+			for g, _ := m.Group(ctx, last); g == nil; g, _ = m.Group(ctx, last) {
+				if ctx.Err() != nil {
+					t.Fatal("the last change never arrives")
+				}
+				time.Sleep(20 * time.Millisecond)
 			}
-			time.Sleep(20 * time.Millisecond)
+			compareMirror(ctx, t, c, m, group, outer)
 		}
-		compareMirror(ctx, t, c, mirror, group)
+		endMemory()
+		endLasting()
 	})
+}
+
+func openCopy(t *testing.T, path string) *sqlite.Copy {
+	t.Helper()
+	file, err := sqlite.Open(t.Context(), path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { file.Close() })
+	return file
+}
+
+// runMirror runs a mirror until end is called.
+func runMirror(t *testing.T, c *client.Client, in client.Copy) (m *client.Mirror, end func()) {
+	t.Helper()
+	m = client.NewMirror(c, in)
+	ctx, cancel := context.WithCancel(context.Background())
+	ended := make(chan error, 1)
+	go func() { ended <- m.Run(ctx) }()
+	end = sync.OnceFunc(func() {
+		cancel()
+		if err := <-ended; !errors.Is(err, context.Canceled) {
+			t.Errorf("the mirror ended with %v", err)
+		}
+	})
+	t.Cleanup(end)
+	return m, end
+}
+
+func awaitReady(ctx context.Context, t *testing.T, all ...*client.Mirror) {
+	t.Helper()
+	for _, m := range all {
+		select {
+		case <-m.Ready():
+		case <-ctx.Done():
+			t.Fatal("the mirror never is ready")
+		}
+	}
 }
 
 func makeGroup(t *testing.T, c *client.Client, name string) string {
@@ -102,46 +155,38 @@ func addUser(ctx context.Context, c *client.Client, group, name string) string {
 	return out.GetUser().GetId()
 }
 
-func compareMirror(ctx context.Context, t *testing.T, c *client.Client, mirror *client.Mirror, group string) {
+// compareMirror compares all that a mirror answers with what the server does.
+func compareMirror(ctx context.Context, t *testing.T, c *client.Client, mirror *client.Mirror, group, outer string) {
 	t.Helper()
+	now := readAll(t, c)
 	users := 0
-	req := &musterv1.ListUsersRequest{PageToken: new(string)}
-	for {
-		out, err := c.Provisioning.ListUsers(ctx, req)
-		if err != nil {
-			t.Fatal(err)
-		}
-		for _, u := range out.GetUsers() {
-			users++
-			got := mirror.User(u.GetId())
-			if got.GetMeta().GetVersion() != u.GetMeta().GetVersion() || mirror.UserByName(u.GetUserName()) != got || !slices.Contains(mirror.UsersByEmail(u.GetEmails()[0].GetValue()), got) {
-				t.Fatalf("the mirror has %v for %v", got, u)
+	for id, r := range now.resources {
+		u, isUser := r.(*musterv1.User)
+		if !isUser {
+			if g, err := mirror.Group(ctx, id); err != nil || !proto.Equal(g, r) {
+				t.Fatalf("the mirror has %v for %v: %v", g, r, err)
 			}
-			if in := len(u.GetGroups()) > 0; mirror.IsMember(u.GetId(), group) != in {
-				t.Fatalf("%s is a member: %t", u.GetUserName(), in)
-			}
+			continue
 		}
-		if *req.PageToken = out.GetNextPageToken(); out.GetNextPageToken() == "" {
-			break
+		users++
+		got, err := mirror.User(ctx, id)
+		byName, _ := mirror.UserByName(ctx, u.GetUserName())
+		byEmail, _ := mirror.UsersByEmail(ctx, u.GetEmails()[0].GetValue())
+		if err != nil || !proto.Equal(got, u) || !proto.Equal(byName, u) || len(byEmail) != 1 || !proto.Equal(byEmail[0], u) {
+			t.Fatalf("the mirror has %v, %v, %v for %v: %v", got, byName, byEmail, u, err)
+		}
+		in := now.members[[2]string{group, id}]
+		direct, _ := mirror.IsMember(ctx, id, group, true)
+		indirect, _ := mirror.IsMember(ctx, id, outer, false)
+		if wrong, _ := mirror.IsMember(ctx, id, outer, true); direct != in || indirect != in || wrong {
+			t.Fatalf("%s is a member: %t; the mirror says %t, %t, %t", u.GetUserName(), in, direct, indirect, wrong)
 		}
 	}
-	if n, groups := mirror.Counts(); n != users || groups != 2 || users < 300 {
+	if n, groups, _ := mirror.Counts(ctx); n != users || groups != 3 || users < 300 {
 		t.Errorf("the mirror has %d users and %d groups, the server %d users", n, groups, users)
 	}
-	stream, err := c.Directory.StreamMembers(ctx, &musterv1.StreamMembersRequest{Group: &musterv1.GroupKey{Key: &musterv1.GroupKey_Id{Id: group}}})
-	if err != nil {
-		t.Fatal(err)
-	}
-	members := 0
-	for {
-		out, err := stream.Recv()
-		if err != nil {
-			break
-		}
-		members += len(out.GetMembers())
-	}
-	if got := mirror.Members(group); len(got) != members || members < 300 {
-		t.Errorf("the mirror has %d members, the server %d", len(got), members)
+	if got, _ := mirror.Members(ctx, group); len(got) != len(now.members)-1 || len(got) < 300 {
+		t.Errorf("the mirror has %d members, the server %d memberships", len(got), len(now.members))
 	}
 }
 
