@@ -23,6 +23,7 @@ import (
 	"github.com/muster-scim/muster/ent/credential"
 	"github.com/muster-scim/muster/ent/exchange"
 	"github.com/muster-scim/muster/ent/grouppush"
+	"github.com/muster-scim/muster/ent/loginlink"
 	"github.com/muster-scim/muster/ent/membership"
 	"github.com/muster-scim/muster/ent/recordedexchange"
 	"github.com/muster-scim/muster/ent/recording"
@@ -32,6 +33,9 @@ import (
 	"github.com/muster-scim/muster/ent/revokedtoken"
 	"github.com/muster-scim/muster/ent/secret"
 	"github.com/muster-scim/muster/ent/serverkey"
+	"github.com/muster-scim/muster/ent/session"
+	"github.com/muster-scim/muster/ent/signinprovider"
+	"github.com/muster-scim/muster/ent/spentassertion"
 	"github.com/muster-scim/muster/ent/tenant"
 	"github.com/muster-scim/muster/ent/token"
 	"github.com/muster-scim/muster/ent/traffic"
@@ -59,6 +63,8 @@ type Client struct {
 	Exchange *ExchangeClient
 	// GroupPush is the client for interacting with the GroupPush builders.
 	GroupPush *GroupPushClient
+	// LoginLink is the client for interacting with the LoginLink builders.
+	LoginLink *LoginLinkClient
 	// Membership is the client for interacting with the Membership builders.
 	Membership *MembershipClient
 	// RecordedExchange is the client for interacting with the RecordedExchange builders.
@@ -77,6 +83,12 @@ type Client struct {
 	Secret *SecretClient
 	// ServerKey is the client for interacting with the ServerKey builders.
 	ServerKey *ServerKeyClient
+	// Session is the client for interacting with the Session builders.
+	Session *SessionClient
+	// SignInProvider is the client for interacting with the SignInProvider builders.
+	SignInProvider *SignInProviderClient
+	// SpentAssertion is the client for interacting with the SpentAssertion builders.
+	SpentAssertion *SpentAssertionClient
 	// Tenant is the client for interacting with the Tenant builders.
 	Tenant *TenantClient
 	// Token is the client for interacting with the Token builders.
@@ -104,6 +116,7 @@ func (c *Client) init() {
 	c.Credential = NewCredentialClient(c.config)
 	c.Exchange = NewExchangeClient(c.config)
 	c.GroupPush = NewGroupPushClient(c.config)
+	c.LoginLink = NewLoginLinkClient(c.config)
 	c.Membership = NewMembershipClient(c.config)
 	c.RecordedExchange = NewRecordedExchangeClient(c.config)
 	c.Recording = NewRecordingClient(c.config)
@@ -113,6 +126,9 @@ func (c *Client) init() {
 	c.RevokedToken = NewRevokedTokenClient(c.config)
 	c.Secret = NewSecretClient(c.config)
 	c.ServerKey = NewServerKeyClient(c.config)
+	c.Session = NewSessionClient(c.config)
+	c.SignInProvider = NewSignInProviderClient(c.config)
+	c.SpentAssertion = NewSpentAssertionClient(c.config)
 	c.Tenant = NewTenantClient(c.config)
 	c.Token = NewTokenClient(c.config)
 	c.Traffic = NewTrafficClient(c.config)
@@ -217,6 +233,7 @@ func (c *Client) Tx(ctx context.Context) (*Tx, error) {
 		Credential:       NewCredentialClient(cfg),
 		Exchange:         NewExchangeClient(cfg),
 		GroupPush:        NewGroupPushClient(cfg),
+		LoginLink:        NewLoginLinkClient(cfg),
 		Membership:       NewMembershipClient(cfg),
 		RecordedExchange: NewRecordedExchangeClient(cfg),
 		Recording:        NewRecordingClient(cfg),
@@ -226,6 +243,9 @@ func (c *Client) Tx(ctx context.Context) (*Tx, error) {
 		RevokedToken:     NewRevokedTokenClient(cfg),
 		Secret:           NewSecretClient(cfg),
 		ServerKey:        NewServerKeyClient(cfg),
+		Session:          NewSessionClient(cfg),
+		SignInProvider:   NewSignInProviderClient(cfg),
+		SpentAssertion:   NewSpentAssertionClient(cfg),
 		Tenant:           NewTenantClient(cfg),
 		Token:            NewTokenClient(cfg),
 		Traffic:          NewTrafficClient(cfg),
@@ -257,6 +277,7 @@ func (c *Client) BeginTx(ctx context.Context, opts *sql.TxOptions) (*Tx, error) 
 		Credential:       NewCredentialClient(cfg),
 		Exchange:         NewExchangeClient(cfg),
 		GroupPush:        NewGroupPushClient(cfg),
+		LoginLink:        NewLoginLinkClient(cfg),
 		Membership:       NewMembershipClient(cfg),
 		RecordedExchange: NewRecordedExchangeClient(cfg),
 		Recording:        NewRecordingClient(cfg),
@@ -266,6 +287,9 @@ func (c *Client) BeginTx(ctx context.Context, opts *sql.TxOptions) (*Tx, error) 
 		RevokedToken:     NewRevokedTokenClient(cfg),
 		Secret:           NewSecretClient(cfg),
 		ServerKey:        NewServerKeyClient(cfg),
+		Session:          NewSessionClient(cfg),
+		SignInProvider:   NewSignInProviderClient(cfg),
+		SpentAssertion:   NewSpentAssertionClient(cfg),
 		Tenant:           NewTenantClient(cfg),
 		Token:            NewTokenClient(cfg),
 		Traffic:          NewTrafficClient(cfg),
@@ -300,9 +324,10 @@ func (c *Client) Close() error {
 func (c *Client) Use(hooks ...Hook) {
 	for _, n := range []interface{ Use(...Hook) }{
 		c.AttributeValue, c.AuditChain, c.AuditEvent, c.Change, c.ChangeLog,
-		c.Credential, c.Exchange, c.GroupPush, c.Membership, c.RecordedExchange,
-		c.Recording, c.Registration, c.Resource, c.ResourceCount, c.RevokedToken,
-		c.Secret, c.ServerKey, c.Tenant, c.Token, c.Traffic, c.Watcher,
+		c.Credential, c.Exchange, c.GroupPush, c.LoginLink, c.Membership,
+		c.RecordedExchange, c.Recording, c.Registration, c.Resource, c.ResourceCount,
+		c.RevokedToken, c.Secret, c.ServerKey, c.Session, c.SignInProvider,
+		c.SpentAssertion, c.Tenant, c.Token, c.Traffic, c.Watcher,
 	} {
 		n.Use(hooks...)
 	}
@@ -313,9 +338,10 @@ func (c *Client) Use(hooks ...Hook) {
 func (c *Client) Intercept(interceptors ...Interceptor) {
 	for _, n := range []interface{ Intercept(...Interceptor) }{
 		c.AttributeValue, c.AuditChain, c.AuditEvent, c.Change, c.ChangeLog,
-		c.Credential, c.Exchange, c.GroupPush, c.Membership, c.RecordedExchange,
-		c.Recording, c.Registration, c.Resource, c.ResourceCount, c.RevokedToken,
-		c.Secret, c.ServerKey, c.Tenant, c.Token, c.Traffic, c.Watcher,
+		c.Credential, c.Exchange, c.GroupPush, c.LoginLink, c.Membership,
+		c.RecordedExchange, c.Recording, c.Registration, c.Resource, c.ResourceCount,
+		c.RevokedToken, c.Secret, c.ServerKey, c.Session, c.SignInProvider,
+		c.SpentAssertion, c.Tenant, c.Token, c.Traffic, c.Watcher,
 	} {
 		n.Intercept(interceptors...)
 	}
@@ -340,6 +366,8 @@ func (c *Client) Mutate(ctx context.Context, m Mutation) (Value, error) {
 		return c.Exchange.mutate(ctx, m)
 	case *GroupPushMutation:
 		return c.GroupPush.mutate(ctx, m)
+	case *LoginLinkMutation:
+		return c.LoginLink.mutate(ctx, m)
 	case *MembershipMutation:
 		return c.Membership.mutate(ctx, m)
 	case *RecordedExchangeMutation:
@@ -358,6 +386,12 @@ func (c *Client) Mutate(ctx context.Context, m Mutation) (Value, error) {
 		return c.Secret.mutate(ctx, m)
 	case *ServerKeyMutation:
 		return c.ServerKey.mutate(ctx, m)
+	case *SessionMutation:
+		return c.Session.mutate(ctx, m)
+	case *SignInProviderMutation:
+		return c.SignInProvider.mutate(ctx, m)
+	case *SpentAssertionMutation:
+		return c.SpentAssertion.mutate(ctx, m)
 	case *TenantMutation:
 		return c.Tenant.mutate(ctx, m)
 	case *TokenMutation:
@@ -1496,6 +1530,155 @@ func (c *GroupPushClient) mutate(ctx context.Context, m *GroupPushMutation) (Val
 		return (&GroupPushDelete{config: c.config, hooks: c.Hooks(), mutation: m}).Exec(ctx)
 	default:
 		return nil, fmt.Errorf("ent: unknown GroupPush mutation op: %q", m.Op())
+	}
+}
+
+// LoginLinkClient is a client for the LoginLink schema.
+type LoginLinkClient struct {
+	config
+}
+
+// NewLoginLinkClient returns a client for the LoginLink from the given config.
+func NewLoginLinkClient(c config) *LoginLinkClient {
+	return &LoginLinkClient{config: c}
+}
+
+// Use adds a list of mutation hooks to the hooks stack.
+// A call to `Use(f, g, h)` equals to `loginlink.Hooks(f(g(h())))`.
+func (c *LoginLinkClient) Use(hooks ...Hook) {
+	c.hooks.LoginLink = append(c.hooks.LoginLink, hooks...)
+}
+
+// Intercept adds a list of query interceptors to the interceptors stack.
+// A call to `Intercept(f, g, h)` equals to `loginlink.Intercept(f(g(h())))`.
+func (c *LoginLinkClient) Intercept(interceptors ...Interceptor) {
+	c.inters.LoginLink = append(c.inters.LoginLink, interceptors...)
+}
+
+// Create returns a builder for creating a LoginLink entity.
+func (c *LoginLinkClient) Create() *LoginLinkCreate {
+	mutation := newLoginLinkMutation(c.config, OpCreate)
+	return &LoginLinkCreate{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// CreateBulk returns a builder for creating a bulk of LoginLink entities.
+func (c *LoginLinkClient) CreateBulk(builders ...*LoginLinkCreate) *LoginLinkCreateBulk {
+	return &LoginLinkCreateBulk{config: c.config, builders: builders}
+}
+
+// MapCreateBulk creates a bulk creation builder from the given slice. For each item in the slice, the function creates
+// a builder and applies setFunc on it.
+func (c *LoginLinkClient) MapCreateBulk(slice any, setFunc func(*LoginLinkCreate, int)) *LoginLinkCreateBulk {
+	rv := reflect.ValueOf(slice)
+	if rv.Kind() != reflect.Slice {
+		return &LoginLinkCreateBulk{err: fmt.Errorf("calling to LoginLinkClient.MapCreateBulk with wrong type %T, need slice", slice)}
+	}
+	builders := make([]*LoginLinkCreate, rv.Len())
+	for i := 0; i < rv.Len(); i++ {
+		builders[i] = c.Create()
+		setFunc(builders[i], i)
+	}
+	return &LoginLinkCreateBulk{config: c.config, builders: builders}
+}
+
+// Update returns an update builder for LoginLink.
+func (c *LoginLinkClient) Update() *LoginLinkUpdate {
+	mutation := newLoginLinkMutation(c.config, OpUpdate)
+	return &LoginLinkUpdate{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// UpdateOne returns an update builder for the given entity.
+func (c *LoginLinkClient) UpdateOne(_m *LoginLink) *LoginLinkUpdateOne {
+	mutation := newLoginLinkMutation(c.config, OpUpdateOne, withLoginLink(_m))
+	return &LoginLinkUpdateOne{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// UpdateOneID returns an update builder for the given id.
+func (c *LoginLinkClient) UpdateOneID(id int64) *LoginLinkUpdateOne {
+	mutation := newLoginLinkMutation(c.config, OpUpdateOne, withLoginLinkID(id))
+	return &LoginLinkUpdateOne{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// Delete returns a delete builder for LoginLink.
+func (c *LoginLinkClient) Delete() *LoginLinkDelete {
+	mutation := newLoginLinkMutation(c.config, OpDelete)
+	return &LoginLinkDelete{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// DeleteOne returns a builder for deleting the given entity.
+func (c *LoginLinkClient) DeleteOne(_m *LoginLink) *LoginLinkDeleteOne {
+	return c.DeleteOneID(_m.ID)
+}
+
+// DeleteOneID returns a builder for deleting the given entity by its id.
+func (c *LoginLinkClient) DeleteOneID(id int64) *LoginLinkDeleteOne {
+	builder := c.Delete().Where(loginlink.ID(id))
+	builder.mutation.id = &id
+	builder.mutation.op = OpDeleteOne
+	return &LoginLinkDeleteOne{builder}
+}
+
+// Query returns a query builder for LoginLink.
+func (c *LoginLinkClient) Query() *LoginLinkQuery {
+	return &LoginLinkQuery{
+		config: c.config,
+		ctx:    &QueryContext{Type: TypeLoginLink},
+		inters: c.Interceptors(),
+	}
+}
+
+// Get returns a LoginLink entity by its id.
+func (c *LoginLinkClient) Get(ctx context.Context, id int64) (*LoginLink, error) {
+	return c.Query().Where(loginlink.ID(id)).Only(ctx)
+}
+
+// GetX is like Get, but panics if an error occurs.
+func (c *LoginLinkClient) GetX(ctx context.Context, id int64) *LoginLink {
+	obj, err := c.Get(ctx, id)
+	if err != nil {
+		panic(err)
+	}
+	return obj
+}
+
+// QueryTenant queries the tenant edge of a LoginLink.
+func (c *LoginLinkClient) QueryTenant(_m *LoginLink) *TenantQuery {
+	query := (&TenantClient{config: c.config}).Query()
+	query.path = func(context.Context) (fromV *sql.Selector, _ error) {
+		id := _m.ID
+		step := sqlgraph.NewStep(
+			sqlgraph.From(loginlink.Table, loginlink.FieldID, id),
+			sqlgraph.To(tenant.Table, tenant.FieldID),
+			sqlgraph.Edge(sqlgraph.M2O, true, loginlink.TenantTable, loginlink.TenantColumn),
+		)
+		fromV = sqlgraph.Neighbors(_m.driver.Dialect(), step)
+		return fromV, nil
+	}
+	return query
+}
+
+// Hooks returns the client hooks.
+func (c *LoginLinkClient) Hooks() []Hook {
+	return c.hooks.LoginLink
+}
+
+// Interceptors returns the client interceptors.
+func (c *LoginLinkClient) Interceptors() []Interceptor {
+	return c.inters.LoginLink
+}
+
+func (c *LoginLinkClient) mutate(ctx context.Context, m *LoginLinkMutation) (Value, error) {
+	switch m.Op() {
+	case OpCreate:
+		return (&LoginLinkCreate{config: c.config, hooks: c.Hooks(), mutation: m}).Save(ctx)
+	case OpUpdate:
+		return (&LoginLinkUpdate{config: c.config, hooks: c.Hooks(), mutation: m}).Save(ctx)
+	case OpUpdateOne:
+		return (&LoginLinkUpdateOne{config: c.config, hooks: c.Hooks(), mutation: m}).Save(ctx)
+	case OpDelete, OpDeleteOne:
+		return (&LoginLinkDelete{config: c.config, hooks: c.Hooks(), mutation: m}).Exec(ctx)
+	default:
+		return nil, fmt.Errorf("ent: unknown LoginLink mutation op: %q", m.Op())
 	}
 }
 
@@ -2807,6 +2990,469 @@ func (c *ServerKeyClient) mutate(ctx context.Context, m *ServerKeyMutation) (Val
 	}
 }
 
+// SessionClient is a client for the Session schema.
+type SessionClient struct {
+	config
+}
+
+// NewSessionClient returns a client for the Session from the given config.
+func NewSessionClient(c config) *SessionClient {
+	return &SessionClient{config: c}
+}
+
+// Use adds a list of mutation hooks to the hooks stack.
+// A call to `Use(f, g, h)` equals to `session.Hooks(f(g(h())))`.
+func (c *SessionClient) Use(hooks ...Hook) {
+	c.hooks.Session = append(c.hooks.Session, hooks...)
+}
+
+// Intercept adds a list of query interceptors to the interceptors stack.
+// A call to `Intercept(f, g, h)` equals to `session.Intercept(f(g(h())))`.
+func (c *SessionClient) Intercept(interceptors ...Interceptor) {
+	c.inters.Session = append(c.inters.Session, interceptors...)
+}
+
+// Create returns a builder for creating a Session entity.
+func (c *SessionClient) Create() *SessionCreate {
+	mutation := newSessionMutation(c.config, OpCreate)
+	return &SessionCreate{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// CreateBulk returns a builder for creating a bulk of Session entities.
+func (c *SessionClient) CreateBulk(builders ...*SessionCreate) *SessionCreateBulk {
+	return &SessionCreateBulk{config: c.config, builders: builders}
+}
+
+// MapCreateBulk creates a bulk creation builder from the given slice. For each item in the slice, the function creates
+// a builder and applies setFunc on it.
+func (c *SessionClient) MapCreateBulk(slice any, setFunc func(*SessionCreate, int)) *SessionCreateBulk {
+	rv := reflect.ValueOf(slice)
+	if rv.Kind() != reflect.Slice {
+		return &SessionCreateBulk{err: fmt.Errorf("calling to SessionClient.MapCreateBulk with wrong type %T, need slice", slice)}
+	}
+	builders := make([]*SessionCreate, rv.Len())
+	for i := 0; i < rv.Len(); i++ {
+		builders[i] = c.Create()
+		setFunc(builders[i], i)
+	}
+	return &SessionCreateBulk{config: c.config, builders: builders}
+}
+
+// Update returns an update builder for Session.
+func (c *SessionClient) Update() *SessionUpdate {
+	mutation := newSessionMutation(c.config, OpUpdate)
+	return &SessionUpdate{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// UpdateOne returns an update builder for the given entity.
+func (c *SessionClient) UpdateOne(_m *Session) *SessionUpdateOne {
+	mutation := newSessionMutation(c.config, OpUpdateOne, withSession(_m))
+	return &SessionUpdateOne{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// UpdateOneID returns an update builder for the given id.
+func (c *SessionClient) UpdateOneID(id int64) *SessionUpdateOne {
+	mutation := newSessionMutation(c.config, OpUpdateOne, withSessionID(id))
+	return &SessionUpdateOne{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// Delete returns a delete builder for Session.
+func (c *SessionClient) Delete() *SessionDelete {
+	mutation := newSessionMutation(c.config, OpDelete)
+	return &SessionDelete{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// DeleteOne returns a builder for deleting the given entity.
+func (c *SessionClient) DeleteOne(_m *Session) *SessionDeleteOne {
+	return c.DeleteOneID(_m.ID)
+}
+
+// DeleteOneID returns a builder for deleting the given entity by its id.
+func (c *SessionClient) DeleteOneID(id int64) *SessionDeleteOne {
+	builder := c.Delete().Where(session.ID(id))
+	builder.mutation.id = &id
+	builder.mutation.op = OpDeleteOne
+	return &SessionDeleteOne{builder}
+}
+
+// Query returns a query builder for Session.
+func (c *SessionClient) Query() *SessionQuery {
+	return &SessionQuery{
+		config: c.config,
+		ctx:    &QueryContext{Type: TypeSession},
+		inters: c.Interceptors(),
+	}
+}
+
+// Get returns a Session entity by its id.
+func (c *SessionClient) Get(ctx context.Context, id int64) (*Session, error) {
+	return c.Query().Where(session.ID(id)).Only(ctx)
+}
+
+// GetX is like Get, but panics if an error occurs.
+func (c *SessionClient) GetX(ctx context.Context, id int64) *Session {
+	obj, err := c.Get(ctx, id)
+	if err != nil {
+		panic(err)
+	}
+	return obj
+}
+
+// QueryTenant queries the tenant edge of a Session.
+func (c *SessionClient) QueryTenant(_m *Session) *TenantQuery {
+	query := (&TenantClient{config: c.config}).Query()
+	query.path = func(context.Context) (fromV *sql.Selector, _ error) {
+		id := _m.ID
+		step := sqlgraph.NewStep(
+			sqlgraph.From(session.Table, session.FieldID, id),
+			sqlgraph.To(tenant.Table, tenant.FieldID),
+			sqlgraph.Edge(sqlgraph.M2O, true, session.TenantTable, session.TenantColumn),
+		)
+		fromV = sqlgraph.Neighbors(_m.driver.Dialect(), step)
+		return fromV, nil
+	}
+	return query
+}
+
+// QueryProvider queries the provider edge of a Session.
+func (c *SessionClient) QueryProvider(_m *Session) *SignInProviderQuery {
+	query := (&SignInProviderClient{config: c.config}).Query()
+	query.path = func(context.Context) (fromV *sql.Selector, _ error) {
+		id := _m.ID
+		step := sqlgraph.NewStep(
+			sqlgraph.From(session.Table, session.FieldID, id),
+			sqlgraph.To(signinprovider.Table, signinprovider.FieldID),
+			sqlgraph.Edge(sqlgraph.M2O, true, session.ProviderTable, session.ProviderColumn),
+		)
+		fromV = sqlgraph.Neighbors(_m.driver.Dialect(), step)
+		return fromV, nil
+	}
+	return query
+}
+
+// Hooks returns the client hooks.
+func (c *SessionClient) Hooks() []Hook {
+	return c.hooks.Session
+}
+
+// Interceptors returns the client interceptors.
+func (c *SessionClient) Interceptors() []Interceptor {
+	return c.inters.Session
+}
+
+func (c *SessionClient) mutate(ctx context.Context, m *SessionMutation) (Value, error) {
+	switch m.Op() {
+	case OpCreate:
+		return (&SessionCreate{config: c.config, hooks: c.Hooks(), mutation: m}).Save(ctx)
+	case OpUpdate:
+		return (&SessionUpdate{config: c.config, hooks: c.Hooks(), mutation: m}).Save(ctx)
+	case OpUpdateOne:
+		return (&SessionUpdateOne{config: c.config, hooks: c.Hooks(), mutation: m}).Save(ctx)
+	case OpDelete, OpDeleteOne:
+		return (&SessionDelete{config: c.config, hooks: c.Hooks(), mutation: m}).Exec(ctx)
+	default:
+		return nil, fmt.Errorf("ent: unknown Session mutation op: %q", m.Op())
+	}
+}
+
+// SignInProviderClient is a client for the SignInProvider schema.
+type SignInProviderClient struct {
+	config
+}
+
+// NewSignInProviderClient returns a client for the SignInProvider from the given config.
+func NewSignInProviderClient(c config) *SignInProviderClient {
+	return &SignInProviderClient{config: c}
+}
+
+// Use adds a list of mutation hooks to the hooks stack.
+// A call to `Use(f, g, h)` equals to `signinprovider.Hooks(f(g(h())))`.
+func (c *SignInProviderClient) Use(hooks ...Hook) {
+	c.hooks.SignInProvider = append(c.hooks.SignInProvider, hooks...)
+}
+
+// Intercept adds a list of query interceptors to the interceptors stack.
+// A call to `Intercept(f, g, h)` equals to `signinprovider.Intercept(f(g(h())))`.
+func (c *SignInProviderClient) Intercept(interceptors ...Interceptor) {
+	c.inters.SignInProvider = append(c.inters.SignInProvider, interceptors...)
+}
+
+// Create returns a builder for creating a SignInProvider entity.
+func (c *SignInProviderClient) Create() *SignInProviderCreate {
+	mutation := newSignInProviderMutation(c.config, OpCreate)
+	return &SignInProviderCreate{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// CreateBulk returns a builder for creating a bulk of SignInProvider entities.
+func (c *SignInProviderClient) CreateBulk(builders ...*SignInProviderCreate) *SignInProviderCreateBulk {
+	return &SignInProviderCreateBulk{config: c.config, builders: builders}
+}
+
+// MapCreateBulk creates a bulk creation builder from the given slice. For each item in the slice, the function creates
+// a builder and applies setFunc on it.
+func (c *SignInProviderClient) MapCreateBulk(slice any, setFunc func(*SignInProviderCreate, int)) *SignInProviderCreateBulk {
+	rv := reflect.ValueOf(slice)
+	if rv.Kind() != reflect.Slice {
+		return &SignInProviderCreateBulk{err: fmt.Errorf("calling to SignInProviderClient.MapCreateBulk with wrong type %T, need slice", slice)}
+	}
+	builders := make([]*SignInProviderCreate, rv.Len())
+	for i := 0; i < rv.Len(); i++ {
+		builders[i] = c.Create()
+		setFunc(builders[i], i)
+	}
+	return &SignInProviderCreateBulk{config: c.config, builders: builders}
+}
+
+// Update returns an update builder for SignInProvider.
+func (c *SignInProviderClient) Update() *SignInProviderUpdate {
+	mutation := newSignInProviderMutation(c.config, OpUpdate)
+	return &SignInProviderUpdate{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// UpdateOne returns an update builder for the given entity.
+func (c *SignInProviderClient) UpdateOne(_m *SignInProvider) *SignInProviderUpdateOne {
+	mutation := newSignInProviderMutation(c.config, OpUpdateOne, withSignInProvider(_m))
+	return &SignInProviderUpdateOne{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// UpdateOneID returns an update builder for the given id.
+func (c *SignInProviderClient) UpdateOneID(id int64) *SignInProviderUpdateOne {
+	mutation := newSignInProviderMutation(c.config, OpUpdateOne, withSignInProviderID(id))
+	return &SignInProviderUpdateOne{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// Delete returns a delete builder for SignInProvider.
+func (c *SignInProviderClient) Delete() *SignInProviderDelete {
+	mutation := newSignInProviderMutation(c.config, OpDelete)
+	return &SignInProviderDelete{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// DeleteOne returns a builder for deleting the given entity.
+func (c *SignInProviderClient) DeleteOne(_m *SignInProvider) *SignInProviderDeleteOne {
+	return c.DeleteOneID(_m.ID)
+}
+
+// DeleteOneID returns a builder for deleting the given entity by its id.
+func (c *SignInProviderClient) DeleteOneID(id int64) *SignInProviderDeleteOne {
+	builder := c.Delete().Where(signinprovider.ID(id))
+	builder.mutation.id = &id
+	builder.mutation.op = OpDeleteOne
+	return &SignInProviderDeleteOne{builder}
+}
+
+// Query returns a query builder for SignInProvider.
+func (c *SignInProviderClient) Query() *SignInProviderQuery {
+	return &SignInProviderQuery{
+		config: c.config,
+		ctx:    &QueryContext{Type: TypeSignInProvider},
+		inters: c.Interceptors(),
+	}
+}
+
+// Get returns a SignInProvider entity by its id.
+func (c *SignInProviderClient) Get(ctx context.Context, id int64) (*SignInProvider, error) {
+	return c.Query().Where(signinprovider.ID(id)).Only(ctx)
+}
+
+// GetX is like Get, but panics if an error occurs.
+func (c *SignInProviderClient) GetX(ctx context.Context, id int64) *SignInProvider {
+	obj, err := c.Get(ctx, id)
+	if err != nil {
+		panic(err)
+	}
+	return obj
+}
+
+// QueryTenant queries the tenant edge of a SignInProvider.
+func (c *SignInProviderClient) QueryTenant(_m *SignInProvider) *TenantQuery {
+	query := (&TenantClient{config: c.config}).Query()
+	query.path = func(context.Context) (fromV *sql.Selector, _ error) {
+		id := _m.ID
+		step := sqlgraph.NewStep(
+			sqlgraph.From(signinprovider.Table, signinprovider.FieldID, id),
+			sqlgraph.To(tenant.Table, tenant.FieldID),
+			sqlgraph.Edge(sqlgraph.M2O, true, signinprovider.TenantTable, signinprovider.TenantColumn),
+		)
+		fromV = sqlgraph.Neighbors(_m.driver.Dialect(), step)
+		return fromV, nil
+	}
+	return query
+}
+
+// QuerySessions queries the sessions edge of a SignInProvider.
+func (c *SignInProviderClient) QuerySessions(_m *SignInProvider) *SessionQuery {
+	query := (&SessionClient{config: c.config}).Query()
+	query.path = func(context.Context) (fromV *sql.Selector, _ error) {
+		id := _m.ID
+		step := sqlgraph.NewStep(
+			sqlgraph.From(signinprovider.Table, signinprovider.FieldID, id),
+			sqlgraph.To(session.Table, session.FieldID),
+			sqlgraph.Edge(sqlgraph.O2M, false, signinprovider.SessionsTable, signinprovider.SessionsColumn),
+		)
+		fromV = sqlgraph.Neighbors(_m.driver.Dialect(), step)
+		return fromV, nil
+	}
+	return query
+}
+
+// Hooks returns the client hooks.
+func (c *SignInProviderClient) Hooks() []Hook {
+	return c.hooks.SignInProvider
+}
+
+// Interceptors returns the client interceptors.
+func (c *SignInProviderClient) Interceptors() []Interceptor {
+	return c.inters.SignInProvider
+}
+
+func (c *SignInProviderClient) mutate(ctx context.Context, m *SignInProviderMutation) (Value, error) {
+	switch m.Op() {
+	case OpCreate:
+		return (&SignInProviderCreate{config: c.config, hooks: c.Hooks(), mutation: m}).Save(ctx)
+	case OpUpdate:
+		return (&SignInProviderUpdate{config: c.config, hooks: c.Hooks(), mutation: m}).Save(ctx)
+	case OpUpdateOne:
+		return (&SignInProviderUpdateOne{config: c.config, hooks: c.Hooks(), mutation: m}).Save(ctx)
+	case OpDelete, OpDeleteOne:
+		return (&SignInProviderDelete{config: c.config, hooks: c.Hooks(), mutation: m}).Exec(ctx)
+	default:
+		return nil, fmt.Errorf("ent: unknown SignInProvider mutation op: %q", m.Op())
+	}
+}
+
+// SpentAssertionClient is a client for the SpentAssertion schema.
+type SpentAssertionClient struct {
+	config
+}
+
+// NewSpentAssertionClient returns a client for the SpentAssertion from the given config.
+func NewSpentAssertionClient(c config) *SpentAssertionClient {
+	return &SpentAssertionClient{config: c}
+}
+
+// Use adds a list of mutation hooks to the hooks stack.
+// A call to `Use(f, g, h)` equals to `spentassertion.Hooks(f(g(h())))`.
+func (c *SpentAssertionClient) Use(hooks ...Hook) {
+	c.hooks.SpentAssertion = append(c.hooks.SpentAssertion, hooks...)
+}
+
+// Intercept adds a list of query interceptors to the interceptors stack.
+// A call to `Intercept(f, g, h)` equals to `spentassertion.Intercept(f(g(h())))`.
+func (c *SpentAssertionClient) Intercept(interceptors ...Interceptor) {
+	c.inters.SpentAssertion = append(c.inters.SpentAssertion, interceptors...)
+}
+
+// Create returns a builder for creating a SpentAssertion entity.
+func (c *SpentAssertionClient) Create() *SpentAssertionCreate {
+	mutation := newSpentAssertionMutation(c.config, OpCreate)
+	return &SpentAssertionCreate{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// CreateBulk returns a builder for creating a bulk of SpentAssertion entities.
+func (c *SpentAssertionClient) CreateBulk(builders ...*SpentAssertionCreate) *SpentAssertionCreateBulk {
+	return &SpentAssertionCreateBulk{config: c.config, builders: builders}
+}
+
+// MapCreateBulk creates a bulk creation builder from the given slice. For each item in the slice, the function creates
+// a builder and applies setFunc on it.
+func (c *SpentAssertionClient) MapCreateBulk(slice any, setFunc func(*SpentAssertionCreate, int)) *SpentAssertionCreateBulk {
+	rv := reflect.ValueOf(slice)
+	if rv.Kind() != reflect.Slice {
+		return &SpentAssertionCreateBulk{err: fmt.Errorf("calling to SpentAssertionClient.MapCreateBulk with wrong type %T, need slice", slice)}
+	}
+	builders := make([]*SpentAssertionCreate, rv.Len())
+	for i := 0; i < rv.Len(); i++ {
+		builders[i] = c.Create()
+		setFunc(builders[i], i)
+	}
+	return &SpentAssertionCreateBulk{config: c.config, builders: builders}
+}
+
+// Update returns an update builder for SpentAssertion.
+func (c *SpentAssertionClient) Update() *SpentAssertionUpdate {
+	mutation := newSpentAssertionMutation(c.config, OpUpdate)
+	return &SpentAssertionUpdate{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// UpdateOne returns an update builder for the given entity.
+func (c *SpentAssertionClient) UpdateOne(_m *SpentAssertion) *SpentAssertionUpdateOne {
+	mutation := newSpentAssertionMutation(c.config, OpUpdateOne, withSpentAssertion(_m))
+	return &SpentAssertionUpdateOne{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// UpdateOneID returns an update builder for the given id.
+func (c *SpentAssertionClient) UpdateOneID(id int64) *SpentAssertionUpdateOne {
+	mutation := newSpentAssertionMutation(c.config, OpUpdateOne, withSpentAssertionID(id))
+	return &SpentAssertionUpdateOne{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// Delete returns a delete builder for SpentAssertion.
+func (c *SpentAssertionClient) Delete() *SpentAssertionDelete {
+	mutation := newSpentAssertionMutation(c.config, OpDelete)
+	return &SpentAssertionDelete{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// DeleteOne returns a builder for deleting the given entity.
+func (c *SpentAssertionClient) DeleteOne(_m *SpentAssertion) *SpentAssertionDeleteOne {
+	return c.DeleteOneID(_m.ID)
+}
+
+// DeleteOneID returns a builder for deleting the given entity by its id.
+func (c *SpentAssertionClient) DeleteOneID(id int64) *SpentAssertionDeleteOne {
+	builder := c.Delete().Where(spentassertion.ID(id))
+	builder.mutation.id = &id
+	builder.mutation.op = OpDeleteOne
+	return &SpentAssertionDeleteOne{builder}
+}
+
+// Query returns a query builder for SpentAssertion.
+func (c *SpentAssertionClient) Query() *SpentAssertionQuery {
+	return &SpentAssertionQuery{
+		config: c.config,
+		ctx:    &QueryContext{Type: TypeSpentAssertion},
+		inters: c.Interceptors(),
+	}
+}
+
+// Get returns a SpentAssertion entity by its id.
+func (c *SpentAssertionClient) Get(ctx context.Context, id int64) (*SpentAssertion, error) {
+	return c.Query().Where(spentassertion.ID(id)).Only(ctx)
+}
+
+// GetX is like Get, but panics if an error occurs.
+func (c *SpentAssertionClient) GetX(ctx context.Context, id int64) *SpentAssertion {
+	obj, err := c.Get(ctx, id)
+	if err != nil {
+		panic(err)
+	}
+	return obj
+}
+
+// Hooks returns the client hooks.
+func (c *SpentAssertionClient) Hooks() []Hook {
+	return c.hooks.SpentAssertion
+}
+
+// Interceptors returns the client interceptors.
+func (c *SpentAssertionClient) Interceptors() []Interceptor {
+	return c.inters.SpentAssertion
+}
+
+func (c *SpentAssertionClient) mutate(ctx context.Context, m *SpentAssertionMutation) (Value, error) {
+	switch m.Op() {
+	case OpCreate:
+		return (&SpentAssertionCreate{config: c.config, hooks: c.Hooks(), mutation: m}).Save(ctx)
+	case OpUpdate:
+		return (&SpentAssertionUpdate{config: c.config, hooks: c.Hooks(), mutation: m}).Save(ctx)
+	case OpUpdateOne:
+		return (&SpentAssertionUpdateOne{config: c.config, hooks: c.Hooks(), mutation: m}).Save(ctx)
+	case OpDelete, OpDeleteOne:
+		return (&SpentAssertionDelete{config: c.config, hooks: c.Hooks(), mutation: m}).Exec(ctx)
+	default:
+		return nil, fmt.Errorf("ent: unknown SpentAssertion mutation op: %q", m.Op())
+	}
+}
+
 // TenantClient is a client for the Tenant schema.
 type TenantClient struct {
 	config
@@ -2940,6 +3586,54 @@ func (c *TenantClient) QueryResources(_m *Tenant) *ResourceQuery {
 			sqlgraph.From(tenant.Table, tenant.FieldID, id),
 			sqlgraph.To(resource.Table, resource.FieldID),
 			sqlgraph.Edge(sqlgraph.O2M, false, tenant.ResourcesTable, tenant.ResourcesColumn),
+		)
+		fromV = sqlgraph.Neighbors(_m.driver.Dialect(), step)
+		return fromV, nil
+	}
+	return query
+}
+
+// QuerySignInProviders queries the sign_in_providers edge of a Tenant.
+func (c *TenantClient) QuerySignInProviders(_m *Tenant) *SignInProviderQuery {
+	query := (&SignInProviderClient{config: c.config}).Query()
+	query.path = func(context.Context) (fromV *sql.Selector, _ error) {
+		id := _m.ID
+		step := sqlgraph.NewStep(
+			sqlgraph.From(tenant.Table, tenant.FieldID, id),
+			sqlgraph.To(signinprovider.Table, signinprovider.FieldID),
+			sqlgraph.Edge(sqlgraph.O2M, false, tenant.SignInProvidersTable, tenant.SignInProvidersColumn),
+		)
+		fromV = sqlgraph.Neighbors(_m.driver.Dialect(), step)
+		return fromV, nil
+	}
+	return query
+}
+
+// QuerySessions queries the sessions edge of a Tenant.
+func (c *TenantClient) QuerySessions(_m *Tenant) *SessionQuery {
+	query := (&SessionClient{config: c.config}).Query()
+	query.path = func(context.Context) (fromV *sql.Selector, _ error) {
+		id := _m.ID
+		step := sqlgraph.NewStep(
+			sqlgraph.From(tenant.Table, tenant.FieldID, id),
+			sqlgraph.To(session.Table, session.FieldID),
+			sqlgraph.Edge(sqlgraph.O2M, false, tenant.SessionsTable, tenant.SessionsColumn),
+		)
+		fromV = sqlgraph.Neighbors(_m.driver.Dialect(), step)
+		return fromV, nil
+	}
+	return query
+}
+
+// QueryLoginLinks queries the login_links edge of a Tenant.
+func (c *TenantClient) QueryLoginLinks(_m *Tenant) *LoginLinkQuery {
+	query := (&LoginLinkClient{config: c.config}).Query()
+	query.path = func(context.Context) (fromV *sql.Selector, _ error) {
+		id := _m.ID
+		step := sqlgraph.NewStep(
+			sqlgraph.From(tenant.Table, tenant.FieldID, id),
+			sqlgraph.To(loginlink.Table, loginlink.FieldID),
+			sqlgraph.Edge(sqlgraph.O2M, false, tenant.LoginLinksTable, tenant.LoginLinksColumn),
 		)
 		fromV = sqlgraph.Neighbors(_m.driver.Dialect(), step)
 		return fromV, nil
@@ -3391,14 +4085,15 @@ func (c *WatcherClient) mutate(ctx context.Context, m *WatcherMutation) (Value, 
 type (
 	hooks struct {
 		AttributeValue, AuditChain, AuditEvent, Change, ChangeLog, Credential, Exchange,
-		GroupPush, Membership, RecordedExchange, Recording, Registration, Resource,
-		ResourceCount, RevokedToken, Secret, ServerKey, Tenant, Token, Traffic,
-		Watcher []ent.Hook
+		GroupPush, LoginLink, Membership, RecordedExchange, Recording, Registration,
+		Resource, ResourceCount, RevokedToken, Secret, ServerKey, Session,
+		SignInProvider, SpentAssertion, Tenant, Token, Traffic, Watcher []ent.Hook
 	}
 	inters struct {
 		AttributeValue, AuditChain, AuditEvent, Change, ChangeLog, Credential, Exchange,
-		GroupPush, Membership, RecordedExchange, Recording, Registration, Resource,
-		ResourceCount, RevokedToken, Secret, ServerKey, Tenant, Token, Traffic,
+		GroupPush, LoginLink, Membership, RecordedExchange, Recording, Registration,
+		Resource, ResourceCount, RevokedToken, Secret, ServerKey, Session,
+		SignInProvider, SpentAssertion, Tenant, Token, Traffic,
 		Watcher []ent.Interceptor
 	}
 )

@@ -20,6 +20,7 @@ import (
 	"github.com/muster-scim/muster/ent/credential"
 	"github.com/muster-scim/muster/ent/exchange"
 	"github.com/muster-scim/muster/ent/grouppush"
+	"github.com/muster-scim/muster/ent/loginlink"
 	"github.com/muster-scim/muster/ent/membership"
 	"github.com/muster-scim/muster/ent/recordedexchange"
 	"github.com/muster-scim/muster/ent/recording"
@@ -29,6 +30,9 @@ import (
 	"github.com/muster-scim/muster/ent/revokedtoken"
 	"github.com/muster-scim/muster/ent/secret"
 	"github.com/muster-scim/muster/ent/serverkey"
+	"github.com/muster-scim/muster/ent/session"
+	"github.com/muster-scim/muster/ent/signinprovider"
+	"github.com/muster-scim/muster/ent/spentassertion"
 	"github.com/muster-scim/muster/ent/tenant"
 	"github.com/muster-scim/muster/ent/token"
 	"github.com/muster-scim/muster/ent/traffic"
@@ -101,6 +105,7 @@ func checkColumn(t, c string) error {
 			credential.Table:       credential.ValidColumn,
 			exchange.Table:         exchange.ValidColumn,
 			grouppush.Table:        grouppush.ValidColumn,
+			loginlink.Table:        loginlink.ValidColumn,
 			membership.Table:       membership.ValidColumn,
 			recordedexchange.Table: recordedexchange.ValidColumn,
 			recording.Table:        recording.ValidColumn,
@@ -110,6 +115,9 @@ func checkColumn(t, c string) error {
 			revokedtoken.Table:     revokedtoken.ValidColumn,
 			secret.Table:           secret.ValidColumn,
 			serverkey.Table:        serverkey.ValidColumn,
+			session.Table:          session.ValidColumn,
+			signinprovider.Table:   signinprovider.ValidColumn,
+			spentassertion.Table:   spentassertion.ValidColumn,
 			tenant.Table:           tenant.ValidColumn,
 			token.Table:            token.ValidColumn,
 			traffic.Table:          traffic.ValidColumn,

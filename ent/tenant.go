@@ -40,9 +40,15 @@ type TenantEdges struct {
 	Credentials []*Credential `json:"credentials,omitempty"`
 	// Resources holds the value of the resources edge.
 	Resources []*Resource `json:"resources,omitempty"`
+	// SignInProviders holds the value of the sign_in_providers edge.
+	SignInProviders []*SignInProvider `json:"sign_in_providers,omitempty"`
+	// Sessions holds the value of the sessions edge.
+	Sessions []*Session `json:"sessions,omitempty"`
+	// LoginLinks holds the value of the login_links edge.
+	LoginLinks []*LoginLink `json:"login_links,omitempty"`
 	// loadedTypes holds the information for reporting if a
 	// type was loaded (or requested) in eager-loading or not.
-	loadedTypes [2]bool
+	loadedTypes [5]bool
 }
 
 // CredentialsOrErr returns the Credentials value or an error if the edge
@@ -61,6 +67,33 @@ func (e TenantEdges) ResourcesOrErr() ([]*Resource, error) {
 		return e.Resources, nil
 	}
 	return nil, &NotLoadedError{edge: "resources"}
+}
+
+// SignInProvidersOrErr returns the SignInProviders value or an error if the edge
+// was not loaded in eager-loading.
+func (e TenantEdges) SignInProvidersOrErr() ([]*SignInProvider, error) {
+	if e.loadedTypes[2] {
+		return e.SignInProviders, nil
+	}
+	return nil, &NotLoadedError{edge: "sign_in_providers"}
+}
+
+// SessionsOrErr returns the Sessions value or an error if the edge
+// was not loaded in eager-loading.
+func (e TenantEdges) SessionsOrErr() ([]*Session, error) {
+	if e.loadedTypes[3] {
+		return e.Sessions, nil
+	}
+	return nil, &NotLoadedError{edge: "sessions"}
+}
+
+// LoginLinksOrErr returns the LoginLinks value or an error if the edge
+// was not loaded in eager-loading.
+func (e TenantEdges) LoginLinksOrErr() ([]*LoginLink, error) {
+	if e.loadedTypes[4] {
+		return e.LoginLinks, nil
+	}
+	return nil, &NotLoadedError{edge: "login_links"}
 }
 
 // scanValues returns the types for scanning values from sql.Rows.
@@ -152,6 +185,21 @@ func (_m *Tenant) QueryCredentials() *CredentialQuery {
 // QueryResources queries the "resources" edge of the Tenant entity.
 func (_m *Tenant) QueryResources() *ResourceQuery {
 	return NewTenantClient(_m.config).QueryResources(_m)
+}
+
+// QuerySignInProviders queries the "sign_in_providers" edge of the Tenant entity.
+func (_m *Tenant) QuerySignInProviders() *SignInProviderQuery {
+	return NewTenantClient(_m.config).QuerySignInProviders(_m)
+}
+
+// QuerySessions queries the "sessions" edge of the Tenant entity.
+func (_m *Tenant) QuerySessions() *SessionQuery {
+	return NewTenantClient(_m.config).QuerySessions(_m)
+}
+
+// QueryLoginLinks queries the "login_links" edge of the Tenant entity.
+func (_m *Tenant) QueryLoginLinks() *LoginLinkQuery {
+	return NewTenantClient(_m.config).QueryLoginLinks(_m)
 }
 
 // Update returns a builder for updating this Tenant.

@@ -10,7 +10,10 @@ import (
 	"entgo.io/ent/dialect/sql/sqlgraph"
 	"entgo.io/ent/schema/field"
 	"github.com/muster-scim/muster/ent/credential"
+	"github.com/muster-scim/muster/ent/loginlink"
 	"github.com/muster-scim/muster/ent/resource"
+	"github.com/muster-scim/muster/ent/session"
+	"github.com/muster-scim/muster/ent/signinprovider"
 	"github.com/muster-scim/muster/ent/tenant"
 )
 
@@ -107,6 +110,51 @@ func (_c *TenantCreate) AddResources(v ...*Resource) *TenantCreate {
 		ids[i] = v[i].ID
 	}
 	return _c.AddResourceIDs(ids...)
+}
+
+// AddSignInProviderIDs adds the "sign_in_providers" edge to the SignInProvider entity by IDs.
+func (_c *TenantCreate) AddSignInProviderIDs(ids ...int64) *TenantCreate {
+	_c.mutation.AddSignInProviderIDs(ids...)
+	return _c
+}
+
+// AddSignInProviders adds the "sign_in_providers" edges to the SignInProvider entity.
+func (_c *TenantCreate) AddSignInProviders(v ...*SignInProvider) *TenantCreate {
+	ids := make([]int64, len(v))
+	for i := range v {
+		ids[i] = v[i].ID
+	}
+	return _c.AddSignInProviderIDs(ids...)
+}
+
+// AddSessionIDs adds the "sessions" edge to the Session entity by IDs.
+func (_c *TenantCreate) AddSessionIDs(ids ...int64) *TenantCreate {
+	_c.mutation.AddSessionIDs(ids...)
+	return _c
+}
+
+// AddSessions adds the "sessions" edges to the Session entity.
+func (_c *TenantCreate) AddSessions(v ...*Session) *TenantCreate {
+	ids := make([]int64, len(v))
+	for i := range v {
+		ids[i] = v[i].ID
+	}
+	return _c.AddSessionIDs(ids...)
+}
+
+// AddLoginLinkIDs adds the "login_links" edge to the LoginLink entity by IDs.
+func (_c *TenantCreate) AddLoginLinkIDs(ids ...int64) *TenantCreate {
+	_c.mutation.AddLoginLinkIDs(ids...)
+	return _c
+}
+
+// AddLoginLinks adds the "login_links" edges to the LoginLink entity.
+func (_c *TenantCreate) AddLoginLinks(v ...*LoginLink) *TenantCreate {
+	ids := make([]int64, len(v))
+	for i := range v {
+		ids[i] = v[i].ID
+	}
+	return _c.AddLoginLinkIDs(ids...)
 }
 
 // Mutation returns the TenantMutation object of the builder.
@@ -236,6 +284,54 @@ func (_c *TenantCreate) createSpec() (*Tenant, *sqlgraph.CreateSpec) {
 			Bidi:    false,
 			Target: &sqlgraph.EdgeTarget{
 				IDSpec: sqlgraph.NewFieldSpec(resource.FieldID, field.TypeString),
+			},
+		}
+		for _, k := range nodes {
+			edge.Target.Nodes = append(edge.Target.Nodes, k)
+		}
+		_spec.Edges = append(_spec.Edges, edge)
+	}
+	if nodes := _c.mutation.SignInProvidersIDs(); len(nodes) > 0 {
+		edge := &sqlgraph.EdgeSpec{
+			Rel:     sqlgraph.O2M,
+			Inverse: false,
+			Table:   tenant.SignInProvidersTable,
+			Columns: []string{tenant.SignInProvidersColumn},
+			Bidi:    false,
+			Target: &sqlgraph.EdgeTarget{
+				IDSpec: sqlgraph.NewFieldSpec(signinprovider.FieldID, field.TypeInt64),
+			},
+		}
+		for _, k := range nodes {
+			edge.Target.Nodes = append(edge.Target.Nodes, k)
+		}
+		_spec.Edges = append(_spec.Edges, edge)
+	}
+	if nodes := _c.mutation.SessionsIDs(); len(nodes) > 0 {
+		edge := &sqlgraph.EdgeSpec{
+			Rel:     sqlgraph.O2M,
+			Inverse: false,
+			Table:   tenant.SessionsTable,
+			Columns: []string{tenant.SessionsColumn},
+			Bidi:    false,
+			Target: &sqlgraph.EdgeTarget{
+				IDSpec: sqlgraph.NewFieldSpec(session.FieldID, field.TypeInt64),
+			},
+		}
+		for _, k := range nodes {
+			edge.Target.Nodes = append(edge.Target.Nodes, k)
+		}
+		_spec.Edges = append(_spec.Edges, edge)
+	}
+	if nodes := _c.mutation.LoginLinksIDs(); len(nodes) > 0 {
+		edge := &sqlgraph.EdgeSpec{
+			Rel:     sqlgraph.O2M,
+			Inverse: false,
+			Table:   tenant.LoginLinksTable,
+			Columns: []string{tenant.LoginLinksColumn},
+			Bidi:    false,
+			Target: &sqlgraph.EdgeTarget{
+				IDSpec: sqlgraph.NewFieldSpec(loginlink.FieldID, field.TypeInt64),
 			},
 		}
 		for _, k := range nodes {

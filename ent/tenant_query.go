@@ -13,20 +13,26 @@ import (
 	"entgo.io/ent/dialect/sql/sqlgraph"
 	"entgo.io/ent/schema/field"
 	"github.com/muster-scim/muster/ent/credential"
+	"github.com/muster-scim/muster/ent/loginlink"
 	"github.com/muster-scim/muster/ent/predicate"
 	"github.com/muster-scim/muster/ent/resource"
+	"github.com/muster-scim/muster/ent/session"
+	"github.com/muster-scim/muster/ent/signinprovider"
 	"github.com/muster-scim/muster/ent/tenant"
 )
 
 // TenantQuery is the builder for querying Tenant entities.
 type TenantQuery struct {
 	config
-	ctx             *QueryContext
-	order           []tenant.OrderOption
-	inters          []Interceptor
-	predicates      []predicate.Tenant
-	withCredentials *CredentialQuery
-	withResources   *ResourceQuery
+	ctx                 *QueryContext
+	order               []tenant.OrderOption
+	inters              []Interceptor
+	predicates          []predicate.Tenant
+	withCredentials     *CredentialQuery
+	withResources       *ResourceQuery
+	withSignInProviders *SignInProviderQuery
+	withSessions        *SessionQuery
+	withLoginLinks      *LoginLinkQuery
 	// intermediate query (i.e. traversal path).
 	sql  *sql.Selector
 	path func(context.Context) (*sql.Selector, error)
@@ -100,6 +106,72 @@ func (_q *TenantQuery) QueryResources() *ResourceQuery {
 			sqlgraph.From(tenant.Table, tenant.FieldID, selector),
 			sqlgraph.To(resource.Table, resource.FieldID),
 			sqlgraph.Edge(sqlgraph.O2M, false, tenant.ResourcesTable, tenant.ResourcesColumn),
+		)
+		fromU = sqlgraph.SetNeighbors(_q.driver.Dialect(), step)
+		return fromU, nil
+	}
+	return query
+}
+
+// QuerySignInProviders chains the current query on the "sign_in_providers" edge.
+func (_q *TenantQuery) QuerySignInProviders() *SignInProviderQuery {
+	query := (&SignInProviderClient{config: _q.config}).Query()
+	query.path = func(ctx context.Context) (fromU *sql.Selector, err error) {
+		if err := _q.prepareQuery(ctx); err != nil {
+			return nil, err
+		}
+		selector := _q.sqlQuery(ctx)
+		if err := selector.Err(); err != nil {
+			return nil, err
+		}
+		step := sqlgraph.NewStep(
+			sqlgraph.From(tenant.Table, tenant.FieldID, selector),
+			sqlgraph.To(signinprovider.Table, signinprovider.FieldID),
+			sqlgraph.Edge(sqlgraph.O2M, false, tenant.SignInProvidersTable, tenant.SignInProvidersColumn),
+		)
+		fromU = sqlgraph.SetNeighbors(_q.driver.Dialect(), step)
+		return fromU, nil
+	}
+	return query
+}
+
+// QuerySessions chains the current query on the "sessions" edge.
+func (_q *TenantQuery) QuerySessions() *SessionQuery {
+	query := (&SessionClient{config: _q.config}).Query()
+	query.path = func(ctx context.Context) (fromU *sql.Selector, err error) {
+		if err := _q.prepareQuery(ctx); err != nil {
+			return nil, err
+		}
+		selector := _q.sqlQuery(ctx)
+		if err := selector.Err(); err != nil {
+			return nil, err
+		}
+		step := sqlgraph.NewStep(
+			sqlgraph.From(tenant.Table, tenant.FieldID, selector),
+			sqlgraph.To(session.Table, session.FieldID),
+			sqlgraph.Edge(sqlgraph.O2M, false, tenant.SessionsTable, tenant.SessionsColumn),
+		)
+		fromU = sqlgraph.SetNeighbors(_q.driver.Dialect(), step)
+		return fromU, nil
+	}
+	return query
+}
+
+// QueryLoginLinks chains the current query on the "login_links" edge.
+func (_q *TenantQuery) QueryLoginLinks() *LoginLinkQuery {
+	query := (&LoginLinkClient{config: _q.config}).Query()
+	query.path = func(ctx context.Context) (fromU *sql.Selector, err error) {
+		if err := _q.prepareQuery(ctx); err != nil {
+			return nil, err
+		}
+		selector := _q.sqlQuery(ctx)
+		if err := selector.Err(); err != nil {
+			return nil, err
+		}
+		step := sqlgraph.NewStep(
+			sqlgraph.From(tenant.Table, tenant.FieldID, selector),
+			sqlgraph.To(loginlink.Table, loginlink.FieldID),
+			sqlgraph.Edge(sqlgraph.O2M, false, tenant.LoginLinksTable, tenant.LoginLinksColumn),
 		)
 		fromU = sqlgraph.SetNeighbors(_q.driver.Dialect(), step)
 		return fromU, nil
@@ -294,13 +366,16 @@ func (_q *TenantQuery) Clone() *TenantQuery {
 		return nil
 	}
 	return &TenantQuery{
-		config:          _q.config,
-		ctx:             _q.ctx.Clone(),
-		order:           append([]tenant.OrderOption{}, _q.order...),
-		inters:          append([]Interceptor{}, _q.inters...),
-		predicates:      append([]predicate.Tenant{}, _q.predicates...),
-		withCredentials: _q.withCredentials.Clone(),
-		withResources:   _q.withResources.Clone(),
+		config:              _q.config,
+		ctx:                 _q.ctx.Clone(),
+		order:               append([]tenant.OrderOption{}, _q.order...),
+		inters:              append([]Interceptor{}, _q.inters...),
+		predicates:          append([]predicate.Tenant{}, _q.predicates...),
+		withCredentials:     _q.withCredentials.Clone(),
+		withResources:       _q.withResources.Clone(),
+		withSignInProviders: _q.withSignInProviders.Clone(),
+		withSessions:        _q.withSessions.Clone(),
+		withLoginLinks:      _q.withLoginLinks.Clone(),
 		// clone intermediate query.
 		sql:  _q.sql.Clone(),
 		path: _q.path,
@@ -326,6 +401,39 @@ func (_q *TenantQuery) WithResources(opts ...func(*ResourceQuery)) *TenantQuery 
 		opt(query)
 	}
 	_q.withResources = query
+	return _q
+}
+
+// WithSignInProviders tells the query-builder to eager-load the nodes that are connected to
+// the "sign_in_providers" edge. The optional arguments are used to configure the query builder of the edge.
+func (_q *TenantQuery) WithSignInProviders(opts ...func(*SignInProviderQuery)) *TenantQuery {
+	query := (&SignInProviderClient{config: _q.config}).Query()
+	for _, opt := range opts {
+		opt(query)
+	}
+	_q.withSignInProviders = query
+	return _q
+}
+
+// WithSessions tells the query-builder to eager-load the nodes that are connected to
+// the "sessions" edge. The optional arguments are used to configure the query builder of the edge.
+func (_q *TenantQuery) WithSessions(opts ...func(*SessionQuery)) *TenantQuery {
+	query := (&SessionClient{config: _q.config}).Query()
+	for _, opt := range opts {
+		opt(query)
+	}
+	_q.withSessions = query
+	return _q
+}
+
+// WithLoginLinks tells the query-builder to eager-load the nodes that are connected to
+// the "login_links" edge. The optional arguments are used to configure the query builder of the edge.
+func (_q *TenantQuery) WithLoginLinks(opts ...func(*LoginLinkQuery)) *TenantQuery {
+	query := (&LoginLinkClient{config: _q.config}).Query()
+	for _, opt := range opts {
+		opt(query)
+	}
+	_q.withLoginLinks = query
 	return _q
 }
 
@@ -407,9 +515,12 @@ func (_q *TenantQuery) sqlAll(ctx context.Context, hooks ...queryHook) ([]*Tenan
 	var (
 		nodes       = []*Tenant{}
 		_spec       = _q.querySpec()
-		loadedTypes = [2]bool{
+		loadedTypes = [5]bool{
 			_q.withCredentials != nil,
 			_q.withResources != nil,
+			_q.withSignInProviders != nil,
+			_q.withSessions != nil,
+			_q.withLoginLinks != nil,
 		}
 	)
 	_spec.ScanValues = func(columns []string) ([]any, error) {
@@ -441,6 +552,27 @@ func (_q *TenantQuery) sqlAll(ctx context.Context, hooks ...queryHook) ([]*Tenan
 		if err := _q.loadResources(ctx, query, nodes,
 			func(n *Tenant) { n.Edges.Resources = []*Resource{} },
 			func(n *Tenant, e *Resource) { n.Edges.Resources = append(n.Edges.Resources, e) }); err != nil {
+			return nil, err
+		}
+	}
+	if query := _q.withSignInProviders; query != nil {
+		if err := _q.loadSignInProviders(ctx, query, nodes,
+			func(n *Tenant) { n.Edges.SignInProviders = []*SignInProvider{} },
+			func(n *Tenant, e *SignInProvider) { n.Edges.SignInProviders = append(n.Edges.SignInProviders, e) }); err != nil {
+			return nil, err
+		}
+	}
+	if query := _q.withSessions; query != nil {
+		if err := _q.loadSessions(ctx, query, nodes,
+			func(n *Tenant) { n.Edges.Sessions = []*Session{} },
+			func(n *Tenant, e *Session) { n.Edges.Sessions = append(n.Edges.Sessions, e) }); err != nil {
+			return nil, err
+		}
+	}
+	if query := _q.withLoginLinks; query != nil {
+		if err := _q.loadLoginLinks(ctx, query, nodes,
+			func(n *Tenant) { n.Edges.LoginLinks = []*LoginLink{} },
+			func(n *Tenant, e *LoginLink) { n.Edges.LoginLinks = append(n.Edges.LoginLinks, e) }); err != nil {
 			return nil, err
 		}
 	}
@@ -492,6 +624,96 @@ func (_q *TenantQuery) loadResources(ctx context.Context, query *ResourceQuery, 
 	}
 	query.Where(predicate.Resource(func(s *sql.Selector) {
 		s.Where(sql.InValues(s.C(tenant.ResourcesColumn), fks...))
+	}))
+	neighbors, err := query.All(ctx)
+	if err != nil {
+		return err
+	}
+	for _, n := range neighbors {
+		fk := n.TenantID
+		node, ok := nodeids[fk]
+		if !ok {
+			return fmt.Errorf(`unexpected referenced foreign-key "tenant_id" returned %v for node %v`, fk, n.ID)
+		}
+		assign(node, n)
+	}
+	return nil
+}
+func (_q *TenantQuery) loadSignInProviders(ctx context.Context, query *SignInProviderQuery, nodes []*Tenant, init func(*Tenant), assign func(*Tenant, *SignInProvider)) error {
+	fks := make([]driver.Value, 0, len(nodes))
+	nodeids := make(map[int64]*Tenant)
+	for i := range nodes {
+		fks = append(fks, nodes[i].ID)
+		nodeids[nodes[i].ID] = nodes[i]
+		if init != nil {
+			init(nodes[i])
+		}
+	}
+	if len(query.ctx.Fields) > 0 {
+		query.ctx.AppendFieldOnce(signinprovider.FieldTenantID)
+	}
+	query.Where(predicate.SignInProvider(func(s *sql.Selector) {
+		s.Where(sql.InValues(s.C(tenant.SignInProvidersColumn), fks...))
+	}))
+	neighbors, err := query.All(ctx)
+	if err != nil {
+		return err
+	}
+	for _, n := range neighbors {
+		fk := n.TenantID
+		node, ok := nodeids[fk]
+		if !ok {
+			return fmt.Errorf(`unexpected referenced foreign-key "tenant_id" returned %v for node %v`, fk, n.ID)
+		}
+		assign(node, n)
+	}
+	return nil
+}
+func (_q *TenantQuery) loadSessions(ctx context.Context, query *SessionQuery, nodes []*Tenant, init func(*Tenant), assign func(*Tenant, *Session)) error {
+	fks := make([]driver.Value, 0, len(nodes))
+	nodeids := make(map[int64]*Tenant)
+	for i := range nodes {
+		fks = append(fks, nodes[i].ID)
+		nodeids[nodes[i].ID] = nodes[i]
+		if init != nil {
+			init(nodes[i])
+		}
+	}
+	if len(query.ctx.Fields) > 0 {
+		query.ctx.AppendFieldOnce(session.FieldTenantID)
+	}
+	query.Where(predicate.Session(func(s *sql.Selector) {
+		s.Where(sql.InValues(s.C(tenant.SessionsColumn), fks...))
+	}))
+	neighbors, err := query.All(ctx)
+	if err != nil {
+		return err
+	}
+	for _, n := range neighbors {
+		fk := n.TenantID
+		node, ok := nodeids[fk]
+		if !ok {
+			return fmt.Errorf(`unexpected referenced foreign-key "tenant_id" returned %v for node %v`, fk, n.ID)
+		}
+		assign(node, n)
+	}
+	return nil
+}
+func (_q *TenantQuery) loadLoginLinks(ctx context.Context, query *LoginLinkQuery, nodes []*Tenant, init func(*Tenant), assign func(*Tenant, *LoginLink)) error {
+	fks := make([]driver.Value, 0, len(nodes))
+	nodeids := make(map[int64]*Tenant)
+	for i := range nodes {
+		fks = append(fks, nodes[i].ID)
+		nodeids[nodes[i].ID] = nodes[i]
+		if init != nil {
+			init(nodes[i])
+		}
+	}
+	if len(query.ctx.Fields) > 0 {
+		query.ctx.AppendFieldOnce(loginlink.FieldTenantID)
+	}
+	query.Where(predicate.LoginLink(func(s *sql.Selector) {
+		s.Where(sql.InValues(s.C(tenant.LoginLinksColumn), fks...))
 	}))
 	neighbors, err := query.All(ctx)
 	if err != nil {

@@ -11,8 +11,11 @@ import (
 	"entgo.io/ent/dialect/sql/sqlgraph"
 	"entgo.io/ent/schema/field"
 	"github.com/muster-scim/muster/ent/credential"
+	"github.com/muster-scim/muster/ent/loginlink"
 	"github.com/muster-scim/muster/ent/predicate"
 	"github.com/muster-scim/muster/ent/resource"
+	"github.com/muster-scim/muster/ent/session"
+	"github.com/muster-scim/muster/ent/signinprovider"
 	"github.com/muster-scim/muster/ent/tenant"
 )
 
@@ -169,6 +172,51 @@ func (_u *TenantUpdate) AddResources(v ...*Resource) *TenantUpdate {
 	return _u.AddResourceIDs(ids...)
 }
 
+// AddSignInProviderIDs adds the "sign_in_providers" edge to the SignInProvider entity by IDs.
+func (_u *TenantUpdate) AddSignInProviderIDs(ids ...int64) *TenantUpdate {
+	_u.mutation.AddSignInProviderIDs(ids...)
+	return _u
+}
+
+// AddSignInProviders adds the "sign_in_providers" edges to the SignInProvider entity.
+func (_u *TenantUpdate) AddSignInProviders(v ...*SignInProvider) *TenantUpdate {
+	ids := make([]int64, len(v))
+	for i := range v {
+		ids[i] = v[i].ID
+	}
+	return _u.AddSignInProviderIDs(ids...)
+}
+
+// AddSessionIDs adds the "sessions" edge to the Session entity by IDs.
+func (_u *TenantUpdate) AddSessionIDs(ids ...int64) *TenantUpdate {
+	_u.mutation.AddSessionIDs(ids...)
+	return _u
+}
+
+// AddSessions adds the "sessions" edges to the Session entity.
+func (_u *TenantUpdate) AddSessions(v ...*Session) *TenantUpdate {
+	ids := make([]int64, len(v))
+	for i := range v {
+		ids[i] = v[i].ID
+	}
+	return _u.AddSessionIDs(ids...)
+}
+
+// AddLoginLinkIDs adds the "login_links" edge to the LoginLink entity by IDs.
+func (_u *TenantUpdate) AddLoginLinkIDs(ids ...int64) *TenantUpdate {
+	_u.mutation.AddLoginLinkIDs(ids...)
+	return _u
+}
+
+// AddLoginLinks adds the "login_links" edges to the LoginLink entity.
+func (_u *TenantUpdate) AddLoginLinks(v ...*LoginLink) *TenantUpdate {
+	ids := make([]int64, len(v))
+	for i := range v {
+		ids[i] = v[i].ID
+	}
+	return _u.AddLoginLinkIDs(ids...)
+}
+
 // Mutation returns the TenantMutation object of the builder.
 func (_u *TenantUpdate) Mutation() *TenantMutation {
 	return _u.mutation
@@ -214,6 +262,69 @@ func (_u *TenantUpdate) RemoveResources(v ...*Resource) *TenantUpdate {
 		ids[i] = v[i].ID
 	}
 	return _u.RemoveResourceIDs(ids...)
+}
+
+// ClearSignInProviders clears all "sign_in_providers" edges to the SignInProvider entity.
+func (_u *TenantUpdate) ClearSignInProviders() *TenantUpdate {
+	_u.mutation.ClearSignInProviders()
+	return _u
+}
+
+// RemoveSignInProviderIDs removes the "sign_in_providers" edge to SignInProvider entities by IDs.
+func (_u *TenantUpdate) RemoveSignInProviderIDs(ids ...int64) *TenantUpdate {
+	_u.mutation.RemoveSignInProviderIDs(ids...)
+	return _u
+}
+
+// RemoveSignInProviders removes "sign_in_providers" edges to SignInProvider entities.
+func (_u *TenantUpdate) RemoveSignInProviders(v ...*SignInProvider) *TenantUpdate {
+	ids := make([]int64, len(v))
+	for i := range v {
+		ids[i] = v[i].ID
+	}
+	return _u.RemoveSignInProviderIDs(ids...)
+}
+
+// ClearSessions clears all "sessions" edges to the Session entity.
+func (_u *TenantUpdate) ClearSessions() *TenantUpdate {
+	_u.mutation.ClearSessions()
+	return _u
+}
+
+// RemoveSessionIDs removes the "sessions" edge to Session entities by IDs.
+func (_u *TenantUpdate) RemoveSessionIDs(ids ...int64) *TenantUpdate {
+	_u.mutation.RemoveSessionIDs(ids...)
+	return _u
+}
+
+// RemoveSessions removes "sessions" edges to Session entities.
+func (_u *TenantUpdate) RemoveSessions(v ...*Session) *TenantUpdate {
+	ids := make([]int64, len(v))
+	for i := range v {
+		ids[i] = v[i].ID
+	}
+	return _u.RemoveSessionIDs(ids...)
+}
+
+// ClearLoginLinks clears all "login_links" edges to the LoginLink entity.
+func (_u *TenantUpdate) ClearLoginLinks() *TenantUpdate {
+	_u.mutation.ClearLoginLinks()
+	return _u
+}
+
+// RemoveLoginLinkIDs removes the "login_links" edge to LoginLink entities by IDs.
+func (_u *TenantUpdate) RemoveLoginLinkIDs(ids ...int64) *TenantUpdate {
+	_u.mutation.RemoveLoginLinkIDs(ids...)
+	return _u
+}
+
+// RemoveLoginLinks removes "login_links" edges to LoginLink entities.
+func (_u *TenantUpdate) RemoveLoginLinks(v ...*LoginLink) *TenantUpdate {
+	ids := make([]int64, len(v))
+	for i := range v {
+		ids[i] = v[i].ID
+	}
+	return _u.RemoveLoginLinkIDs(ids...)
 }
 
 // Save executes the query and returns the number of nodes affected by the update operation.
@@ -365,6 +476,141 @@ func (_u *TenantUpdate) sqlSave(ctx context.Context) (_node int, err error) {
 			Bidi:    false,
 			Target: &sqlgraph.EdgeTarget{
 				IDSpec: sqlgraph.NewFieldSpec(resource.FieldID, field.TypeString),
+			},
+		}
+		for _, k := range nodes {
+			edge.Target.Nodes = append(edge.Target.Nodes, k)
+		}
+		_spec.Edges.Add = append(_spec.Edges.Add, edge)
+	}
+	if _u.mutation.SignInProvidersCleared() {
+		edge := &sqlgraph.EdgeSpec{
+			Rel:     sqlgraph.O2M,
+			Inverse: false,
+			Table:   tenant.SignInProvidersTable,
+			Columns: []string{tenant.SignInProvidersColumn},
+			Bidi:    false,
+			Target: &sqlgraph.EdgeTarget{
+				IDSpec: sqlgraph.NewFieldSpec(signinprovider.FieldID, field.TypeInt64),
+			},
+		}
+		_spec.Edges.Clear = append(_spec.Edges.Clear, edge)
+	}
+	if nodes := _u.mutation.RemovedSignInProvidersIDs(); len(nodes) > 0 && !_u.mutation.SignInProvidersCleared() {
+		edge := &sqlgraph.EdgeSpec{
+			Rel:     sqlgraph.O2M,
+			Inverse: false,
+			Table:   tenant.SignInProvidersTable,
+			Columns: []string{tenant.SignInProvidersColumn},
+			Bidi:    false,
+			Target: &sqlgraph.EdgeTarget{
+				IDSpec: sqlgraph.NewFieldSpec(signinprovider.FieldID, field.TypeInt64),
+			},
+		}
+		for _, k := range nodes {
+			edge.Target.Nodes = append(edge.Target.Nodes, k)
+		}
+		_spec.Edges.Clear = append(_spec.Edges.Clear, edge)
+	}
+	if nodes := _u.mutation.SignInProvidersIDs(); len(nodes) > 0 {
+		edge := &sqlgraph.EdgeSpec{
+			Rel:     sqlgraph.O2M,
+			Inverse: false,
+			Table:   tenant.SignInProvidersTable,
+			Columns: []string{tenant.SignInProvidersColumn},
+			Bidi:    false,
+			Target: &sqlgraph.EdgeTarget{
+				IDSpec: sqlgraph.NewFieldSpec(signinprovider.FieldID, field.TypeInt64),
+			},
+		}
+		for _, k := range nodes {
+			edge.Target.Nodes = append(edge.Target.Nodes, k)
+		}
+		_spec.Edges.Add = append(_spec.Edges.Add, edge)
+	}
+	if _u.mutation.SessionsCleared() {
+		edge := &sqlgraph.EdgeSpec{
+			Rel:     sqlgraph.O2M,
+			Inverse: false,
+			Table:   tenant.SessionsTable,
+			Columns: []string{tenant.SessionsColumn},
+			Bidi:    false,
+			Target: &sqlgraph.EdgeTarget{
+				IDSpec: sqlgraph.NewFieldSpec(session.FieldID, field.TypeInt64),
+			},
+		}
+		_spec.Edges.Clear = append(_spec.Edges.Clear, edge)
+	}
+	if nodes := _u.mutation.RemovedSessionsIDs(); len(nodes) > 0 && !_u.mutation.SessionsCleared() {
+		edge := &sqlgraph.EdgeSpec{
+			Rel:     sqlgraph.O2M,
+			Inverse: false,
+			Table:   tenant.SessionsTable,
+			Columns: []string{tenant.SessionsColumn},
+			Bidi:    false,
+			Target: &sqlgraph.EdgeTarget{
+				IDSpec: sqlgraph.NewFieldSpec(session.FieldID, field.TypeInt64),
+			},
+		}
+		for _, k := range nodes {
+			edge.Target.Nodes = append(edge.Target.Nodes, k)
+		}
+		_spec.Edges.Clear = append(_spec.Edges.Clear, edge)
+	}
+	if nodes := _u.mutation.SessionsIDs(); len(nodes) > 0 {
+		edge := &sqlgraph.EdgeSpec{
+			Rel:     sqlgraph.O2M,
+			Inverse: false,
+			Table:   tenant.SessionsTable,
+			Columns: []string{tenant.SessionsColumn},
+			Bidi:    false,
+			Target: &sqlgraph.EdgeTarget{
+				IDSpec: sqlgraph.NewFieldSpec(session.FieldID, field.TypeInt64),
+			},
+		}
+		for _, k := range nodes {
+			edge.Target.Nodes = append(edge.Target.Nodes, k)
+		}
+		_spec.Edges.Add = append(_spec.Edges.Add, edge)
+	}
+	if _u.mutation.LoginLinksCleared() {
+		edge := &sqlgraph.EdgeSpec{
+			Rel:     sqlgraph.O2M,
+			Inverse: false,
+			Table:   tenant.LoginLinksTable,
+			Columns: []string{tenant.LoginLinksColumn},
+			Bidi:    false,
+			Target: &sqlgraph.EdgeTarget{
+				IDSpec: sqlgraph.NewFieldSpec(loginlink.FieldID, field.TypeInt64),
+			},
+		}
+		_spec.Edges.Clear = append(_spec.Edges.Clear, edge)
+	}
+	if nodes := _u.mutation.RemovedLoginLinksIDs(); len(nodes) > 0 && !_u.mutation.LoginLinksCleared() {
+		edge := &sqlgraph.EdgeSpec{
+			Rel:     sqlgraph.O2M,
+			Inverse: false,
+			Table:   tenant.LoginLinksTable,
+			Columns: []string{tenant.LoginLinksColumn},
+			Bidi:    false,
+			Target: &sqlgraph.EdgeTarget{
+				IDSpec: sqlgraph.NewFieldSpec(loginlink.FieldID, field.TypeInt64),
+			},
+		}
+		for _, k := range nodes {
+			edge.Target.Nodes = append(edge.Target.Nodes, k)
+		}
+		_spec.Edges.Clear = append(_spec.Edges.Clear, edge)
+	}
+	if nodes := _u.mutation.LoginLinksIDs(); len(nodes) > 0 {
+		edge := &sqlgraph.EdgeSpec{
+			Rel:     sqlgraph.O2M,
+			Inverse: false,
+			Table:   tenant.LoginLinksTable,
+			Columns: []string{tenant.LoginLinksColumn},
+			Bidi:    false,
+			Target: &sqlgraph.EdgeTarget{
+				IDSpec: sqlgraph.NewFieldSpec(loginlink.FieldID, field.TypeInt64),
 			},
 		}
 		for _, k := range nodes {
@@ -532,6 +778,51 @@ func (_u *TenantUpdateOne) AddResources(v ...*Resource) *TenantUpdateOne {
 	return _u.AddResourceIDs(ids...)
 }
 
+// AddSignInProviderIDs adds the "sign_in_providers" edge to the SignInProvider entity by IDs.
+func (_u *TenantUpdateOne) AddSignInProviderIDs(ids ...int64) *TenantUpdateOne {
+	_u.mutation.AddSignInProviderIDs(ids...)
+	return _u
+}
+
+// AddSignInProviders adds the "sign_in_providers" edges to the SignInProvider entity.
+func (_u *TenantUpdateOne) AddSignInProviders(v ...*SignInProvider) *TenantUpdateOne {
+	ids := make([]int64, len(v))
+	for i := range v {
+		ids[i] = v[i].ID
+	}
+	return _u.AddSignInProviderIDs(ids...)
+}
+
+// AddSessionIDs adds the "sessions" edge to the Session entity by IDs.
+func (_u *TenantUpdateOne) AddSessionIDs(ids ...int64) *TenantUpdateOne {
+	_u.mutation.AddSessionIDs(ids...)
+	return _u
+}
+
+// AddSessions adds the "sessions" edges to the Session entity.
+func (_u *TenantUpdateOne) AddSessions(v ...*Session) *TenantUpdateOne {
+	ids := make([]int64, len(v))
+	for i := range v {
+		ids[i] = v[i].ID
+	}
+	return _u.AddSessionIDs(ids...)
+}
+
+// AddLoginLinkIDs adds the "login_links" edge to the LoginLink entity by IDs.
+func (_u *TenantUpdateOne) AddLoginLinkIDs(ids ...int64) *TenantUpdateOne {
+	_u.mutation.AddLoginLinkIDs(ids...)
+	return _u
+}
+
+// AddLoginLinks adds the "login_links" edges to the LoginLink entity.
+func (_u *TenantUpdateOne) AddLoginLinks(v ...*LoginLink) *TenantUpdateOne {
+	ids := make([]int64, len(v))
+	for i := range v {
+		ids[i] = v[i].ID
+	}
+	return _u.AddLoginLinkIDs(ids...)
+}
+
 // Mutation returns the TenantMutation object of the builder.
 func (_u *TenantUpdateOne) Mutation() *TenantMutation {
 	return _u.mutation
@@ -577,6 +868,69 @@ func (_u *TenantUpdateOne) RemoveResources(v ...*Resource) *TenantUpdateOne {
 		ids[i] = v[i].ID
 	}
 	return _u.RemoveResourceIDs(ids...)
+}
+
+// ClearSignInProviders clears all "sign_in_providers" edges to the SignInProvider entity.
+func (_u *TenantUpdateOne) ClearSignInProviders() *TenantUpdateOne {
+	_u.mutation.ClearSignInProviders()
+	return _u
+}
+
+// RemoveSignInProviderIDs removes the "sign_in_providers" edge to SignInProvider entities by IDs.
+func (_u *TenantUpdateOne) RemoveSignInProviderIDs(ids ...int64) *TenantUpdateOne {
+	_u.mutation.RemoveSignInProviderIDs(ids...)
+	return _u
+}
+
+// RemoveSignInProviders removes "sign_in_providers" edges to SignInProvider entities.
+func (_u *TenantUpdateOne) RemoveSignInProviders(v ...*SignInProvider) *TenantUpdateOne {
+	ids := make([]int64, len(v))
+	for i := range v {
+		ids[i] = v[i].ID
+	}
+	return _u.RemoveSignInProviderIDs(ids...)
+}
+
+// ClearSessions clears all "sessions" edges to the Session entity.
+func (_u *TenantUpdateOne) ClearSessions() *TenantUpdateOne {
+	_u.mutation.ClearSessions()
+	return _u
+}
+
+// RemoveSessionIDs removes the "sessions" edge to Session entities by IDs.
+func (_u *TenantUpdateOne) RemoveSessionIDs(ids ...int64) *TenantUpdateOne {
+	_u.mutation.RemoveSessionIDs(ids...)
+	return _u
+}
+
+// RemoveSessions removes "sessions" edges to Session entities.
+func (_u *TenantUpdateOne) RemoveSessions(v ...*Session) *TenantUpdateOne {
+	ids := make([]int64, len(v))
+	for i := range v {
+		ids[i] = v[i].ID
+	}
+	return _u.RemoveSessionIDs(ids...)
+}
+
+// ClearLoginLinks clears all "login_links" edges to the LoginLink entity.
+func (_u *TenantUpdateOne) ClearLoginLinks() *TenantUpdateOne {
+	_u.mutation.ClearLoginLinks()
+	return _u
+}
+
+// RemoveLoginLinkIDs removes the "login_links" edge to LoginLink entities by IDs.
+func (_u *TenantUpdateOne) RemoveLoginLinkIDs(ids ...int64) *TenantUpdateOne {
+	_u.mutation.RemoveLoginLinkIDs(ids...)
+	return _u
+}
+
+// RemoveLoginLinks removes "login_links" edges to LoginLink entities.
+func (_u *TenantUpdateOne) RemoveLoginLinks(v ...*LoginLink) *TenantUpdateOne {
+	ids := make([]int64, len(v))
+	for i := range v {
+		ids[i] = v[i].ID
+	}
+	return _u.RemoveLoginLinkIDs(ids...)
 }
 
 // Where appends a list predicates to the TenantUpdate builder.
@@ -758,6 +1112,141 @@ func (_u *TenantUpdateOne) sqlSave(ctx context.Context) (_node *Tenant, err erro
 			Bidi:    false,
 			Target: &sqlgraph.EdgeTarget{
 				IDSpec: sqlgraph.NewFieldSpec(resource.FieldID, field.TypeString),
+			},
+		}
+		for _, k := range nodes {
+			edge.Target.Nodes = append(edge.Target.Nodes, k)
+		}
+		_spec.Edges.Add = append(_spec.Edges.Add, edge)
+	}
+	if _u.mutation.SignInProvidersCleared() {
+		edge := &sqlgraph.EdgeSpec{
+			Rel:     sqlgraph.O2M,
+			Inverse: false,
+			Table:   tenant.SignInProvidersTable,
+			Columns: []string{tenant.SignInProvidersColumn},
+			Bidi:    false,
+			Target: &sqlgraph.EdgeTarget{
+				IDSpec: sqlgraph.NewFieldSpec(signinprovider.FieldID, field.TypeInt64),
+			},
+		}
+		_spec.Edges.Clear = append(_spec.Edges.Clear, edge)
+	}
+	if nodes := _u.mutation.RemovedSignInProvidersIDs(); len(nodes) > 0 && !_u.mutation.SignInProvidersCleared() {
+		edge := &sqlgraph.EdgeSpec{
+			Rel:     sqlgraph.O2M,
+			Inverse: false,
+			Table:   tenant.SignInProvidersTable,
+			Columns: []string{tenant.SignInProvidersColumn},
+			Bidi:    false,
+			Target: &sqlgraph.EdgeTarget{
+				IDSpec: sqlgraph.NewFieldSpec(signinprovider.FieldID, field.TypeInt64),
+			},
+		}
+		for _, k := range nodes {
+			edge.Target.Nodes = append(edge.Target.Nodes, k)
+		}
+		_spec.Edges.Clear = append(_spec.Edges.Clear, edge)
+	}
+	if nodes := _u.mutation.SignInProvidersIDs(); len(nodes) > 0 {
+		edge := &sqlgraph.EdgeSpec{
+			Rel:     sqlgraph.O2M,
+			Inverse: false,
+			Table:   tenant.SignInProvidersTable,
+			Columns: []string{tenant.SignInProvidersColumn},
+			Bidi:    false,
+			Target: &sqlgraph.EdgeTarget{
+				IDSpec: sqlgraph.NewFieldSpec(signinprovider.FieldID, field.TypeInt64),
+			},
+		}
+		for _, k := range nodes {
+			edge.Target.Nodes = append(edge.Target.Nodes, k)
+		}
+		_spec.Edges.Add = append(_spec.Edges.Add, edge)
+	}
+	if _u.mutation.SessionsCleared() {
+		edge := &sqlgraph.EdgeSpec{
+			Rel:     sqlgraph.O2M,
+			Inverse: false,
+			Table:   tenant.SessionsTable,
+			Columns: []string{tenant.SessionsColumn},
+			Bidi:    false,
+			Target: &sqlgraph.EdgeTarget{
+				IDSpec: sqlgraph.NewFieldSpec(session.FieldID, field.TypeInt64),
+			},
+		}
+		_spec.Edges.Clear = append(_spec.Edges.Clear, edge)
+	}
+	if nodes := _u.mutation.RemovedSessionsIDs(); len(nodes) > 0 && !_u.mutation.SessionsCleared() {
+		edge := &sqlgraph.EdgeSpec{
+			Rel:     sqlgraph.O2M,
+			Inverse: false,
+			Table:   tenant.SessionsTable,
+			Columns: []string{tenant.SessionsColumn},
+			Bidi:    false,
+			Target: &sqlgraph.EdgeTarget{
+				IDSpec: sqlgraph.NewFieldSpec(session.FieldID, field.TypeInt64),
+			},
+		}
+		for _, k := range nodes {
+			edge.Target.Nodes = append(edge.Target.Nodes, k)
+		}
+		_spec.Edges.Clear = append(_spec.Edges.Clear, edge)
+	}
+	if nodes := _u.mutation.SessionsIDs(); len(nodes) > 0 {
+		edge := &sqlgraph.EdgeSpec{
+			Rel:     sqlgraph.O2M,
+			Inverse: false,
+			Table:   tenant.SessionsTable,
+			Columns: []string{tenant.SessionsColumn},
+			Bidi:    false,
+			Target: &sqlgraph.EdgeTarget{
+				IDSpec: sqlgraph.NewFieldSpec(session.FieldID, field.TypeInt64),
+			},
+		}
+		for _, k := range nodes {
+			edge.Target.Nodes = append(edge.Target.Nodes, k)
+		}
+		_spec.Edges.Add = append(_spec.Edges.Add, edge)
+	}
+	if _u.mutation.LoginLinksCleared() {
+		edge := &sqlgraph.EdgeSpec{
+			Rel:     sqlgraph.O2M,
+			Inverse: false,
+			Table:   tenant.LoginLinksTable,
+			Columns: []string{tenant.LoginLinksColumn},
+			Bidi:    false,
+			Target: &sqlgraph.EdgeTarget{
+				IDSpec: sqlgraph.NewFieldSpec(loginlink.FieldID, field.TypeInt64),
+			},
+		}
+		_spec.Edges.Clear = append(_spec.Edges.Clear, edge)
+	}
+	if nodes := _u.mutation.RemovedLoginLinksIDs(); len(nodes) > 0 && !_u.mutation.LoginLinksCleared() {
+		edge := &sqlgraph.EdgeSpec{
+			Rel:     sqlgraph.O2M,
+			Inverse: false,
+			Table:   tenant.LoginLinksTable,
+			Columns: []string{tenant.LoginLinksColumn},
+			Bidi:    false,
+			Target: &sqlgraph.EdgeTarget{
+				IDSpec: sqlgraph.NewFieldSpec(loginlink.FieldID, field.TypeInt64),
+			},
+		}
+		for _, k := range nodes {
+			edge.Target.Nodes = append(edge.Target.Nodes, k)
+		}
+		_spec.Edges.Clear = append(_spec.Edges.Clear, edge)
+	}
+	if nodes := _u.mutation.LoginLinksIDs(); len(nodes) > 0 {
+		edge := &sqlgraph.EdgeSpec{
+			Rel:     sqlgraph.O2M,
+			Inverse: false,
+			Table:   tenant.LoginLinksTable,
+			Columns: []string{tenant.LoginLinksColumn},
+			Bidi:    false,
+			Target: &sqlgraph.EdgeTarget{
+				IDSpec: sqlgraph.NewFieldSpec(loginlink.FieldID, field.TypeInt64),
 			},
 		}
 		for _, k := range nodes {

@@ -28,6 +28,8 @@ type Tx struct {
 	Exchange *ExchangeClient
 	// GroupPush is the client for interacting with the GroupPush builders.
 	GroupPush *GroupPushClient
+	// LoginLink is the client for interacting with the LoginLink builders.
+	LoginLink *LoginLinkClient
 	// Membership is the client for interacting with the Membership builders.
 	Membership *MembershipClient
 	// RecordedExchange is the client for interacting with the RecordedExchange builders.
@@ -46,6 +48,12 @@ type Tx struct {
 	Secret *SecretClient
 	// ServerKey is the client for interacting with the ServerKey builders.
 	ServerKey *ServerKeyClient
+	// Session is the client for interacting with the Session builders.
+	Session *SessionClient
+	// SignInProvider is the client for interacting with the SignInProvider builders.
+	SignInProvider *SignInProviderClient
+	// SpentAssertion is the client for interacting with the SpentAssertion builders.
+	SpentAssertion *SpentAssertionClient
 	// Tenant is the client for interacting with the Tenant builders.
 	Tenant *TenantClient
 	// Token is the client for interacting with the Token builders.
@@ -193,6 +201,7 @@ func (tx *Tx) init() {
 	tx.Credential = NewCredentialClient(tx.config)
 	tx.Exchange = NewExchangeClient(tx.config)
 	tx.GroupPush = NewGroupPushClient(tx.config)
+	tx.LoginLink = NewLoginLinkClient(tx.config)
 	tx.Membership = NewMembershipClient(tx.config)
 	tx.RecordedExchange = NewRecordedExchangeClient(tx.config)
 	tx.Recording = NewRecordingClient(tx.config)
@@ -202,6 +211,9 @@ func (tx *Tx) init() {
 	tx.RevokedToken = NewRevokedTokenClient(tx.config)
 	tx.Secret = NewSecretClient(tx.config)
 	tx.ServerKey = NewServerKeyClient(tx.config)
+	tx.Session = NewSessionClient(tx.config)
+	tx.SignInProvider = NewSignInProviderClient(tx.config)
+	tx.SpentAssertion = NewSpentAssertionClient(tx.config)
 	tx.Tenant = NewTenantClient(tx.config)
 	tx.Token = NewTokenClient(tx.config)
 	tx.Traffic = NewTrafficClient(tx.config)

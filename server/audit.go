@@ -60,6 +60,8 @@ func (a *auditLog) records(c *call, err error) bool {
 		return err != nil || !c.isBulk() // each of its operations is recorded by itself
 	case read:
 		return a.reads
+	case signIn, own: // of these, what begins and ends sessions
+		return c.method == musterv1.OperatorService_SignIn_FullMethodName || c.method == musterv1.OperatorService_EndSession_FullMethodName
 	case public, discover, internal:
 	}
 	return false
@@ -136,6 +138,8 @@ func (c *call) subject() (resourceType, id string) {
 	}
 	named := func(tenant, name string) string { return cmp.Or(tenant, c.principal.TenantName) + "/" + name }
 	switch r := c.request.(type) {
+	case *musterv1.RevokeSessionRequest:
+		return "Session", r.GetId()
 	case interface{ GetId() string }:
 		return resourceType, r.GetId()
 	case *musterv1.UpdateUserRequest:
@@ -144,6 +148,14 @@ func (c *call) subject() (resourceType, id string) {
 		return resourceType, r.GetGroup().GetId()
 	case interface{ GetCredential() *musterv1.Credential }:
 		return "Credential", named(r.GetCredential().GetTenant(), r.GetCredential().GetName())
+	case *musterv1.SetSignInProviderRequest:
+		return "SignInProvider", named(r.GetProvider().GetTenant(), r.GetProvider().GetName())
+	case *musterv1.GetSignInProviderRequest:
+		return "SignInProvider", named(r.GetTenant(), r.GetName())
+	case *musterv1.DeleteSignInProviderRequest:
+		return "SignInProvider", named(r.GetTenant(), r.GetName())
+	case *musterv1.CreateLoginLinkRequest:
+		return "LoginLink", named(r.GetTenant(), r.GetOperator())
 	case interface{ GetTenant() *musterv1.Tenant }:
 		return "Tenant", r.GetTenant().GetName()
 	case interface {

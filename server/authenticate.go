@@ -65,8 +65,11 @@ func (s *Server) identify(ctx context.Context, c *call) error {
 	if access, known := policy[c.method]; known && access.action == public || c.isInternal() {
 		return nil
 	}
-	if isLocal(ctx) {
+	switch {
+	case isLocal(ctx):
 		return s.identifyLocal(ctx, c)
+	case isConsole(ctx):
+		return s.identifyOperator(ctx, c)
 	}
 	if err := s.identifyShown(ctx, c); err != nil {
 		return err

@@ -18,8 +18,17 @@ type conn struct {
 	methods map[string]method
 	streams map[string]streamMethod
 	through grpc.StreamServerInterceptor
-	local   bool // see LocalConn
+	door    door
 }
+
+// A door is what a connection in process is for.
+type door uint8
+
+const (
+	faceDoor    door = iota // the REST face: see Conn
+	localDoor               // see LocalConn
+	consoleDoor             // see ConsoleConn
+)
 
 // A method of a registered service.
 type method struct {
@@ -58,7 +67,7 @@ func (c *conn) Invoke(ctx context.Context, name string, args, reply any, opts ..
 	if !ok {
 		return status.Errorf(codes.Unimplemented, "there is no method %s", name)
 	}
-	stream := &transportStream{name: name, request: args, local: c.local}
+	stream := &transportStream{name: name, request: args, door: c.door}
 	answer, err := m.Handler(m.service, c.incoming(ctx, stream), func(request any) error {
 		handOver(request, args)
 		return nil
@@ -86,7 +95,7 @@ func handOver(to, from any) { reflect.ValueOf(to).Elem().Set(reflect.ValueOf(fro
 type transportStream struct {
 	name            string
 	request         any
-	local           bool
+	door            door
 	header, trailer metadata.MD
 }
 

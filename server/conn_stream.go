@@ -26,7 +26,7 @@ func (c *conn) NewStream(ctx context.Context, _ *grpc.StreamDesc, name string, _
 	if !ok || m.ClientStreams {
 		return nil, status.Errorf(codes.Unimplemented, "a connection in process has no stream %s", name)
 	}
-	l := &line{transport: &transportStream{name: name, local: c.local}, messages: make(chan any), began: make(chan struct{}), ended: make(chan struct{})}
+	l := &line{transport: &transportStream{name: name, door: c.door}, messages: make(chan any), began: make(chan struct{}), ended: make(chan struct{})}
 	l.begin = sync.OnceFunc(func() { close(l.began) })
 	return &reader{line: l, ctx: ctx, call: func() {
 		serving, cancel := context.WithCancel(c.incoming(ctx, l.transport))

@@ -162,10 +162,11 @@ func (s *credentialService) endPreview(tenant store.Tenant, name, why string) {
 	s.previews.end(func(p *store.Principal) bool { return p.Tenant.ID() == tenant.ID() && p.Credential.Name == name }, why)
 }
 
-// isOwn tells whether a credential is the caller's. A local operator has none.
+// isOwn tells whether a credential is the caller's. A local operator has none, nor has
+// one of the console.
 func isOwn(ctx context.Context, tenant, name string) bool {
 	p := principalOf(ctx)
-	return p.ID != 0 && p.TenantName == tenant && p.Credential.Name == name
+	return p.ID > 0 && p.TenantName == tenant && p.Credential.Name == name
 }
 
 // keepsAccess fails where the caller would lock out itself.

@@ -36,7 +36,9 @@ type call struct {
 	principal store.Principal // who is calling, once authenticated
 	preview   *preview        // what it works on in place of its tenant; nil: nothing
 	operator  string          // the human behind it, where one is known
-	act       store.Act       // what is being done, for the audit log
+	// throughConsole: it came through ConsoleConn, and its operator is known where it needs one.
+	throughConsole bool
+	act            store.Act // what is being done, for the audit log
 
 	ahead  []interceptor // the steps that are still to take
 	read   handler       // reads the message and goes on; nil for a stream
@@ -91,7 +93,7 @@ func (s *Server) run(ctx context.Context, c *call) error {
 		c.inProcess, c.request = true, stream.request
 	}
 	c.address, c.agent = s.callerOf(ctx, c.inProcess)
-	if c.inProcess {
+	if c.inProcess && !isConsole(ctx) { // what the console says of its operators the session decides
 		c.operator = first(ctx, operatorKey)
 	}
 	if c.requestID = first(ctx, requestIDKey); c.requestID == "" || len(c.requestID) > 128 {
@@ -240,6 +242,12 @@ func (s *Server) receive(ctx context.Context, c *call) error {
 // the server itself.
 func (c *call) isInternal() bool { return c.inProcess && policy[c.method].action == internal }
 
+// forConsole tells whether a call is one that only the console of this process makes.
+func (c *call) forConsole() bool {
+	does := policy[c.method].action
+	return does == signIn || does == own
+}
+
 // permit tells whether the policy lets the caller call a method: the one of this
 // call, or one that this call does the work of. Where the method is one for many
 // resource types, resourceType says which it is about; empty: that is decided later.
@@ -257,8 +265,15 @@ func (c *call) permit(method, resourceType string) error {
 	if access.resourceType != "" {
 		resourceType = access.resourceType
 	}
-	if access.action == internal {
+	switch access.action {
+	case internal:
 		return scim.Errorf(scim.Forbidden, "%s is for the server itself", method)
+	case signIn, own:
+		if !c.throughConsole {
+			return scim.Errorf(scim.Forbidden, "%s is for the console of the server itself", method)
+		}
+		return nil
+	default:
 	}
 	if access.action != public && !permits(c.principal.Credential.Scopes, access.action, resourceType) {
 		scope := access.action.scope(resourceType)

@@ -47,7 +47,7 @@ func newLastUses(st *store.Store, log *slog.Logger) *lastUses {
 // note remembers that a call uses the credential of its caller.
 func (u *lastUses) note(c *call) {
 	id := c.principal.ID
-	if id == 0 {
+	if id <= 0 {
 		return
 	}
 	u.mu.Lock()

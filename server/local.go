@@ -18,13 +18,21 @@ const localName = "local"
 // over a socket or through Conn becomes such a call: what makes it one is which
 // connection it was made on, not anything that is sent.
 func (s *Server) LocalConn() grpc.ClientConnInterface {
-	return &conn{methods: s.conn.methods, streams: s.conn.streams, through: s.stream, local: true}
+	return s.connOf(localDoor)
+}
+
+// connOf is a connection in process to the same services.
+func (s *Server) connOf(d door) *conn {
+	return &conn{methods: s.conn.methods, streams: s.conn.streams, through: s.stream, door: d}
 }
 
 // isLocal tells whether a call came through LocalConn.
-func isLocal(ctx context.Context) bool {
+func isLocal(ctx context.Context) bool { return cameThrough(ctx, localDoor) }
+
+// cameThrough tells whether a call came through a connection in process of this kind.
+func cameThrough(ctx context.Context, d door) bool {
 	stream, ok := grpc.ServerTransportStreamFromContext(ctx).(*transportStream)
-	return ok && stream.local
+	return ok && stream.door == d
 }
 
 // identifyLocal makes the operator the principal. It has no credential in the

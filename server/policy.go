@@ -20,6 +20,10 @@ const (
 	adminRead
 	// internal methods are for the REST face of this process, and nobody else.
 	internal
+	// signIn methods are for the console of this process, before anybody is signed in.
+	signIn
+	// own methods are what an operator does with the session that the call shows.
+	own
 )
 
 // scope is one that allows the action.
@@ -37,7 +41,7 @@ func (a action) scope(resourceType string) string {
 		return ScopeAdmin
 	case adminRead:
 		return ScopeAdminRead
-	case public, discover, internal:
+	case public, discover, internal, signIn, own:
 	}
 	return of
 }
@@ -133,6 +137,19 @@ var policy = map[string]access{
 	musterv1.RecordingService_StopRecording_FullMethodName:   {admin, ""},
 	musterv1.RecordingService_DeleteRecording_FullMethodName: {admin, ""},
 	musterv1.RecordingService_RecordExchange_FullMethodName:  {internal, ""},
+
+	musterv1.OperatorService_PrepareSignIn_FullMethodName:        {signIn, ""},
+	musterv1.OperatorService_SignIn_FullMethodName:               {signIn, ""},
+	musterv1.OperatorService_GetSession_FullMethodName:           {own, ""},
+	musterv1.OperatorService_RotateSession_FullMethodName:        {own, ""},
+	musterv1.OperatorService_EndSession_FullMethodName:           {own, ""},
+	musterv1.OperatorService_ListSessions_FullMethodName:         {adminRead, ""},
+	musterv1.OperatorService_RevokeSession_FullMethodName:        {admin, ""},
+	musterv1.OperatorService_CreateLoginLink_FullMethodName:      {admin, ""},
+	musterv1.OperatorService_GetSignInProvider_FullMethodName:    {adminRead, ""},
+	musterv1.OperatorService_ListSignInProviders_FullMethodName:  {adminRead, ""},
+	musterv1.OperatorService_SetSignInProvider_FullMethodName:    {admin, ""},
+	musterv1.OperatorService_DeleteSignInProvider_FullMethodName: {admin, ""},
 
 	// A client checks its token with these first, so they are not public.
 	musterv1.DiscoveryService_GetServiceProviderConfig_FullMethodName: {discover, ""},

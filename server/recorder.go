@@ -86,12 +86,12 @@ func (r *recorder) refresh(ctx context.Context) error {
 // handle is what the REST face needs to record the exchange of a call; empty: it is not
 // recorded. Administration never is: its answers can have secrets.
 func (r *recorder) handle(c *call, refused error) string {
-	if !r.some.Load() || c.principal.ID == 0 {
+	if !r.some.Load() || c.principal.ID <= 0 {
 		return ""
 	}
 	switch policy[c.method].action {
 	case read, write, discover:
-	case public, admin, adminRead, internal:
+	case public, admin, adminRead, internal, signIn, own:
 		return ""
 	}
 	r.mu.RLock()

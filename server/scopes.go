@@ -76,7 +76,7 @@ func permitsOne(scope string, a action, resourceType string) bool {
 	case discover:
 		return area == ScopeSCIM
 	case read, write:
-	case public, internal: // ask for no scope
+	case public, internal, signIn, own: // ask for no scope
 	}
 	if area != ScopeSCIM || a != read && a != write {
 		return false

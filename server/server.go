@@ -50,6 +50,8 @@ type Options struct {
 	Preview Preview
 	// Limits are how much it does, and for whom.
 	Limits Limits
+	// Sessions are those of operators.
+	Sessions Sessions
 	// Proxies are believed about the address of the client (x-forwarded-for).
 	Proxies transport.Proxies
 }
@@ -75,6 +77,7 @@ type Server struct {
 	issuers      *issuers
 	uses         *lastUses
 	recorder     *recorder
+	sessions     Sessions
 	public       *semaphore.Weighted // calls that need no credential
 }
 
@@ -90,7 +93,7 @@ func New(st *store.Store, opts Options) *Server {
 		s.log = slog.New(slog.DiscardHandler)
 	}
 	s.issuers, s.uses = newIssuers(st, s.log), newLastUses(st, s.log)
-	s.recorder = newRecorder(st)
+	s.recorder, s.sessions = newRecorder(st), opts.Sessions.orDefaults()
 	s.audit = newAuditLog(st, s.log, opts.AuditReads)
 	s.previews = newPreviews(st, s.log, opts.Preview)
 	s.interceptors = []interceptor{s.logCall, s.translateErrors, recoverPanics, s.audit.intercept, s.authenticate, authorize, s.receive, beginAct, s.previews.await, s.limit, usePreview}
@@ -119,6 +122,7 @@ func New(st *store.Store, opts Options) *Server {
 		musterv1.RegisterDirectoryServiceServer(r, &directory{server: s, passwords: s.provisioning.passwords, cursors: s.provisioning.cursors})
 		musterv1.RegisterAuditServiceServer(r, &auditService{store: st})
 		musterv1.RegisterActivityServiceServer(r, &activityService{server: s})
+		musterv1.RegisterOperatorServiceServer(r, &operatorService{store: st, sessions: s.sessions})
 	}
 	healthv1.RegisterHealthServer(guarded{s.grpc, s}, s.health)
 	reflection.RegisterV1(s.grpc)
@@ -128,6 +132,9 @@ func New(st *store.Store, opts Options) *Server {
 // Conn is a connection to the server without a socket: the same methods behind
 // the same interceptors.
 func (s *Server) Conn() grpc.ClientConnInterface { return s.conn }
+
+// SessionIdle is how long a session lasts while nobody is there.
+func (s *Server) SessionIdle() time.Duration { return s.sessions.Idle }
 
 // Throttle is that of the server, for whatever else asks callers for secrets.
 func (s *Server) Throttle() *Throttle { return s.throttle }

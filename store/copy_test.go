@@ -352,7 +352,8 @@ func TestCopy_KnowsAllTables(t *testing.T) {
 		"audit_events": "events are the live log's", "audit_chains": "the same", "recordings": "of requests, not of resources", "recorded_exchanges": "the same",
 		"exchanges": "they are the live server's", "traffic": "the same", "watchers": "the same", "group_pushes": "a preview has no stale groups",
 		"revoked_tokens": "no one is authenticated by a copy",
-		"changes":        "a copy has no past", "change_logs": "the same",
+		"sessions":       "operators are the live server's", "login_links": "the same", "sign_in_providers": "the same", "spent_assertions": "the same",
+		"changes": "a copy has no past", "change_logs": "the same",
 		"tenants.state": "one that is suspended is not served",
 	}
 	for _, table := range migrate.Tables {

@@ -78,6 +78,8 @@ type Principal struct {
 	// Subject is whom an outside issuer says that the token of the caller is for; empty:
 	// it showed none of an outside issuer.
 	Subject string
+	// Session is that of an operator of the console; nil: the caller is none.
+	Session *Session
 }
 
 // The purposes of tokens.

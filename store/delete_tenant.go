@@ -42,6 +42,9 @@ var tenantTables = []tenantRows{
 	ofTenant("traffic", "id"),
 	ofTenant("watchers", "id"),
 	ofTenant("revoked_tokens", "id"),
+	ofTenant("sessions", "id"),
+	ofTenant("login_links", "id"),
+	ofTenant("sign_in_providers", "id"),
 	ofTenant("audit_events", "id"),
 	ofTenant("audit_chains", "id"),
 }

@@ -147,6 +147,12 @@ func inhabited(t *testing.T, s *Store, name string) (Tenant, [32]byte) {
 		" VALUES (", of, ", 0, 'c', 'rest', 's', 1, 0, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0)")
 	run(t, s, "INSERT INTO watchers (tenant_id, stream, server, credential, started_at, position, snapshot, updated_at) VALUES (", of, ", ", arg{name}, ", 's', 'c', 0, 0, FALSE, 0)")
 	run(t, s, "INSERT INTO revoked_tokens (tenant_id, credential, hash, rotated, revoked_at) VALUES (", of, ", 'c', ", arg{[]byte(name)}, ", FALSE, 0)")
+	link := sha256.Sum256([]byte("link of " + name))
+	mustDo(t, tenant.AddLoginLink(ctx, LoginLink{Operator: "grace", Role: RoleViewer, Expires: time.Now().Add(time.Hour)}, link))
+	provider, err := tenant.SetSignInProvider(ctx, SignInProvider{Name: "idp", Kind: OIDC}, 0)
+	mustDo(t, err)
+	_, err = tenant.SignIn(ctx, &provider, Assertion{ID: "1", Expires: time.Now().Add(time.Hour)}, Session{Operator: "grace", Role: RoleViewer, Expires: time.Now().Add(time.Hour)}, hash)
+	mustDo(t, err)
 	run(t, s, "INSERT INTO recordings (tenant_id, credential, started_at, ends_at, max_exchanges) VALUES (", of, ", 'c', 0, 0, 1)")
 	run(t, s, "INSERT INTO recorded_exchanges (recording_id, occurred_at, request, answer) SELECT id, 0, '{}', '{}' FROM recordings WHERE tenant_id = ", of)
 	return tenant, hash

@@ -184,6 +184,9 @@ func (p *program) upkeeps(c config) []upkeep {
 			return err
 		}},
 		{"removing expired tokens", time.Minute, untilNone(p.store.RemoveExpiredTokens)},
+		{"removing sessions that have ended", time.Minute, func(ctx context.Context) error {
+			return p.store.RemoveEndedSessions(ctx, p.core.SessionIdle())
+		}},
 	}
 }
 

@@ -105,6 +105,18 @@ func (f GroupPushFunc) Mutate(ctx context.Context, m ent.Mutation) (ent.Value, e
 	return nil, fmt.Errorf("unexpected mutation type %T. expect *ent.GroupPushMutation", m)
 }
 
+// The LoginLinkFunc type is an adapter to allow the use of ordinary
+// function as LoginLink mutator.
+type LoginLinkFunc func(context.Context, *ent.LoginLinkMutation) (ent.Value, error)
+
+// Mutate calls f(ctx, m).
+func (f LoginLinkFunc) Mutate(ctx context.Context, m ent.Mutation) (ent.Value, error) {
+	if mv, ok := m.(*ent.LoginLinkMutation); ok {
+		return f(ctx, mv)
+	}
+	return nil, fmt.Errorf("unexpected mutation type %T. expect *ent.LoginLinkMutation", m)
+}
+
 // The MembershipFunc type is an adapter to allow the use of ordinary
 // function as Membership mutator.
 type MembershipFunc func(context.Context, *ent.MembershipMutation) (ent.Value, error)
@@ -211,6 +223,42 @@ func (f ServerKeyFunc) Mutate(ctx context.Context, m ent.Mutation) (ent.Value, e
 		return f(ctx, mv)
 	}
 	return nil, fmt.Errorf("unexpected mutation type %T. expect *ent.ServerKeyMutation", m)
+}
+
+// The SessionFunc type is an adapter to allow the use of ordinary
+// function as Session mutator.
+type SessionFunc func(context.Context, *ent.SessionMutation) (ent.Value, error)
+
+// Mutate calls f(ctx, m).
+func (f SessionFunc) Mutate(ctx context.Context, m ent.Mutation) (ent.Value, error) {
+	if mv, ok := m.(*ent.SessionMutation); ok {
+		return f(ctx, mv)
+	}
+	return nil, fmt.Errorf("unexpected mutation type %T. expect *ent.SessionMutation", m)
+}
+
+// The SignInProviderFunc type is an adapter to allow the use of ordinary
+// function as SignInProvider mutator.
+type SignInProviderFunc func(context.Context, *ent.SignInProviderMutation) (ent.Value, error)
+
+// Mutate calls f(ctx, m).
+func (f SignInProviderFunc) Mutate(ctx context.Context, m ent.Mutation) (ent.Value, error) {
+	if mv, ok := m.(*ent.SignInProviderMutation); ok {
+		return f(ctx, mv)
+	}
+	return nil, fmt.Errorf("unexpected mutation type %T. expect *ent.SignInProviderMutation", m)
+}
+
+// The SpentAssertionFunc type is an adapter to allow the use of ordinary
+// function as SpentAssertion mutator.
+type SpentAssertionFunc func(context.Context, *ent.SpentAssertionMutation) (ent.Value, error)
+
+// Mutate calls f(ctx, m).
+func (f SpentAssertionFunc) Mutate(ctx context.Context, m ent.Mutation) (ent.Value, error) {
+	if mv, ok := m.(*ent.SpentAssertionMutation); ok {
+		return f(ctx, mv)
+	}
+	return nil, fmt.Errorf("unexpected mutation type %T. expect *ent.SpentAssertionMutation", m)
 }
 
 // The TenantFunc type is an adapter to allow the use of ordinary

@@ -278,6 +278,42 @@ var (
 			},
 		},
 	}
+	// LoginLinksColumns holds the columns for the "login_links" table.
+	LoginLinksColumns = []*schema.Column{
+		{Name: "id", Type: field.TypeInt64, Increment: true},
+		{Name: "operator", Type: field.TypeString, Size: 2147483647},
+		{Name: "role", Type: field.TypeString, Size: 2147483647},
+		{Name: "hash", Type: field.TypeBytes, Unique: true},
+		{Name: "created_at", Type: field.TypeInt64},
+		{Name: "expires_at", Type: field.TypeInt64},
+		{Name: "tenant_id", Type: field.TypeInt64},
+	}
+	// LoginLinksTable holds the schema information for the "login_links" table.
+	LoginLinksTable = &schema.Table{
+		Name:       "login_links",
+		Columns:    LoginLinksColumns,
+		PrimaryKey: []*schema.Column{LoginLinksColumns[0]},
+		ForeignKeys: []*schema.ForeignKey{
+			{
+				Symbol:     "login_links_tenants_login_links",
+				Columns:    []*schema.Column{LoginLinksColumns[6]},
+				RefColumns: []*schema.Column{TenantsColumns[0]},
+				OnDelete:   schema.NoAction,
+			},
+		},
+		Indexes: []*schema.Index{
+			{
+				Name:    "loginlink_tenant_id",
+				Unique:  false,
+				Columns: []*schema.Column{LoginLinksColumns[6]},
+			},
+			{
+				Name:    "loginlink_expires_at",
+				Unique:  false,
+				Columns: []*schema.Column{LoginLinksColumns[5]},
+			},
+		},
+	}
 	// MembershipsColumns holds the columns for the "memberships" table.
 	MembershipsColumns = []*schema.Column{
 		{Name: "tenant_id", Type: field.TypeInt64},
@@ -535,6 +571,115 @@ var (
 		Columns:    ServerKeysColumns,
 		PrimaryKey: []*schema.Column{ServerKeysColumns[0]},
 	}
+	// SessionsColumns holds the columns for the "sessions" table.
+	SessionsColumns = []*schema.Column{
+		{Name: "id", Type: field.TypeInt64, Increment: true},
+		{Name: "operator", Type: field.TypeString, Size: 2147483647},
+		{Name: "display_name", Type: field.TypeString, Size: 2147483647},
+		{Name: "role", Type: field.TypeString, Size: 2147483647},
+		{Name: "hash", Type: field.TypeBytes, Unique: true},
+		{Name: "previous_hash", Type: field.TypeBytes, Unique: true, Nullable: true},
+		{Name: "previous_until", Type: field.TypeInt64, Nullable: true},
+		{Name: "created_at", Type: field.TypeInt64},
+		{Name: "secret_at", Type: field.TypeInt64},
+		{Name: "active_at", Type: field.TypeInt64},
+		{Name: "expires_at", Type: field.TypeInt64},
+		{Name: "address", Type: field.TypeString, Nullable: true, Size: 2147483647},
+		{Name: "client", Type: field.TypeString, Nullable: true, Size: 2147483647},
+		{Name: "provider_id", Type: field.TypeInt64, Nullable: true},
+		{Name: "tenant_id", Type: field.TypeInt64},
+	}
+	// SessionsTable holds the schema information for the "sessions" table.
+	SessionsTable = &schema.Table{
+		Name:       "sessions",
+		Columns:    SessionsColumns,
+		PrimaryKey: []*schema.Column{SessionsColumns[0]},
+		ForeignKeys: []*schema.ForeignKey{
+			{
+				Symbol:     "sessions_sign_in_providers_sessions",
+				Columns:    []*schema.Column{SessionsColumns[13]},
+				RefColumns: []*schema.Column{SignInProvidersColumns[0]},
+				OnDelete:   schema.Cascade,
+			},
+			{
+				Symbol:     "sessions_tenants_sessions",
+				Columns:    []*schema.Column{SessionsColumns[14]},
+				RefColumns: []*schema.Column{TenantsColumns[0]},
+				OnDelete:   schema.NoAction,
+			},
+		},
+		Indexes: []*schema.Index{
+			{
+				Name:    "session_tenant_id",
+				Unique:  false,
+				Columns: []*schema.Column{SessionsColumns[14]},
+			},
+			{
+				Name:    "session_provider_id",
+				Unique:  false,
+				Columns: []*schema.Column{SessionsColumns[13]},
+			},
+			{
+				Name:    "session_expires_at",
+				Unique:  false,
+				Columns: []*schema.Column{SessionsColumns[10]},
+			},
+			{
+				Name:    "session_active_at",
+				Unique:  false,
+				Columns: []*schema.Column{SessionsColumns[9]},
+			},
+		},
+	}
+	// SignInProvidersColumns holds the columns for the "sign_in_providers" table.
+	SignInProvidersColumns = []*schema.Column{
+		{Name: "id", Type: field.TypeInt64, Increment: true},
+		{Name: "name", Type: field.TypeString, Size: 2147483647},
+		{Name: "kind", Type: field.TypeString, Size: 2147483647},
+		{Name: "settings", Type: field.TypeString, Size: 2147483647, SchemaType: map[string]string{"postgres": "jsonb", "sqlite3": "text"}},
+		{Name: "created_at", Type: field.TypeInt64},
+		{Name: "tenant_id", Type: field.TypeInt64},
+	}
+	// SignInProvidersTable holds the schema information for the "sign_in_providers" table.
+	SignInProvidersTable = &schema.Table{
+		Name:       "sign_in_providers",
+		Columns:    SignInProvidersColumns,
+		PrimaryKey: []*schema.Column{SignInProvidersColumns[0]},
+		ForeignKeys: []*schema.ForeignKey{
+			{
+				Symbol:     "sign_in_providers_tenants_sign_in_providers",
+				Columns:    []*schema.Column{SignInProvidersColumns[5]},
+				RefColumns: []*schema.Column{TenantsColumns[0]},
+				OnDelete:   schema.NoAction,
+			},
+		},
+		Indexes: []*schema.Index{
+			{
+				Name:    "signinprovider_tenant_id_name",
+				Unique:  true,
+				Columns: []*schema.Column{SignInProvidersColumns[5], SignInProvidersColumns[1]},
+			},
+		},
+	}
+	// SpentAssertionsColumns holds the columns for the "spent_assertions" table.
+	SpentAssertionsColumns = []*schema.Column{
+		{Name: "id", Type: field.TypeInt64, Increment: true},
+		{Name: "hash", Type: field.TypeBytes, Unique: true},
+		{Name: "expires_at", Type: field.TypeInt64},
+	}
+	// SpentAssertionsTable holds the schema information for the "spent_assertions" table.
+	SpentAssertionsTable = &schema.Table{
+		Name:       "spent_assertions",
+		Columns:    SpentAssertionsColumns,
+		PrimaryKey: []*schema.Column{SpentAssertionsColumns[0]},
+		Indexes: []*schema.Index{
+			{
+				Name:    "spentassertion_expires_at",
+				Unique:  false,
+				Columns: []*schema.Column{SpentAssertionsColumns[2]},
+			},
+		},
+	}
 	// TenantsColumns holds the columns for the "tenants" table.
 	TenantsColumns = []*schema.Column{
 		{Name: "id", Type: field.TypeInt64, Increment: true},
@@ -680,6 +825,7 @@ var (
 		CredentialsTable,
 		ExchangesTable,
 		GroupPushesTable,
+		LoginLinksTable,
 		MembershipsTable,
 		RecordedExchangesTable,
 		RecordingsTable,
@@ -689,6 +835,9 @@ var (
 		RevokedTokensTable,
 		SecretsTable,
 		ServerKeysTable,
+		SessionsTable,
+		SignInProvidersTable,
+		SpentAssertionsTable,
 		TenantsTable,
 		TokensTable,
 		TrafficTable,
@@ -700,6 +849,7 @@ func init() {
 	AttributeValuesTable.ForeignKeys[0].RefTable = ResourcesTable
 	CredentialsTable.ForeignKeys[0].RefTable = TenantsTable
 	GroupPushesTable.ForeignKeys[0].RefTable = ResourcesTable
+	LoginLinksTable.ForeignKeys[0].RefTable = TenantsTable
 	MembershipsTable.ForeignKeys[0].RefTable = ResourcesTable
 	MembershipsTable.ForeignKeys[1].RefTable = ResourcesTable
 	RecordedExchangesTable.ForeignKeys[0].RefTable = RecordingsTable
@@ -711,6 +861,9 @@ func init() {
 	SecretsTable.Annotation = &entsql.Annotation{
 		Table: "secrets",
 	}
+	SessionsTable.ForeignKeys[0].RefTable = SignInProvidersTable
+	SessionsTable.ForeignKeys[1].RefTable = TenantsTable
+	SignInProvidersTable.ForeignKeys[0].RefTable = TenantsTable
 	TokensTable.ForeignKeys[0].RefTable = CredentialsTable
 	TrafficTable.Annotation = &entsql.Annotation{
 		Table: "traffic",

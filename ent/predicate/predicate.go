@@ -30,6 +30,9 @@ type Exchange func(*sql.Selector)
 // GroupPush is the predicate function for grouppush builders.
 type GroupPush func(*sql.Selector)
 
+// LoginLink is the predicate function for loginlink builders.
+type LoginLink func(*sql.Selector)
+
 // Membership is the predicate function for membership builders.
 type Membership func(*sql.Selector)
 
@@ -56,6 +59,15 @@ type Secret func(*sql.Selector)
 
 // ServerKey is the predicate function for serverkey builders.
 type ServerKey func(*sql.Selector)
+
+// Session is the predicate function for session builders.
+type Session func(*sql.Selector)
+
+// SignInProvider is the predicate function for signinprovider builders.
+type SignInProvider func(*sql.Selector)
+
+// SpentAssertion is the predicate function for spentassertion builders.
+type SpentAssertion func(*sql.Selector)
 
 // Tenant is the predicate function for tenant builders.
 type Tenant func(*sql.Selector)

@@ -30,6 +30,9 @@ func (Tenant) Edges() []ent.Edge {
 	return []ent.Edge{
 		edge.To("credentials", Credential.Type),
 		edge.To("resources", Resource.Type),
+		edge.To("sign_in_providers", SignInProvider.Type),
+		edge.To("sessions", Session.Type),
+		edge.To("login_links", LoginLink.Type),
 	}
 }
 

@@ -28,6 +28,12 @@ const (
 	EdgeCredentials = "credentials"
 	// EdgeResources holds the string denoting the resources edge name in mutations.
 	EdgeResources = "resources"
+	// EdgeSignInProviders holds the string denoting the sign_in_providers edge name in mutations.
+	EdgeSignInProviders = "sign_in_providers"
+	// EdgeSessions holds the string denoting the sessions edge name in mutations.
+	EdgeSessions = "sessions"
+	// EdgeLoginLinks holds the string denoting the login_links edge name in mutations.
+	EdgeLoginLinks = "login_links"
 	// Table holds the table name of the tenant in the database.
 	Table = "tenants"
 	// CredentialsTable is the table that holds the credentials relation/edge.
@@ -44,6 +50,27 @@ const (
 	ResourcesInverseTable = "resources"
 	// ResourcesColumn is the table column denoting the resources relation/edge.
 	ResourcesColumn = "tenant_id"
+	// SignInProvidersTable is the table that holds the sign_in_providers relation/edge.
+	SignInProvidersTable = "sign_in_providers"
+	// SignInProvidersInverseTable is the table name for the SignInProvider entity.
+	// It exists in this package in order to avoid circular dependency with the "signinprovider" package.
+	SignInProvidersInverseTable = "sign_in_providers"
+	// SignInProvidersColumn is the table column denoting the sign_in_providers relation/edge.
+	SignInProvidersColumn = "tenant_id"
+	// SessionsTable is the table that holds the sessions relation/edge.
+	SessionsTable = "sessions"
+	// SessionsInverseTable is the table name for the Session entity.
+	// It exists in this package in order to avoid circular dependency with the "session" package.
+	SessionsInverseTable = "sessions"
+	// SessionsColumn is the table column denoting the sessions relation/edge.
+	SessionsColumn = "tenant_id"
+	// LoginLinksTable is the table that holds the login_links relation/edge.
+	LoginLinksTable = "login_links"
+	// LoginLinksInverseTable is the table name for the LoginLink entity.
+	// It exists in this package in order to avoid circular dependency with the "loginlink" package.
+	LoginLinksInverseTable = "login_links"
+	// LoginLinksColumn is the table column denoting the login_links relation/edge.
+	LoginLinksColumn = "tenant_id"
 )
 
 // Columns holds all SQL columns for tenant fields.
@@ -132,6 +159,48 @@ func ByResources(term sql.OrderTerm, terms ...sql.OrderTerm) OrderOption {
 		sqlgraph.OrderByNeighborTerms(s, newResourcesStep(), append([]sql.OrderTerm{term}, terms...)...)
 	}
 }
+
+// BySignInProvidersCount orders the results by sign_in_providers count.
+func BySignInProvidersCount(opts ...sql.OrderTermOption) OrderOption {
+	return func(s *sql.Selector) {
+		sqlgraph.OrderByNeighborsCount(s, newSignInProvidersStep(), opts...)
+	}
+}
+
+// BySignInProviders orders the results by sign_in_providers terms.
+func BySignInProviders(term sql.OrderTerm, terms ...sql.OrderTerm) OrderOption {
+	return func(s *sql.Selector) {
+		sqlgraph.OrderByNeighborTerms(s, newSignInProvidersStep(), append([]sql.OrderTerm{term}, terms...)...)
+	}
+}
+
+// BySessionsCount orders the results by sessions count.
+func BySessionsCount(opts ...sql.OrderTermOption) OrderOption {
+	return func(s *sql.Selector) {
+		sqlgraph.OrderByNeighborsCount(s, newSessionsStep(), opts...)
+	}
+}
+
+// BySessions orders the results by sessions terms.
+func BySessions(term sql.OrderTerm, terms ...sql.OrderTerm) OrderOption {
+	return func(s *sql.Selector) {
+		sqlgraph.OrderByNeighborTerms(s, newSessionsStep(), append([]sql.OrderTerm{term}, terms...)...)
+	}
+}
+
+// ByLoginLinksCount orders the results by login_links count.
+func ByLoginLinksCount(opts ...sql.OrderTermOption) OrderOption {
+	return func(s *sql.Selector) {
+		sqlgraph.OrderByNeighborsCount(s, newLoginLinksStep(), opts...)
+	}
+}
+
+// ByLoginLinks orders the results by login_links terms.
+func ByLoginLinks(term sql.OrderTerm, terms ...sql.OrderTerm) OrderOption {
+	return func(s *sql.Selector) {
+		sqlgraph.OrderByNeighborTerms(s, newLoginLinksStep(), append([]sql.OrderTerm{term}, terms...)...)
+	}
+}
 func newCredentialsStep() *sqlgraph.Step {
 	return sqlgraph.NewStep(
 		sqlgraph.From(Table, FieldID),
@@ -144,5 +213,26 @@ func newResourcesStep() *sqlgraph.Step {
 		sqlgraph.From(Table, FieldID),
 		sqlgraph.To(ResourcesInverseTable, FieldID),
 		sqlgraph.Edge(sqlgraph.O2M, false, ResourcesTable, ResourcesColumn),
+	)
+}
+func newSignInProvidersStep() *sqlgraph.Step {
+	return sqlgraph.NewStep(
+		sqlgraph.From(Table, FieldID),
+		sqlgraph.To(SignInProvidersInverseTable, FieldID),
+		sqlgraph.Edge(sqlgraph.O2M, false, SignInProvidersTable, SignInProvidersColumn),
+	)
+}
+func newSessionsStep() *sqlgraph.Step {
+	return sqlgraph.NewStep(
+		sqlgraph.From(Table, FieldID),
+		sqlgraph.To(SessionsInverseTable, FieldID),
+		sqlgraph.Edge(sqlgraph.O2M, false, SessionsTable, SessionsColumn),
+	)
+}
+func newLoginLinksStep() *sqlgraph.Step {
+	return sqlgraph.NewStep(
+		sqlgraph.From(Table, FieldID),
+		sqlgraph.To(LoginLinksInverseTable, FieldID),
+		sqlgraph.Edge(sqlgraph.O2M, false, LoginLinksTable, LoginLinksColumn),
 	)
 }

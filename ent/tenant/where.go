@@ -489,6 +489,75 @@ func HasResourcesWith(preds ...predicate.Resource) predicate.Tenant {
 	})
 }
 
+// HasSignInProviders applies the HasEdge predicate on the "sign_in_providers" edge.
+func HasSignInProviders() predicate.Tenant {
+	return predicate.Tenant(func(s *sql.Selector) {
+		step := sqlgraph.NewStep(
+			sqlgraph.From(Table, FieldID),
+			sqlgraph.Edge(sqlgraph.O2M, false, SignInProvidersTable, SignInProvidersColumn),
+		)
+		sqlgraph.HasNeighbors(s, step)
+	})
+}
+
+// HasSignInProvidersWith applies the HasEdge predicate on the "sign_in_providers" edge with a given conditions (other predicates).
+func HasSignInProvidersWith(preds ...predicate.SignInProvider) predicate.Tenant {
+	return predicate.Tenant(func(s *sql.Selector) {
+		step := newSignInProvidersStep()
+		sqlgraph.HasNeighborsWith(s, step, func(s *sql.Selector) {
+			for _, p := range preds {
+				p(s)
+			}
+		})
+	})
+}
+
+// HasSessions applies the HasEdge predicate on the "sessions" edge.
+func HasSessions() predicate.Tenant {
+	return predicate.Tenant(func(s *sql.Selector) {
+		step := sqlgraph.NewStep(
+			sqlgraph.From(Table, FieldID),
+			sqlgraph.Edge(sqlgraph.O2M, false, SessionsTable, SessionsColumn),
+		)
+		sqlgraph.HasNeighbors(s, step)
+	})
+}
+
+// HasSessionsWith applies the HasEdge predicate on the "sessions" edge with a given conditions (other predicates).
+func HasSessionsWith(preds ...predicate.Session) predicate.Tenant {
+	return predicate.Tenant(func(s *sql.Selector) {
+		step := newSessionsStep()
+		sqlgraph.HasNeighborsWith(s, step, func(s *sql.Selector) {
+			for _, p := range preds {
+				p(s)
+			}
+		})
+	})
+}
+
+// HasLoginLinks applies the HasEdge predicate on the "login_links" edge.
+func HasLoginLinks() predicate.Tenant {
+	return predicate.Tenant(func(s *sql.Selector) {
+		step := sqlgraph.NewStep(
+			sqlgraph.From(Table, FieldID),
+			sqlgraph.Edge(sqlgraph.O2M, false, LoginLinksTable, LoginLinksColumn),
+		)
+		sqlgraph.HasNeighbors(s, step)
+	})
+}
+
+// HasLoginLinksWith applies the HasEdge predicate on the "login_links" edge with a given conditions (other predicates).
+func HasLoginLinksWith(preds ...predicate.LoginLink) predicate.Tenant {
+	return predicate.Tenant(func(s *sql.Selector) {
+		step := newLoginLinksStep()
+		sqlgraph.HasNeighborsWith(s, step, func(s *sql.Selector) {
+			for _, p := range preds {
+				p(s)
+			}
+		})
+	})
+}
+
 // And groups predicates with the AND operator between them.
 func And(predicates ...predicate.Tenant) predicate.Tenant {
 	return predicate.Tenant(sql.AndPredicates(predicates...))
