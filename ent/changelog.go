@@ -21,7 +21,11 @@ type ChangeLog struct {
 	// of all tenants: the last sequence that a change has
 	Assigned int64 `json:"assigned,omitempty"`
 	// the position up to which changes are no longer kept
-	Removed      int64 `json:"removed,omitempty"`
+	Removed int64 `json:"removed,omitempty"`
+	// the position up to which bytes counts; NULL: 0
+	Measured *int64 `json:"measured,omitempty"`
+	// how large the changes are that are kept, up to measured; see store/feed_retention.go
+	Bytes        *int64 `json:"bytes,omitempty"`
 	selectValues sql.SelectValues
 }
 
@@ -30,7 +34,7 @@ func (*ChangeLog) scanValues(columns []string) ([]any, error) {
 	values := make([]any, len(columns))
 	for i := range columns {
 		switch columns[i] {
-		case changelog.FieldID, changelog.FieldTenantID, changelog.FieldAssigned, changelog.FieldRemoved:
+		case changelog.FieldID, changelog.FieldTenantID, changelog.FieldAssigned, changelog.FieldRemoved, changelog.FieldMeasured, changelog.FieldBytes:
 			values[i] = new(sql.NullInt64)
 		default:
 			values[i] = new(sql.UnknownType)
@@ -70,6 +74,20 @@ func (_m *ChangeLog) assignValues(columns []string, values []any) error {
 				return fmt.Errorf("unexpected type %T for field removed", values[i])
 			} else if value.Valid {
 				_m.Removed = value.Int64
+			}
+		case changelog.FieldMeasured:
+			if value, ok := values[i].(*sql.NullInt64); !ok {
+				return fmt.Errorf("unexpected type %T for field measured", values[i])
+			} else if value.Valid {
+				_m.Measured = new(int64)
+				*_m.Measured = value.Int64
+			}
+		case changelog.FieldBytes:
+			if value, ok := values[i].(*sql.NullInt64); !ok {
+				return fmt.Errorf("unexpected type %T for field bytes", values[i])
+			} else if value.Valid {
+				_m.Bytes = new(int64)
+				*_m.Bytes = value.Int64
 			}
 		default:
 			_m.selectValues.Set(columns[i], values[i])
@@ -115,6 +133,16 @@ func (_m *ChangeLog) String() string {
 	builder.WriteString(", ")
 	builder.WriteString("removed=")
 	builder.WriteString(fmt.Sprintf("%v", _m.Removed))
+	builder.WriteString(", ")
+	if v := _m.Measured; v != nil {
+		builder.WriteString("measured=")
+		builder.WriteString(fmt.Sprintf("%v", *v))
+	}
+	builder.WriteString(", ")
+	if v := _m.Bytes; v != nil {
+		builder.WriteString("bytes=")
+		builder.WriteString(fmt.Sprintf("%v", *v))
+	}
 	builder.WriteByte(')')
 	return builder.String()
 }

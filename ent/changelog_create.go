@@ -37,6 +37,34 @@ func (_c *ChangeLogCreate) SetRemoved(v int64) *ChangeLogCreate {
 	return _c
 }
 
+// SetMeasured sets the "measured" field.
+func (_c *ChangeLogCreate) SetMeasured(v int64) *ChangeLogCreate {
+	_c.mutation.SetMeasured(v)
+	return _c
+}
+
+// SetNillableMeasured sets the "measured" field if the given value is not nil.
+func (_c *ChangeLogCreate) SetNillableMeasured(v *int64) *ChangeLogCreate {
+	if v != nil {
+		_c.SetMeasured(*v)
+	}
+	return _c
+}
+
+// SetBytes sets the "bytes" field.
+func (_c *ChangeLogCreate) SetBytes(v int64) *ChangeLogCreate {
+	_c.mutation.SetBytes(v)
+	return _c
+}
+
+// SetNillableBytes sets the "bytes" field if the given value is not nil.
+func (_c *ChangeLogCreate) SetNillableBytes(v *int64) *ChangeLogCreate {
+	if v != nil {
+		_c.SetBytes(*v)
+	}
+	return _c
+}
+
 // SetID sets the "id" field.
 func (_c *ChangeLogCreate) SetID(v int64) *ChangeLogCreate {
 	_c.mutation.SetID(v)
@@ -129,6 +157,14 @@ func (_c *ChangeLogCreate) createSpec() (*ChangeLog, *sqlgraph.CreateSpec) {
 	if value, ok := _c.mutation.Removed(); ok {
 		_spec.SetField(changelog.FieldRemoved, field.TypeInt64, value)
 		_node.Removed = value
+	}
+	if value, ok := _c.mutation.Measured(); ok {
+		_spec.SetField(changelog.FieldMeasured, field.TypeInt64, value)
+		_node.Measured = &value
+	}
+	if value, ok := _c.mutation.Bytes(); ok {
+		_spec.SetField(changelog.FieldBytes, field.TypeInt64, value)
+		_node.Bytes = &value
 	}
 	return _node, _spec
 }

@@ -90,6 +90,60 @@ func (_u *ChangeLogUpdate) AddRemoved(v int64) *ChangeLogUpdate {
 	return _u
 }
 
+// SetMeasured sets the "measured" field.
+func (_u *ChangeLogUpdate) SetMeasured(v int64) *ChangeLogUpdate {
+	_u.mutation.ResetMeasured()
+	_u.mutation.SetMeasured(v)
+	return _u
+}
+
+// SetNillableMeasured sets the "measured" field if the given value is not nil.
+func (_u *ChangeLogUpdate) SetNillableMeasured(v *int64) *ChangeLogUpdate {
+	if v != nil {
+		_u.SetMeasured(*v)
+	}
+	return _u
+}
+
+// AddMeasured adds value to the "measured" field.
+func (_u *ChangeLogUpdate) AddMeasured(v int64) *ChangeLogUpdate {
+	_u.mutation.AddMeasured(v)
+	return _u
+}
+
+// ClearMeasured clears the value of the "measured" field.
+func (_u *ChangeLogUpdate) ClearMeasured() *ChangeLogUpdate {
+	_u.mutation.ClearMeasured()
+	return _u
+}
+
+// SetBytes sets the "bytes" field.
+func (_u *ChangeLogUpdate) SetBytes(v int64) *ChangeLogUpdate {
+	_u.mutation.ResetBytes()
+	_u.mutation.SetBytes(v)
+	return _u
+}
+
+// SetNillableBytes sets the "bytes" field if the given value is not nil.
+func (_u *ChangeLogUpdate) SetNillableBytes(v *int64) *ChangeLogUpdate {
+	if v != nil {
+		_u.SetBytes(*v)
+	}
+	return _u
+}
+
+// AddBytes adds value to the "bytes" field.
+func (_u *ChangeLogUpdate) AddBytes(v int64) *ChangeLogUpdate {
+	_u.mutation.AddBytes(v)
+	return _u
+}
+
+// ClearBytes clears the value of the "bytes" field.
+func (_u *ChangeLogUpdate) ClearBytes() *ChangeLogUpdate {
+	_u.mutation.ClearBytes()
+	return _u
+}
+
 // Mutation returns the ChangeLogMutation object of the builder.
 func (_u *ChangeLogUpdate) Mutation() *ChangeLogMutation {
 	return _u.mutation
@@ -148,6 +202,24 @@ func (_u *ChangeLogUpdate) sqlSave(ctx context.Context) (_node int, err error) {
 	}
 	if value, ok := _u.mutation.AddedRemoved(); ok {
 		_spec.AddField(changelog.FieldRemoved, field.TypeInt64, value)
+	}
+	if value, ok := _u.mutation.Measured(); ok {
+		_spec.SetField(changelog.FieldMeasured, field.TypeInt64, value)
+	}
+	if value, ok := _u.mutation.AddedMeasured(); ok {
+		_spec.AddField(changelog.FieldMeasured, field.TypeInt64, value)
+	}
+	if _u.mutation.MeasuredCleared() {
+		_spec.ClearField(changelog.FieldMeasured, field.TypeInt64)
+	}
+	if value, ok := _u.mutation.Bytes(); ok {
+		_spec.SetField(changelog.FieldBytes, field.TypeInt64, value)
+	}
+	if value, ok := _u.mutation.AddedBytes(); ok {
+		_spec.AddField(changelog.FieldBytes, field.TypeInt64, value)
+	}
+	if _u.mutation.BytesCleared() {
+		_spec.ClearField(changelog.FieldBytes, field.TypeInt64)
 	}
 	if _node, err = sqlgraph.UpdateNodes(ctx, _u.driver, _spec); err != nil {
 		if _, ok := err.(*sqlgraph.NotFoundError); ok {
@@ -229,6 +301,60 @@ func (_u *ChangeLogUpdateOne) SetNillableRemoved(v *int64) *ChangeLogUpdateOne {
 // AddRemoved adds value to the "removed" field.
 func (_u *ChangeLogUpdateOne) AddRemoved(v int64) *ChangeLogUpdateOne {
 	_u.mutation.AddRemoved(v)
+	return _u
+}
+
+// SetMeasured sets the "measured" field.
+func (_u *ChangeLogUpdateOne) SetMeasured(v int64) *ChangeLogUpdateOne {
+	_u.mutation.ResetMeasured()
+	_u.mutation.SetMeasured(v)
+	return _u
+}
+
+// SetNillableMeasured sets the "measured" field if the given value is not nil.
+func (_u *ChangeLogUpdateOne) SetNillableMeasured(v *int64) *ChangeLogUpdateOne {
+	if v != nil {
+		_u.SetMeasured(*v)
+	}
+	return _u
+}
+
+// AddMeasured adds value to the "measured" field.
+func (_u *ChangeLogUpdateOne) AddMeasured(v int64) *ChangeLogUpdateOne {
+	_u.mutation.AddMeasured(v)
+	return _u
+}
+
+// ClearMeasured clears the value of the "measured" field.
+func (_u *ChangeLogUpdateOne) ClearMeasured() *ChangeLogUpdateOne {
+	_u.mutation.ClearMeasured()
+	return _u
+}
+
+// SetBytes sets the "bytes" field.
+func (_u *ChangeLogUpdateOne) SetBytes(v int64) *ChangeLogUpdateOne {
+	_u.mutation.ResetBytes()
+	_u.mutation.SetBytes(v)
+	return _u
+}
+
+// SetNillableBytes sets the "bytes" field if the given value is not nil.
+func (_u *ChangeLogUpdateOne) SetNillableBytes(v *int64) *ChangeLogUpdateOne {
+	if v != nil {
+		_u.SetBytes(*v)
+	}
+	return _u
+}
+
+// AddBytes adds value to the "bytes" field.
+func (_u *ChangeLogUpdateOne) AddBytes(v int64) *ChangeLogUpdateOne {
+	_u.mutation.AddBytes(v)
+	return _u
+}
+
+// ClearBytes clears the value of the "bytes" field.
+func (_u *ChangeLogUpdateOne) ClearBytes() *ChangeLogUpdateOne {
+	_u.mutation.ClearBytes()
 	return _u
 }
 
@@ -320,6 +446,24 @@ func (_u *ChangeLogUpdateOne) sqlSave(ctx context.Context) (_node *ChangeLog, er
 	}
 	if value, ok := _u.mutation.AddedRemoved(); ok {
 		_spec.AddField(changelog.FieldRemoved, field.TypeInt64, value)
+	}
+	if value, ok := _u.mutation.Measured(); ok {
+		_spec.SetField(changelog.FieldMeasured, field.TypeInt64, value)
+	}
+	if value, ok := _u.mutation.AddedMeasured(); ok {
+		_spec.AddField(changelog.FieldMeasured, field.TypeInt64, value)
+	}
+	if _u.mutation.MeasuredCleared() {
+		_spec.ClearField(changelog.FieldMeasured, field.TypeInt64)
+	}
+	if value, ok := _u.mutation.Bytes(); ok {
+		_spec.SetField(changelog.FieldBytes, field.TypeInt64, value)
+	}
+	if value, ok := _u.mutation.AddedBytes(); ok {
+		_spec.AddField(changelog.FieldBytes, field.TypeInt64, value)
+	}
+	if _u.mutation.BytesCleared() {
+		_spec.ClearField(changelog.FieldBytes, field.TypeInt64)
 	}
 	_node = &ChangeLog{config: _u.config}
 	_spec.Assign = _node.assignValues

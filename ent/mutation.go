@@ -3797,6 +3797,10 @@ type ChangeLogMutation struct {
 	addassigned   *int64
 	removed       *int64
 	addremoved    *int64
+	measured      *int64
+	addmeasured   *int64
+	bytes         *int64
+	addbytes      *int64
 	clearedFields map[string]struct{}
 	done          bool
 	oldValue      func(context.Context) (*ChangeLog, error)
@@ -4075,6 +4079,146 @@ func (m *ChangeLogMutation) ResetRemoved() {
 	m.addremoved = nil
 }
 
+// SetMeasured sets the "measured" field.
+func (m *ChangeLogMutation) SetMeasured(i int64) {
+	m.measured = &i
+	m.addmeasured = nil
+}
+
+// Measured returns the value of the "measured" field in the mutation.
+func (m *ChangeLogMutation) Measured() (r int64, exists bool) {
+	v := m.measured
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldMeasured returns the old "measured" field's value of the ChangeLog entity.
+// If the ChangeLog object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *ChangeLogMutation) OldMeasured(ctx context.Context) (v *int64, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldMeasured is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldMeasured requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldMeasured: %w", err)
+	}
+	return oldValue.Measured, nil
+}
+
+// AddMeasured adds i to the "measured" field.
+func (m *ChangeLogMutation) AddMeasured(i int64) {
+	if m.addmeasured != nil {
+		*m.addmeasured += i
+	} else {
+		m.addmeasured = &i
+	}
+}
+
+// AddedMeasured returns the value that was added to the "measured" field in this mutation.
+func (m *ChangeLogMutation) AddedMeasured() (r int64, exists bool) {
+	v := m.addmeasured
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// ClearMeasured clears the value of the "measured" field.
+func (m *ChangeLogMutation) ClearMeasured() {
+	m.measured = nil
+	m.addmeasured = nil
+	m.clearedFields[changelog.FieldMeasured] = struct{}{}
+}
+
+// MeasuredCleared returns if the "measured" field was cleared in this mutation.
+func (m *ChangeLogMutation) MeasuredCleared() bool {
+	_, ok := m.clearedFields[changelog.FieldMeasured]
+	return ok
+}
+
+// ResetMeasured resets all changes to the "measured" field.
+func (m *ChangeLogMutation) ResetMeasured() {
+	m.measured = nil
+	m.addmeasured = nil
+	delete(m.clearedFields, changelog.FieldMeasured)
+}
+
+// SetBytes sets the "bytes" field.
+func (m *ChangeLogMutation) SetBytes(i int64) {
+	m.bytes = &i
+	m.addbytes = nil
+}
+
+// Bytes returns the value of the "bytes" field in the mutation.
+func (m *ChangeLogMutation) Bytes() (r int64, exists bool) {
+	v := m.bytes
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldBytes returns the old "bytes" field's value of the ChangeLog entity.
+// If the ChangeLog object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *ChangeLogMutation) OldBytes(ctx context.Context) (v *int64, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldBytes is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldBytes requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldBytes: %w", err)
+	}
+	return oldValue.Bytes, nil
+}
+
+// AddBytes adds i to the "bytes" field.
+func (m *ChangeLogMutation) AddBytes(i int64) {
+	if m.addbytes != nil {
+		*m.addbytes += i
+	} else {
+		m.addbytes = &i
+	}
+}
+
+// AddedBytes returns the value that was added to the "bytes" field in this mutation.
+func (m *ChangeLogMutation) AddedBytes() (r int64, exists bool) {
+	v := m.addbytes
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// ClearBytes clears the value of the "bytes" field.
+func (m *ChangeLogMutation) ClearBytes() {
+	m.bytes = nil
+	m.addbytes = nil
+	m.clearedFields[changelog.FieldBytes] = struct{}{}
+}
+
+// BytesCleared returns if the "bytes" field was cleared in this mutation.
+func (m *ChangeLogMutation) BytesCleared() bool {
+	_, ok := m.clearedFields[changelog.FieldBytes]
+	return ok
+}
+
+// ResetBytes resets all changes to the "bytes" field.
+func (m *ChangeLogMutation) ResetBytes() {
+	m.bytes = nil
+	m.addbytes = nil
+	delete(m.clearedFields, changelog.FieldBytes)
+}
+
 // Where appends a list predicates to the ChangeLogMutation builder.
 func (m *ChangeLogMutation) Where(ps ...predicate.ChangeLog) {
 	m.predicates = append(m.predicates, ps...)
@@ -4109,7 +4253,7 @@ func (m *ChangeLogMutation) Type() string {
 // order to get all numeric fields that were incremented/decremented, call
 // AddedFields().
 func (m *ChangeLogMutation) Fields() []string {
-	fields := make([]string, 0, 3)
+	fields := make([]string, 0, 5)
 	if m.tenant_id != nil {
 		fields = append(fields, changelog.FieldTenantID)
 	}
@@ -4118,6 +4262,12 @@ func (m *ChangeLogMutation) Fields() []string {
 	}
 	if m.removed != nil {
 		fields = append(fields, changelog.FieldRemoved)
+	}
+	if m.measured != nil {
+		fields = append(fields, changelog.FieldMeasured)
+	}
+	if m.bytes != nil {
+		fields = append(fields, changelog.FieldBytes)
 	}
 	return fields
 }
@@ -4133,6 +4283,10 @@ func (m *ChangeLogMutation) Field(name string) (ent.Value, bool) {
 		return m.Assigned()
 	case changelog.FieldRemoved:
 		return m.Removed()
+	case changelog.FieldMeasured:
+		return m.Measured()
+	case changelog.FieldBytes:
+		return m.Bytes()
 	}
 	return nil, false
 }
@@ -4148,6 +4302,10 @@ func (m *ChangeLogMutation) OldField(ctx context.Context, name string) (ent.Valu
 		return m.OldAssigned(ctx)
 	case changelog.FieldRemoved:
 		return m.OldRemoved(ctx)
+	case changelog.FieldMeasured:
+		return m.OldMeasured(ctx)
+	case changelog.FieldBytes:
+		return m.OldBytes(ctx)
 	}
 	return nil, fmt.Errorf("unknown ChangeLog field %s", name)
 }
@@ -4178,6 +4336,20 @@ func (m *ChangeLogMutation) SetField(name string, value ent.Value) error {
 		}
 		m.SetRemoved(v)
 		return nil
+	case changelog.FieldMeasured:
+		v, ok := value.(int64)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetMeasured(v)
+		return nil
+	case changelog.FieldBytes:
+		v, ok := value.(int64)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetBytes(v)
+		return nil
 	}
 	return fmt.Errorf("unknown ChangeLog field %s", name)
 }
@@ -4195,6 +4367,12 @@ func (m *ChangeLogMutation) AddedFields() []string {
 	if m.addremoved != nil {
 		fields = append(fields, changelog.FieldRemoved)
 	}
+	if m.addmeasured != nil {
+		fields = append(fields, changelog.FieldMeasured)
+	}
+	if m.addbytes != nil {
+		fields = append(fields, changelog.FieldBytes)
+	}
 	return fields
 }
 
@@ -4209,6 +4387,10 @@ func (m *ChangeLogMutation) AddedField(name string) (ent.Value, bool) {
 		return m.AddedAssigned()
 	case changelog.FieldRemoved:
 		return m.AddedRemoved()
+	case changelog.FieldMeasured:
+		return m.AddedMeasured()
+	case changelog.FieldBytes:
+		return m.AddedBytes()
 	}
 	return nil, false
 }
@@ -4239,6 +4421,20 @@ func (m *ChangeLogMutation) AddField(name string, value ent.Value) error {
 		}
 		m.AddRemoved(v)
 		return nil
+	case changelog.FieldMeasured:
+		v, ok := value.(int64)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.AddMeasured(v)
+		return nil
+	case changelog.FieldBytes:
+		v, ok := value.(int64)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.AddBytes(v)
+		return nil
 	}
 	return fmt.Errorf("unknown ChangeLog numeric field %s", name)
 }
@@ -4246,7 +4442,14 @@ func (m *ChangeLogMutation) AddField(name string, value ent.Value) error {
 // ClearedFields returns all nullable fields that were cleared during this
 // mutation.
 func (m *ChangeLogMutation) ClearedFields() []string {
-	return nil
+	var fields []string
+	if m.FieldCleared(changelog.FieldMeasured) {
+		fields = append(fields, changelog.FieldMeasured)
+	}
+	if m.FieldCleared(changelog.FieldBytes) {
+		fields = append(fields, changelog.FieldBytes)
+	}
+	return fields
 }
 
 // FieldCleared returns a boolean indicating if a field with the given name was
@@ -4259,6 +4462,14 @@ func (m *ChangeLogMutation) FieldCleared(name string) bool {
 // ClearField clears the value of the field with the given name. It returns an
 // error if the field is not defined in the schema.
 func (m *ChangeLogMutation) ClearField(name string) error {
+	switch name {
+	case changelog.FieldMeasured:
+		m.ClearMeasured()
+		return nil
+	case changelog.FieldBytes:
+		m.ClearBytes()
+		return nil
+	}
 	return fmt.Errorf("unknown ChangeLog nullable field %s", name)
 }
 
@@ -4274,6 +4485,12 @@ func (m *ChangeLogMutation) ResetField(name string) error {
 		return nil
 	case changelog.FieldRemoved:
 		m.ResetRemoved()
+		return nil
+	case changelog.FieldMeasured:
+		m.ResetMeasured()
+		return nil
+	case changelog.FieldBytes:
+		m.ResetBytes()
 		return nil
 	}
 	return fmt.Errorf("unknown ChangeLog field %s", name)

@@ -8,12 +8,20 @@ import (
 // maxRemoved is how many changes are removed in one transaction.
 const maxRemoved = 2000
 
-// RemoveChanges removes changes from the beginning of each tenant's log: those older
-// than age, and those beyond the last most ones; 0: no such limit. It does so in
-// small steps, and returns how many it removed. A reader whose position is gone is
-// told so.
-func (s *Store) RemoveChanges(ctx context.Context, age time.Duration, most int64) (removed int64, err error) {
-	if age <= 0 && most <= 0 {
+// Retention is how much of the change log of each tenant is kept. 0: no such limit.
+type Retention struct {
+	Age   time.Duration
+	Count int64
+	// Bytes are those of what the rows hold, as far as the database tells them without
+	// reading it; indexes come on top.
+	Bytes int64
+}
+
+// RemoveChanges removes changes from the beginning of each tenant's log, until it is
+// within each limit. It does so in small steps, and returns how many it removed. A
+// reader whose position is gone is told so.
+func (s *Store) RemoveChanges(ctx context.Context, keep Retention) (removed int64, err error) {
+	if keep.Age <= 0 && keep.Count <= 0 && keep.Bytes <= 0 {
 		return 0, nil
 	}
 	if err := s.SequenceChanges(ctx); err != nil {
@@ -33,14 +41,19 @@ func (s *Store) RemoveChanges(ctx context.Context, age time.Duration, most int64
 			break
 		}
 		var n int64
-		n, err = s.removeChangesOf(ctx, id, age, most)
+		n, err = s.removeChangesOf(ctx, id, keep)
 		removed += n
 	}
 	return removed, err
 }
 
-func (s *Store) removeChangesOf(ctx context.Context, tenant int64, age time.Duration, most int64) (removed int64, err error) {
-	limit, err := s.removable(ctx, tenant, age, most)
+func (s *Store) removeChangesOf(ctx context.Context, tenant int64, keep Retention) (removed int64, err error) {
+	limit, err := s.removable(ctx, tenant, keep)
+	if err == nil && keep.Bytes > 0 {
+		var oversized int64
+		oversized, err = s.oversized(ctx, tenant, keep.Bytes)
+		limit = max(limit, oversized)
+	}
 	if err != nil || limit == 0 {
 		return 0, err
 	}
@@ -56,9 +69,13 @@ func (s *Store) removeChangesOf(ctx context.Context, tenant int64, age time.Dura
 				return err
 			}
 			note := s.statement()
+			// Another server may have come further since the rows were found.
 			note.add("INSERT INTO change_logs (tenant_id, assigned, removed) VALUES (", arg{tenant}, ", 0, ", arg{upTo},
-				") ON CONFLICT (tenant_id) DO UPDATE SET removed = excluded.removed")
+				") ON CONFLICT (tenant_id) DO UPDATE SET removed = CASE WHEN change_logs.removed > excluded.removed THEN change_logs.removed ELSE excluded.removed END")
 			if err := tx.write(ctx, note); err != nil {
+				return err
+			}
+			if err := tx.write(ctx, s.uncount(tenant, upTo)); err != nil {
 				return err
 			}
 			remove := s.statement()
@@ -74,7 +91,7 @@ func (s *Store) removeChangesOf(ctx context.Context, tenant int64, age time.Dura
 
 // removable is the position up to which changes of a tenant are to be removed; 0:
 // none. The times of the log need not be in its order, but nearly are.
-func (s *Store) removable(ctx context.Context, tenant int64, age time.Duration, most int64) (limit int64, err error) {
+func (s *Store) removable(ctx context.Context, tenant int64, keep Retention) (limit int64, err error) {
 	column := s.sequenceColumn()
 	ask := func(st *statement) {
 		if err == nil {
@@ -86,17 +103,17 @@ func (s *Store) removable(ctx context.Context, tenant int64, age time.Duration, 
 			})
 		}
 	}
-	if age > 0 {
+	if keep.Age > 0 {
 		// The first that is young enough stays, and all behind it.
-		oldest := time.Now().Add(-age).UnixMilli()
+		oldest := time.Now().Add(-keep.Age).UnixMilli()
 		st := s.statement()
 		st.add("SELECT coalesce((SELECT "+column+" FROM changes WHERE tenant_id = ", arg{tenant}, " AND "+column+" IS NOT NULL AND occurred_at >= ", arg{oldest},
 			" ORDER BY "+column+" LIMIT 1) - 1, (SELECT max("+column+") FROM changes WHERE tenant_id = ", arg{tenant}, "), 0)")
 		ask(st)
 	}
-	if most > 0 {
+	if keep.Count > 0 {
 		st := s.statement()
-		st.add("SELECT "+column+" FROM changes WHERE tenant_id = ", arg{tenant}, " AND "+column+" IS NOT NULL ORDER BY "+column+" DESC LIMIT 1 OFFSET ", arg{most})
+		st.add("SELECT "+column+" FROM changes WHERE tenant_id = ", arg{tenant}, " AND "+column+" IS NOT NULL ORDER BY "+column+" DESC LIMIT 1 OFFSET ", arg{keep.Count})
 		ask(st)
 	}
 	return limit, err

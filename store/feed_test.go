@@ -150,10 +150,10 @@ func TestRemoveChanges(t *testing.T) {
 		}
 		create(t, second, scim.User, `{"userName":"other"}`)
 		all, end := readChanges(t, tenant, 0, bothTypes, 100)
-		if n, err := s.RemoveChanges(ctx, time.Hour, 0); err != nil || n != 0 {
+		if n, err := s.RemoveChanges(ctx, Retention{Age: time.Hour}); err != nil || n != 0 {
 			t.Errorf("removed %d that are young: %v", n, err)
 		}
-		if n, err := s.RemoveChanges(ctx, 0, 4); err != nil || n != 6 {
+		if n, err := s.RemoveChanges(ctx, Retention{Count: 4}); err != nil || n != 6 {
 			t.Errorf("removed %d, %v", n, err)
 		}
 		if left, _ := readChanges(t, tenant, 0, bothTypes, 100); len(left) != 4 || !proto.Equal(left[0], all[6]) {
@@ -169,7 +169,7 @@ func TestRemoveChanges(t *testing.T) {
 			t.Errorf("behind the end: %v", err)
 		}
 		time.Sleep(5 * time.Millisecond)
-		if n, err := s.RemoveChanges(ctx, time.Millisecond, 0); err != nil || n != 5 {
+		if n, err := s.RemoveChanges(ctx, Retention{Age: time.Millisecond}); err != nil || n != 5 {
 			t.Errorf("removed %d, %v", n, err)
 		}
 		create(t, tenant, scim.User, `{"userName":"new"}`)

@@ -35,6 +35,7 @@ type config struct {
 
 	ChangesRetention time.Duration
 	ChangesMax       int
+	ChangesMaxBytes  int64
 
 	AuditReads     bool
 	AuditRetention time.Duration
@@ -56,7 +57,7 @@ type config struct {
 type setting struct {
 	name, value, help string
 	// field is where it goes: a func(*config) *string, *bool or *time.Duration, or an
-	// integer or number.
+	// integer, number or size.
 	field any
 }
 
@@ -70,6 +71,7 @@ var settings = slices.Concat([]setting{
 	{"base-url", "", "public address of the SCIM base, such as https://scim.example.com/scim/v2; without it, the host the client asked for", func(c *config) *string { return &c.BaseURL }},
 	{"changes-retention", "720h0m0s", "how long the change log is kept, which services follow; 0: for ever", func(c *config) *time.Duration { return &c.ChangesRetention }},
 	{"changes-max", "0", "how many changes of a tenant are kept at most; 0: any number", integer{func(c *config) *int { return &c.ChangesMax }, 0, math.MaxInt}},
+	{"changes-max-bytes", "0", "how large the change log of a tenant may be, such as 1GiB; 0: any size", size{func(c *config) *int64 { return &c.ChangesMaxBytes }}},
 	{"audit-retention", "9600h0m0s", "how long the audit log is kept; 0: for ever", func(c *config) *time.Duration { return &c.AuditRetention }},
 	{"audit-reads", "false", "record in the audit log what reads resources, too", func(c *config) *bool { return &c.AuditReads }},
 	{"tls-cert", "", "PEM file with the certificate of both addresses, and those that lead to its root; read again when it changes", func(c *config) *string { return &c.TLSCert }},

@@ -164,8 +164,8 @@ func openProgram(ctx context.Context, c config, log *slog.Logger, out io.Writer)
 // upkeeps are the work that a server does from time to time.
 func (p *program) upkeeps(c config) []upkeep {
 	return []upkeep{
-		{"removing old changes", time.Hour, func(ctx context.Context) error {
-			_, err := p.store.RemoveChanges(ctx, c.ChangesRetention, int64(c.ChangesMax))
+		{"removing old changes", 10 * time.Minute, func(ctx context.Context) error {
+			_, err := p.store.RemoveChanges(ctx, store.Retention{Age: c.ChangesRetention, Count: int64(c.ChangesMax), Bytes: c.ChangesMaxBytes})
 			return err
 		}},
 		{"sealing the audit log", time.Second, untilNone(p.store.SealAudit)},

@@ -6,6 +6,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/dustin/go-humanize"
 )
 
 // An integer is a setting that is a whole number from least to most.
@@ -20,6 +22,9 @@ type number struct {
 	least, most float64
 }
 
+// A size is a setting that is a number of bytes.
+type size struct{ field func(*config) *int64 }
+
 // kind is what help calls the values of a setting.
 func (s setting) kind() string {
 	switch s.field.(type) {
@@ -29,6 +34,8 @@ func (s setting) kind() string {
 		return "duration"
 	case integer, number:
 		return "number"
+	case size:
+		return "size"
 	}
 	return "string"
 }
@@ -61,6 +68,12 @@ func (s setting) set(c *config, text string) (err error) {
 			return s.wrong(text, fmt.Sprintf("use a number from %s to %s", plain(field.least), plain(field.most)))
 		}
 		*field.field(c) = n
+	case size:
+		n, err := humanize.ParseBytes(text)
+		if err != nil || n > math.MaxInt64 {
+			return s.wrong(text, "use a number of bytes, such as 1GiB or 500MB")
+		}
+		*field.field(c) = int64(n) //nolint:gosec // checked above
 	default:
 		panic("the setting " + s.name + " has a field of a type that is not known")
 	}
@@ -97,12 +110,23 @@ func (s setting) text(c *config) string {
 		return strconv.Itoa(*field.field(c))
 	case number:
 		return plain(*field.field(c))
+	case size:
+		return plainSize(*field.field(c))
 	}
 	return ""
 }
 
 // plain prints a number without an exponent.
 func plain(n float64) string { return strconv.FormatFloat(n, 'f', -1, 64) }
+
+// plainSize prints a number of bytes with the largest unit that leaves it whole.
+func plainSize(n int64) string {
+	units := []string{"", "KiB", "MiB", "GiB", "TiB"}
+	for n != 0 && n%1024 == 0 && len(units) > 1 {
+		n, units = n/1024, units[1:]
+	}
+	return strconv.FormatInt(n, 10) + units[0]
+}
 
 // written is the text of a flag. What it means is found out where the environment
 // and the file are read too, so that all three are understood the same.

@@ -31,6 +31,7 @@ type typed struct {
 	wait  time.Duration
 	whole int
 	part  float64
+	bytes int64
 }
 
 func (v *typed) settings() []setting {
@@ -39,18 +40,19 @@ func (v *typed) settings() []setting {
 		{"wait", "1m0s", "", func(*config) *time.Duration { return &v.wait }},
 		{"whole", "5", "", integer{func(*config) *int { return &v.whole }, 1, 10}},
 		{"part", "2.5", "", number{func(*config) *float64 { return &v.part }, 0, 10}},
+		{"bytes", "1GiB", "", size{func(*config) *int64 { return &v.bytes }}},
 	}
 }
 
 func TestSettings_TextsAreReadByTheirType(t *testing.T) {
 	var v typed
 	all := v.settings()
-	for i, text := range []string{"true", "90s", "10", "0.25"} {
+	for i, text := range []string{"true", "90s", "10", "0.25", "1.5 MiB"} {
 		if err := all[i].set(&config{}, text); err != nil {
 			t.Error(err)
 		}
 	}
-	if want := (typed{true, 90 * time.Second, 10, 0.25}); v != want {
+	if want := (typed{true, 90 * time.Second, 10, 0.25, 3 << 19}); v != want {
 		t.Errorf("read %+v, want %+v", v, want)
 	}
 	if err := all[1].set(&config{}, "400d"); err != nil || v.wait != 400*24*time.Hour {
@@ -76,6 +78,8 @@ func TestSettings_WhatCannotBeIsAnErrorThatSaysWhatCan(t *testing.T) {
 		{0, "perhaps", `yes is "perhaps"; use true or false`},
 		{1, "5", `wait is "5"; use a duration such as 30s, 10m, 24h or 90d`},
 		{1, "-5s", `wait is "-5s"; use a duration such as 30s, 10m, 24h or 90d`},
+		{4, "much", `bytes is "much"; use a number of bytes, such as 1GiB or 500MB`},
+		{4, "-1", `bytes is "-1"; use a number of bytes, such as 1GiB or 500MB`},
 		{2, "0", `whole is "0"; use a whole number from 1 to 10`},
 		{2, "11", `whole is "11"; use a whole number from 1 to 10`},
 		{2, "2.5", `whole is "2.5"; use a whole number from 1 to 10`},

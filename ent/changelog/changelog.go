@@ -17,6 +17,10 @@ const (
 	FieldAssigned = "assigned"
 	// FieldRemoved holds the string denoting the removed field in the database.
 	FieldRemoved = "removed"
+	// FieldMeasured holds the string denoting the measured field in the database.
+	FieldMeasured = "measured"
+	// FieldBytes holds the string denoting the bytes field in the database.
+	FieldBytes = "bytes"
 	// Table holds the table name of the changelog in the database.
 	Table = "change_logs"
 )
@@ -27,6 +31,8 @@ var Columns = []string{
 	FieldTenantID,
 	FieldAssigned,
 	FieldRemoved,
+	FieldMeasured,
+	FieldBytes,
 }
 
 // ValidColumn reports if the column name is valid (part of the table columns).
@@ -60,4 +66,14 @@ func ByAssigned(opts ...sql.OrderTermOption) OrderOption {
 // ByRemoved orders the results by the removed field.
 func ByRemoved(opts ...sql.OrderTermOption) OrderOption {
 	return sql.OrderByField(FieldRemoved, opts...).ToFunc()
+}
+
+// ByMeasured orders the results by the measured field.
+func ByMeasured(opts ...sql.OrderTermOption) OrderOption {
+	return sql.OrderByField(FieldMeasured, opts...).ToFunc()
+}
+
+// ByBytes orders the results by the bytes field.
+func ByBytes(opts ...sql.OrderTermOption) OrderOption {
+	return sql.OrderByField(FieldBytes, opts...).ToFunc()
 }

@@ -67,6 +67,16 @@ func Removed(v int64) predicate.ChangeLog {
 	return predicate.ChangeLog(sql.FieldEQ(FieldRemoved, v))
 }
 
+// Measured applies equality check predicate on the "measured" field. It's identical to MeasuredEQ.
+func Measured(v int64) predicate.ChangeLog {
+	return predicate.ChangeLog(sql.FieldEQ(FieldMeasured, v))
+}
+
+// Bytes applies equality check predicate on the "bytes" field. It's identical to BytesEQ.
+func Bytes(v int64) predicate.ChangeLog {
+	return predicate.ChangeLog(sql.FieldEQ(FieldBytes, v))
+}
+
 // TenantIDEQ applies the EQ predicate on the "tenant_id" field.
 func TenantIDEQ(v int64) predicate.ChangeLog {
 	return predicate.ChangeLog(sql.FieldEQ(FieldTenantID, v))
@@ -185,6 +195,106 @@ func RemovedLT(v int64) predicate.ChangeLog {
 // RemovedLTE applies the LTE predicate on the "removed" field.
 func RemovedLTE(v int64) predicate.ChangeLog {
 	return predicate.ChangeLog(sql.FieldLTE(FieldRemoved, v))
+}
+
+// MeasuredEQ applies the EQ predicate on the "measured" field.
+func MeasuredEQ(v int64) predicate.ChangeLog {
+	return predicate.ChangeLog(sql.FieldEQ(FieldMeasured, v))
+}
+
+// MeasuredNEQ applies the NEQ predicate on the "measured" field.
+func MeasuredNEQ(v int64) predicate.ChangeLog {
+	return predicate.ChangeLog(sql.FieldNEQ(FieldMeasured, v))
+}
+
+// MeasuredIn applies the In predicate on the "measured" field.
+func MeasuredIn(vs ...int64) predicate.ChangeLog {
+	return predicate.ChangeLog(sql.FieldIn(FieldMeasured, vs...))
+}
+
+// MeasuredNotIn applies the NotIn predicate on the "measured" field.
+func MeasuredNotIn(vs ...int64) predicate.ChangeLog {
+	return predicate.ChangeLog(sql.FieldNotIn(FieldMeasured, vs...))
+}
+
+// MeasuredGT applies the GT predicate on the "measured" field.
+func MeasuredGT(v int64) predicate.ChangeLog {
+	return predicate.ChangeLog(sql.FieldGT(FieldMeasured, v))
+}
+
+// MeasuredGTE applies the GTE predicate on the "measured" field.
+func MeasuredGTE(v int64) predicate.ChangeLog {
+	return predicate.ChangeLog(sql.FieldGTE(FieldMeasured, v))
+}
+
+// MeasuredLT applies the LT predicate on the "measured" field.
+func MeasuredLT(v int64) predicate.ChangeLog {
+	return predicate.ChangeLog(sql.FieldLT(FieldMeasured, v))
+}
+
+// MeasuredLTE applies the LTE predicate on the "measured" field.
+func MeasuredLTE(v int64) predicate.ChangeLog {
+	return predicate.ChangeLog(sql.FieldLTE(FieldMeasured, v))
+}
+
+// MeasuredIsNil applies the IsNil predicate on the "measured" field.
+func MeasuredIsNil() predicate.ChangeLog {
+	return predicate.ChangeLog(sql.FieldIsNull(FieldMeasured))
+}
+
+// MeasuredNotNil applies the NotNil predicate on the "measured" field.
+func MeasuredNotNil() predicate.ChangeLog {
+	return predicate.ChangeLog(sql.FieldNotNull(FieldMeasured))
+}
+
+// BytesEQ applies the EQ predicate on the "bytes" field.
+func BytesEQ(v int64) predicate.ChangeLog {
+	return predicate.ChangeLog(sql.FieldEQ(FieldBytes, v))
+}
+
+// BytesNEQ applies the NEQ predicate on the "bytes" field.
+func BytesNEQ(v int64) predicate.ChangeLog {
+	return predicate.ChangeLog(sql.FieldNEQ(FieldBytes, v))
+}
+
+// BytesIn applies the In predicate on the "bytes" field.
+func BytesIn(vs ...int64) predicate.ChangeLog {
+	return predicate.ChangeLog(sql.FieldIn(FieldBytes, vs...))
+}
+
+// BytesNotIn applies the NotIn predicate on the "bytes" field.
+func BytesNotIn(vs ...int64) predicate.ChangeLog {
+	return predicate.ChangeLog(sql.FieldNotIn(FieldBytes, vs...))
+}
+
+// BytesGT applies the GT predicate on the "bytes" field.
+func BytesGT(v int64) predicate.ChangeLog {
+	return predicate.ChangeLog(sql.FieldGT(FieldBytes, v))
+}
+
+// BytesGTE applies the GTE predicate on the "bytes" field.
+func BytesGTE(v int64) predicate.ChangeLog {
+	return predicate.ChangeLog(sql.FieldGTE(FieldBytes, v))
+}
+
+// BytesLT applies the LT predicate on the "bytes" field.
+func BytesLT(v int64) predicate.ChangeLog {
+	return predicate.ChangeLog(sql.FieldLT(FieldBytes, v))
+}
+
+// BytesLTE applies the LTE predicate on the "bytes" field.
+func BytesLTE(v int64) predicate.ChangeLog {
+	return predicate.ChangeLog(sql.FieldLTE(FieldBytes, v))
+}
+
+// BytesIsNil applies the IsNil predicate on the "bytes" field.
+func BytesIsNil() predicate.ChangeLog {
+	return predicate.ChangeLog(sql.FieldIsNull(FieldBytes))
+}
+
+// BytesNotNil applies the NotNil predicate on the "bytes" field.
+func BytesNotNil() predicate.ChangeLog {
+	return predicate.ChangeLog(sql.FieldNotNull(FieldBytes))
 }
 
 // And groups predicates with the AND operator between them.

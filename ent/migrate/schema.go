@@ -148,6 +148,8 @@ var (
 		{Name: "tenant_id", Type: field.TypeInt64, Unique: true},
 		{Name: "assigned", Type: field.TypeInt64},
 		{Name: "removed", Type: field.TypeInt64},
+		{Name: "measured", Type: field.TypeInt64, Nullable: true},
+		{Name: "bytes", Type: field.TypeInt64, Nullable: true},
 	}
 	// ChangeLogsTable holds the schema information for the "change_logs" table.
 	ChangeLogsTable = &schema.Table{

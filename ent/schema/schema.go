@@ -238,5 +238,7 @@ func (ChangeLog) Fields() []ent.Field {
 		field.Int64("tenant_id").Unique().Comment("0: the logs of all tenants"),
 		field.Int64("assigned").Comment("of all tenants: the last sequence that a change has"),
 		field.Int64("removed").Comment("the position up to which changes are no longer kept"),
+		field.Int64("measured").Optional().Nillable().Comment("the position up to which bytes counts; NULL: 0"),
+		field.Int64("bytes").Optional().Nillable().Comment("how large the changes are that are kept, up to measured; see store/feed_retention.go"),
 	}
 }
