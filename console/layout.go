@@ -26,6 +26,7 @@ type section struct {
 var sections = []section{
 	{"users", "Users", "user", "u", root + "users"},
 	{"groups", "Groups", "users", "g", root + "groups"},
+	{"audit", "Audit log", "history", "l", auditPath},
 }
 
 // A crumb is a page above the present one.

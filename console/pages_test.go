@@ -29,6 +29,10 @@ var pages = []struct {
 	{"user-deactivate", func(c *company) string { return "users/" + c.ada.GetId() + "/deactivate" }},
 	{"groups", at("groups")},
 	{"group", func(c *company) string { return "groups/" + c.staff.GetId() }},
+	{"audit", at("audit")},
+	{"audit-narrowed", at("audit?since=1h&method=ReplaceUser&operator=nobody")},
+	{"audit-terms", at("audit?since=1h&method=ReplaceUser")},
+	{"audit-verify", at("audit/verify?head=7")},
 	{"not-found", at("nowhere")},
 	{"keys", at("keys")},
 }

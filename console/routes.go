@@ -27,6 +27,10 @@ var routes = []route{
 	{"GET /groups/{id}", look, showGroup},
 	{"GET /groups/{id}/members/{member}/remove", write, askRemoveMember},
 	{"POST /groups/{id}/members/{member}/remove", write, removeMember},
+
+	{"GET /audit", look, showAudit},
+	{"GET /audit/verify", look, verifyAudit},
+	{"GET /audit/export", look, exportAudit},
 }
 
 // mux serves the routes and the assets.

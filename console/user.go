@@ -75,13 +75,18 @@ func (v *visit) historyOf(id string) (events []historyEvent, more bool, err erro
 		return nil, false, err
 	}
 	for _, e := range out.GetEvents() {
-		h := historyEvent{AuditEvent: e, Deed: deedOf(e.GetMethod()), By: byWhom(e)}
-		if h.Changes, err = changesOf(e.GetChanges()); err != nil {
+		h, err := historyEventOf(e)
+		if err != nil {
 			return nil, false, err
 		}
 		events = append(events, h)
 	}
 	return events, out.GetNextPageToken() != "", nil
+}
+
+func historyEventOf(e *musterv1.AuditEvent) (historyEvent, error) {
+	changes, err := changesOf(e.GetChanges())
+	return historyEvent{AuditEvent: e, Deed: deedOf(e.GetMethod()), By: byWhom(e), Changes: changes}, err
 }
 
 // deedOf is what a method does, in a word.

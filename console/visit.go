@@ -97,7 +97,9 @@ func (c *Console) serve(w http.ResponseWriter, r *http.Request, rt route) {
 
 func (v *visit) run(rt route) (err error) {
 	defer func() {
-		if p := recover(); p != nil {
+		if p := recover(); p == http.ErrAbortHandler { //nolint:errorlint // it is that very value
+			panic(p) // cuts off an answer that has begun
+		} else if p != nil {
 			err = fmt.Errorf("panic: %v\n%s", p, debug.Stack())
 		}
 	}()

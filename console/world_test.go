@@ -21,6 +21,7 @@ type world struct {
 	*httptest.Server
 
 	console *Console
+	store   *store.Store
 	ctx     context.Context // may call the core
 	secret  string          // of who may do everything
 	session *session        // nil: nobody is signed in
@@ -55,7 +56,7 @@ func newWorldOn(t testing.TB, database string) *world {
 	if err != nil {
 		t.Fatal(err)
 	}
-	w := &world{core: newCore(s.Conn()), console: c, secret: made.GetSecret(), ctx: metadata.AppendToOutgoingContext(ctx, authorizationKey, "Bearer "+made.GetSecret())}
+	w := &world{core: newCore(s.Conn()), console: c, store: st, secret: made.GetSecret(), ctx: metadata.AppendToOutgoingContext(ctx, authorizationKey, "Bearer "+made.GetSecret())}
 	w.signIn("administrator")
 	c.find = func(*http.Request) (*session, error) { return w.session, nil }
 	w.Server = httptest.NewServer(c)

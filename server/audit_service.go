@@ -63,7 +63,7 @@ func (s *auditService) ListAuditEvents(ctx context.Context, req *musterv1.ListAu
 func auditQuery(req *musterv1.ListAuditEventsRequest) (store.AuditQuery, error) {
 	q := store.AuditQuery{
 		Credential: req.GetCredential(), Method: req.GetMethod(), ResourceType: req.GetResourceType(), ResourceID: req.GetResourceId(),
-		Outcome: req.GetOutcome(), Failures: req.GetFailures(), Address: req.GetAddress(), RequestID: req.GetRequestId(),
+		Outcome: req.GetOutcome(), Failures: req.GetFailures(), Address: req.GetAddress(), RequestID: req.GetRequestId(), Operator: req.GetOperator(), Preview: req.Preview,
 		InChain: req.GetOrder() == musterv1.ListAuditEventsRequest_ORDER_CHAIN, After: max(req.GetAfterSequence(), 0), Count: int(req.GetPageSize()),
 	}
 	switch {

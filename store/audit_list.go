@@ -18,6 +18,8 @@ type AuditQuery struct {
 	Failures     bool // those that did not succeed
 	Address      string
 	RequestID    string
+	Operator     string
+	Preview      *bool // those of previews, or the others; nil: all
 
 	// InChain: only those that are sealed, in the order of the chain, from the first;
 	// otherwise the newest come first. Nothing is ever added before a place in the chain,
@@ -197,7 +199,7 @@ func (w *window) find(ctx context.Context, at time.Time) (int64, error) {
 
 // scans tells whether the query has a condition that no index answers.
 func (q *AuditQuery) scans() bool {
-	return q.Failures || slices.ContainsFunc([]string{q.Method, q.ResourceType, q.Outcome, q.Address, q.RequestID}, func(s string) bool { return s != "" })
+	return q.Failures || q.Preview != nil || slices.ContainsFunc([]string{q.Method, q.ResourceType, q.Outcome, q.Address, q.RequestID, q.Operator}, func(s string) bool { return s != "" })
 }
 
 // addFilter adds the conditions that each event is asked.
@@ -208,13 +210,16 @@ func (q *AuditQuery) addFilter(st *statement) {
 	if !q.To.IsZero() {
 		st.add(" AND occurred_at < ", arg{q.To.UnixMilli()})
 	}
-	for _, c := range [][2]string{{"resource_type", q.ResourceType}, {"outcome", q.Outcome}, {"address", q.Address}, {"request_id", q.RequestID}} {
+	for _, c := range [][2]string{{"resource_type", q.ResourceType}, {"outcome", q.Outcome}, {"address", q.Address}, {"request_id", q.RequestID}, {"operator", q.Operator}} {
 		if c[1] != "" {
 			st.add(" AND "+c[0]+" = ", arg{clean(c[1])})
 		}
 	}
 	if q.Method != "" {
 		st.add(" AND (method = ", arg{clean(q.Method)}, " OR method LIKE ", arg{"%/" + clean(q.Method)}, ")")
+	}
+	if q.Preview != nil {
+		st.add(" AND preview = ", arg{*q.Preview})
 	}
 	if q.Failures {
 		st.add(" AND outcome <> ", arg{AuditOK})

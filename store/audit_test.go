@@ -218,6 +218,7 @@ func fillAudit(tb testing.TB, s *Store, tenant int64, many int, begin time.Time)
 		if i%10 == 0 {
 			e.Outcome, e.Detail, e.ResourceType, e.ResourceID, e.Address, e.Credential = "notFound", "it is not there", "User", fmt.Sprint("u", i), "192.0.2.7", "c"
 			e.Method = "muster.v1.S/Delete"
+			e.Operator, e.Preview = "ada@example.com", i%20 == 0
 		}
 		all = append(all, e)
 	}
@@ -448,6 +449,10 @@ func TestAuditEvents_Filters(t *testing.T) {
 			{AuditQuery{Credential: "c\x00"}, 0},
 			{AuditQuery{Address: "192.0.2.7", Outcome: "ok"}, 0},
 			{AuditQuery{RequestID: "r77"}, 1},
+			{AuditQuery{Operator: "ada@example.com"}, 100},
+			{AuditQuery{Operator: "ada"}, 0},
+			{AuditQuery{Preview: new(true)}, 50},
+			{AuditQuery{Preview: new(false)}, 950},
 			{AuditQuery{From: at(990)}, 10},
 			{AuditQuery{To: at(10)}, 10},
 			{AuditQuery{From: at(500), To: at(600)}, 100},

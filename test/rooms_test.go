@@ -16,7 +16,7 @@ var rooms = map[string][]string{
 	"store":       {"scim", "gen", "ent"},
 	"server":      {"scim", "gen", "store", "ent", "transport", "issuer"}, // ent through store
 	"gateway":     {"scim", "gen", "transport"},
-	"console":     {"gen"},
+	"console":     {"scim", "gen", "simulate"},
 	"transport":   {},
 	"client":      {"scim", "gen"},
 	"issuer":      {},

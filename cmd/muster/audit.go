@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"encoding/hex"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -16,6 +15,7 @@ import (
 	"google.golang.org/grpc"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
+	"github.com/muster-scim/muster/console"
 	musterv1 "github.com/muster-scim/muster/gen/muster/v1"
 )
 
@@ -50,6 +50,7 @@ func addAuditFilters(cmd *cobra.Command) func() (*musterv1.ListAuditEventsReques
 	flags.StringVar(&req.ResourceType, "type", "", "the resource type, such as User")
 	flags.StringVar(&req.ResourceId, "id", "", "the id of the resource; the name of a tenant; TENANT/NAME of a credential")
 	flags.StringVar(&req.Credential, "credential", "", "the name of the credential that asked")
+	flags.StringVar(&req.Operator, "operator", "", "the human behind it")
 	flags.StringVar(&req.Address, "address", "", "where it came from")
 	flags.StringVar(&req.RequestId, "request-id", "", "the request id, as in the server's log and the client's answer")
 	return func() (_ *musterv1.ListAuditEventsRequest, err error) {
@@ -181,7 +182,7 @@ nothing.` + whereHelp,
 				if n := len(events); n > 0 {
 					req.AfterSequence = events[n-1].GetSequence()
 				}
-				return false, writeEvents(cmd.OutOrStdout(), events)
+				return false, console.WriteEvents(cmd.OutOrStdout(), events)
 			})
 			if *follow && ctx.Err() != nil {
 				err = nil // interrupted: that is how it ends
@@ -196,41 +197,6 @@ nothing.` + whereHelp,
 			}
 		}
 	})
-}
-
-// An exported event is a line of the export.
-type exported struct {
-	Sequence     int64           `json:"sequence"`
-	Time         time.Time       `json:"time"`
-	Tenant       int64           `json:"tenantId"`
-	Method       string          `json:"method"`
-	ResourceType string          `json:"resourceType,omitempty"`
-	ResourceID   string          `json:"resourceId,omitempty"`
-	Outcome      string          `json:"outcome"`
-	Detail       string          `json:"detail,omitempty"`
-	Preview      bool            `json:"preview,omitempty"`
-	Credential   string          `json:"credential,omitempty"`
-	Operator     string          `json:"operator,omitempty"`
-	Address      string          `json:"address,omitempty"`
-	Client       string          `json:"client,omitempty"`
-	RequestID    string          `json:"requestId"`
-	Changes      json.RawMessage `json:"changes,omitempty"`
-	Hash         string          `json:"hash"`
-}
-
-func writeEvents(w io.Writer, events []*musterv1.AuditEvent) error {
-	out := json.NewEncoder(w)
-	out.SetEscapeHTML(false) // changes stay as they were hashed
-	for _, e := range events {
-		line := exported{
-			e.GetSequence(), timeOf(e.GetTime()), e.GetTenantId(), e.GetMethod(), e.GetResourceType(), e.GetResourceId(), e.GetOutcome(), e.GetDetail(), e.GetPreview(),
-			e.GetCredential(), e.GetOperator(), e.GetAddress(), e.GetClient(), e.GetRequestId(), json.RawMessage(e.GetChanges()), hex.EncodeToString(e.GetHash()),
-		}
-		if err := out.Encode(line); err != nil {
-			return err
-		}
-	}
-	return nil
 }
 
 func auditVerifyCommand() *cobra.Command {

@@ -12,8 +12,8 @@ import (
 	"google.golang.org/grpc"
 	"google.golang.org/protobuf/types/known/durationpb"
 
+	"github.com/muster-scim/muster/console"
 	musterv1 "github.com/muster-scim/muster/gen/muster/v1"
-	"github.com/muster-scim/muster/simulate"
 )
 
 func recordingCommand() *cobra.Command {
@@ -192,15 +192,5 @@ func (c recordingCall) export(w io.Writer, all *musterv1.ExportRecordingResponse
 	if c.asJSON {
 		return printJSON(w, all)
 	}
-	r := all.GetRecording()
-	started := timeOf(r.GetStartTime())
-	file := &simulate.Case{Credential: r.GetCredential(), Started: started, Redacted: r.GetRedacted()}
-	for _, e := range all.GetExchanges() {
-		file.Exchanges = append(file.Exchanges, simulate.CaseExchange{
-			At: timeOf(e.GetTime()).Sub(started), Refused: e.GetRefused(),
-			Request: simulate.CaseRequest{Method: e.GetMethod(), Path: e.GetPath(), Header: e.GetRequestHeader(), Body: e.GetRequestBody(), Cut: e.GetRequestCut()},
-			Answer:  simulate.CaseAnswer{Status: int(e.GetStatus()), Header: e.GetAnswerHeader(), Body: e.GetAnswerBody(), Cut: e.GetAnswerCut(), Took: e.GetTook().AsDuration()},
-		})
-	}
-	return file.Write(w)
+	return console.WriteRecording(w, all.GetRecording(), all.GetExchanges())
 }

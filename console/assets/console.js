@@ -82,6 +82,7 @@
       if (!("late" in e.target.dataset)) timer = setTimeout(go, 160);
     });
     form.addEventListener("submit", (e) => {
+      if (e.submitter?.hasAttribute("formaction")) return; // a button of another kind, such as export
       e.preventDefault();
       clearTimeout(timer);
       go();
@@ -201,7 +202,7 @@
 
   // Keys. A letter counts only where nobody types.
   let leading = 0;
-  const rows = () => [...document.querySelectorAll("#main [data-row] a.row")];
+  const rows = () => [...document.querySelectorAll("#main [data-row] .row")];
   function step(by) {
     const all = rows();
     if (all.length === 0) return;

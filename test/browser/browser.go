@@ -268,7 +268,18 @@ func (tab *Tab) AwaitGone(text string) {
 // AwaitTrue waits until an expression of JavaScript is true.
 func (tab *Tab) AwaitTrue(expression string) {
 	tab.t.Helper()
-	tab.run("awaiting "+expression, chromedp.Poll(expression, nil, chromedp.WithPollingInterval(20*time.Millisecond), chromedp.WithPollingTimeout(patience)))
+	var err error
+	for end := time.Now().Add(patience); time.Now().Before(end); time.Sleep(20 * time.Millisecond) {
+		// A page that is left meanwhile cannot answer; the next one can.
+		ctx, cancel := context.WithTimeout(tab.ctx, patience)
+		var now bool
+		err = chromedp.Run(ctx, chromedp.Evaluate("!!("+expression+")", &now))
+		cancel()
+		if err == nil && now {
+			return
+		}
+	}
+	tab.t.Fatalf("awaiting %s: %v\n%s", expression, err, tab.state())
 }
 
 // Text is the text that the page shows, or a part of it.

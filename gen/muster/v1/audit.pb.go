@@ -293,7 +293,11 @@ type ListAuditEventsRequest struct {
 	// At most 1000. 0: 100.
 	PageSize int32 `protobuf:"varint,14,opt,name=page_size,json=pageSize,proto3" json:"page_size,omitempty"`
 	// next_page_token of the page before. All other fields must be as they were.
-	PageToken     string `protobuf:"bytes,15,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
+	PageToken string `protobuf:"bytes,15,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
+	// The human behind it.
+	Operator string `protobuf:"bytes,16,opt,name=operator,proto3" json:"operator,omitempty"`
+	// true: only those of previews; false: only the others; absent: all.
+	Preview       *bool `protobuf:"varint,17,opt,name=preview,proto3,oneof" json:"preview,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -431,6 +435,20 @@ func (x *ListAuditEventsRequest) GetPageToken() string {
 		return x.PageToken
 	}
 	return ""
+}
+
+func (x *ListAuditEventsRequest) GetOperator() string {
+	if x != nil {
+		return x.Operator
+	}
+	return ""
+}
+
+func (x *ListAuditEventsRequest) GetPreview() bool {
+	if x != nil && x.Preview != nil {
+		return *x.Preview
+	}
+	return false
 }
 
 type ListAuditEventsResponse struct {
@@ -711,7 +729,7 @@ const file_muster_v1_audit_proto_rawDesc = "" +
 	"\apreview\x18\x0e \x01(\bR\apreview\x12\x18\n" +
 	"\achanges\x18\x0f \x01(\tR\achanges\x12\x1a\n" +
 	"\bsequence\x18\x10 \x01(\x03R\bsequence\x12\x12\n" +
-	"\x04hash\x18\x11 \x01(\fR\x04hash\"\xfa\x04\n" +
+	"\x04hash\x18\x11 \x01(\fR\x04hash\"\xc1\x05\n" +
 	"\x16ListAuditEventsRequest\x12\x16\n" +
 	"\x06tenant\x18\x01 \x01(\tR\x06tenant\x129\n" +
 	"\n" +
@@ -734,11 +752,15 @@ const file_muster_v1_audit_proto_rawDesc = "" +
 	"\x0eafter_sequence\x18\r \x01(\x03R\rafterSequence\x12\x1b\n" +
 	"\tpage_size\x18\x0e \x01(\x05R\bpageSize\x12\x1d\n" +
 	"\n" +
-	"page_token\x18\x0f \x01(\tR\tpageToken\"G\n" +
+	"page_token\x18\x0f \x01(\tR\tpageToken\x12\x1a\n" +
+	"\boperator\x18\x10 \x01(\tR\boperator\x12\x1d\n" +
+	"\apreview\x18\x11 \x01(\bH\x00R\apreview\x88\x01\x01\"G\n" +
 	"\x05Order\x12\x15\n" +
 	"\x11ORDER_UNSPECIFIED\x10\x00\x12\x16\n" +
 	"\x12ORDER_NEWEST_FIRST\x10\x01\x12\x0f\n" +
-	"\vORDER_CHAIN\x10\x02\"p\n" +
+	"\vORDER_CHAIN\x10\x02B\n" +
+	"\n" +
+	"\b_preview\"p\n" +
 	"\x17ListAuditEventsResponse\x12-\n" +
 	"\x06events\x18\x01 \x03(\v2\x15.muster.v1.AuditEventR\x06events\x12&\n" +
 	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\";\n" +
@@ -810,6 +832,7 @@ func file_muster_v1_audit_proto_init() {
 	if File_muster_v1_audit_proto != nil {
 		return
 	}
+	file_muster_v1_audit_proto_msgTypes[1].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
