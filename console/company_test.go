@@ -56,6 +56,7 @@ func newCompany(t testing.TB) *company {
 	for _, name := range []string{"VPN", "Expense reports", "Source code, with write access to everything that is kept in the archive"} {
 		c.group(t, name, engines.GetId())
 	}
+	c.connect(t)
 	return c
 }
 

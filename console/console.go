@@ -47,6 +47,7 @@ type core struct {
 	credentials  musterv1.CredentialServiceClient
 	registry     musterv1.RegistryServiceClient
 	recordings   musterv1.RecordingServiceClient
+	activity     musterv1.ActivityServiceClient
 }
 
 func newCore(conn grpc.ClientConnInterface) core {
@@ -60,6 +61,7 @@ func newCore(conn grpc.ClientConnInterface) core {
 		credentials:  musterv1.NewCredentialServiceClient(conn),
 		registry:     musterv1.NewRegistryServiceClient(conn),
 		recordings:   musterv1.NewRecordingServiceClient(conn),
+		activity:     musterv1.NewActivityServiceClient(conn),
 	}
 }
 

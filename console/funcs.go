@@ -26,6 +26,7 @@ var functions = template.FuncMap{
 	"join":   strings.Join,
 	"list":   func(of ...any) []any { return of },
 	"lower":  strings.ToLower,
+	"reason": reasonText,
 }
 
 // number writes a whole number in groups of three digits.

@@ -26,6 +26,7 @@ type section struct {
 var sections = []section{
 	{"users", "Users", "user", "u", root + "users"},
 	{"groups", "Groups", "users", "g", root + "groups"},
+	{"credentials", "SCIM configuration", "plug", "c", credentialsPath},
 	{"audit", "Audit log", "history", "l", auditPath},
 }
 
@@ -66,7 +67,7 @@ func (v *view) With(data any) *view {
 type templates map[string]*template.Template
 
 // shared are the templates that each page has.
-var shared = []string{"layout.html", "parts.html"}
+var shared = []string{"layout.html", "parts.html", "connection.html"}
 
 func parseTemplates() (templates, error) {
 	base, err := template.New("").Funcs(functions).ParseFS(templateFiles, shared...)
@@ -135,6 +136,8 @@ type question struct {
 	Points []string // what will happen, one by one
 	Button string   // the word for the deed
 	Danger bool
+	Choose *choice // the first is chosen
+	Type   string  // has to be typed in, so that nobody does it by mistake; it is sent as "typed"
 	Fields []field // sent along
 	Back   string  // where somebody goes who would rather not
 }

@@ -93,7 +93,8 @@ func historyEventOf(e *musterv1.AuditEvent) (historyEvent, error) {
 func deedOf(method string) string {
 	name := method[strings.LastIndexByte(method, '/')+1:]
 	for prefix, deed := range map[string]string{
-		"Create": "created", "Replace": "replaced", "Patch": "changed", "Update": "changed", "Delete": "deleted", "Get": "read",
+		"Create": "created", "Replace": "replaced", "Patch": "changed", "Update": "changed", "Delete": "deleted", "Get": "read", "List": "read",
+		"Rotate": "given another secret", "Revoke": "revoked", "Suspend": "suspended", "Resume": "resumed",
 	} {
 		if strings.HasPrefix(name, prefix) {
 			return deed

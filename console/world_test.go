@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"net/http"
 	"net/http/httptest"
+	"net/netip"
 	"path/filepath"
 	"testing"
 
@@ -20,6 +21,7 @@ type world struct {
 	core
 	*httptest.Server
 
+	fake    *fakeActivity
 	console *Console
 	store   *store.Store
 	ctx     context.Context // may call the core
@@ -52,11 +54,15 @@ func newWorldOn(t testing.TB, database string) *world {
 	if err != nil {
 		t.Fatal(err)
 	}
-	c, err := New(s.Conn(), Options{})
+	c, err := New(s.Conn(), Options{Addressed: func(*http.Request) (string, netip.Addr) {
+		return "https://scim.example.com/scim/v2", netip.MustParseAddr("127.0.0.1")
+	}})
 	if err != nil {
 		t.Fatal(err)
 	}
-	w := &world{core: newCore(s.Conn()), console: c, store: st, secret: made.GetSecret(), ctx: metadata.AppendToOutgoingContext(ctx, authorizationKey, "Bearer "+made.GetSecret())}
+	fake := &fakeActivity{}
+	c.activity = fake
+	w := &world{fake: fake, core: newCore(s.Conn()), console: c, store: st, secret: made.GetSecret(), ctx: metadata.AppendToOutgoingContext(ctx, authorizationKey, "Bearer "+made.GetSecret())}
 	w.signIn("administrator")
 	c.find = func(*http.Request) (*session, error) { return w.session, nil }
 	w.Server = httptest.NewServer(c)

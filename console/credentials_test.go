@@ -1,0 +1,46 @@
+package console
+
+import (
+	"testing"
+	"time"
+
+	"google.golang.org/grpc/metadata"
+	"google.golang.org/protobuf/types/known/timestamppb"
+
+	musterv1 "github.com/muster-scim/muster/gen/muster/v1"
+)
+
+// credential makes a credential, and is its secret.
+func (w *world) credential(t testing.TB, c *musterv1.Credential) string {
+	t.Helper()
+	out, err := w.credentials.CreateCredential(w.ctx, &musterv1.CreateCredentialRequest{Credential: c})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return out.GetSecret()
+}
+
+// connect makes some clients: one that is connected, one that is not yet, and one that
+// tries what it would do.
+func (c *company) connect(t testing.TB) {
+	t.Helper()
+	c.credential(t, &musterv1.Credential{Name: "cyberark", Scopes: []string{"scim"}, Kind: musterv1.Credential_KIND_OAUTH, Networks: []string{"192.0.2.0/24"},
+		OfKind: &musterv1.Credential_Oauth{Oauth: &musterv1.OAuthClient{RedirectUris: []string{"https://tenant.example.com/callback"}}}})
+	c.credential(t, &musterv1.Credential{Name: "portal", Scopes: []string{"scim:read"}, Kind: musterv1.Credential_KIND_BASIC, OfKind: &musterv1.Credential_Basic{Basic: &musterv1.BasicCredential{Login: "portal"}}, ExpireTime: timestamppb.New(time.Now().Add(9 * 24 * time.Hour))})
+	secret := c.credential(t, &musterv1.Credential{Name: "rehearsal", Scopes: []string{"scim"}, Mode: musterv1.Credential_MODE_PREVIEW})
+	as := metadata.NewOutgoingContext(t.Context(), metadata.Pairs(authorizationKey, "Bearer "+secret))
+	w := *c.world
+	w.ctx = as
+	edna := w.user(t, &musterv1.User{UserName: "edna@example.com", DisplayName: "Edna Krabappel", Title: "Teacher"})
+	if _, err := w.provisioning.DeleteUser(as, &musterv1.DeleteUserRequest{Id: c.mallory.GetId()}); err != nil {
+		t.Fatal(err)
+	}
+	w.group(t, "Teachers", edna.GetId())
+	if _, err := w.provisioning.CreateUser(as, &musterv1.CreateUserRequest{User: &musterv1.User{UserName: c.ada.GetUserName()}}); err == nil {
+		t.Fatal("the same userName twice")
+	}
+	for _, path := range []string{"/oauth2/token", "/scim/v2/ServiceProviderConfig", "/scim/v2/ResourceTypes/User", "/scim/v2/Schemas/urn:ietf:params:scim:schemas:core:2.0:User", "/scim/v2/Users?count=1"} {
+		c.fake.put(&musterv1.LoggedExchange{Door: musterv1.Door_DOOR_REST, Method: "GET", Path: path, Status: 200, Credential: "cyberark", Client: "CyberArk-SCIM/1.0", Address: "192.0.2.7"})
+	}
+	c.fake.put(&musterv1.LoggedExchange{Door: musterv1.Door_DOOR_REST, Method: "GET", Path: "/scim/v2/ServiceProviderConfig", Status: 401, Cause: musterv1.LoggedExchange_CAUSE_UNKNOWN_SECRET, Hint: "Make another secret and paste it as Token, without the word Bearer.", Client: "CyberArk-SCIM/1.0", Address: "192.0.2.7"})
+}
