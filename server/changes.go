@@ -265,27 +265,54 @@ func (w *watch) sendResources(ctx context.Context, rt *scim.ResourceType) error 
 	}
 }
 
-// sendMembers sends the members of some groups.
+// sendMembers sends the members of some groups. Many small groups are read at once; a
+// large one is found by halves, and read by itself, page by page.
 func (w *watch) sendMembers(ctx context.Context, groups []string) error {
-	behind := [2]string{}
-	for len(groups) > 0 {
-		pairs, err := tenantOf(ctx).MemberPage(ctx, groups, behind, maxPageMembers)
-		if err != nil || len(pairs) == 0 {
+	if len(groups) == 0 {
+		return nil
+	}
+	if len(groups) == 1 {
+		return w.sendAllMembers(ctx, groups[0])
+	}
+	pairs, whole, err := tenantOf(ctx).MembersOfMany(ctx, groups, maxPageMembers)
+	if err != nil {
+		return err
+	}
+	if !whole {
+		half := len(groups) / 2
+		if err := w.sendMembers(ctx, groups[:half]); err != nil {
 			return err
 		}
-		for len(pairs) > 0 {
-			group := pairs[0][0]
-			m := &musterv1.SnapshotMembers{GroupId: group}
-			for len(pairs) > 0 && pairs[0][0] == group {
-				m.Members = append(m.Members, pairs[0][1])
-				behind, pairs = pairs[0], pairs[1:]
-			}
-			if err := w.stream.Send(&musterv1.WatchChangesResponse{Event: &musterv1.WatchChangesResponse_Members{Members: m}}); err != nil {
-				return err
-			}
+		return w.sendMembers(ctx, groups[half:])
+	}
+	for len(pairs) > 0 {
+		m := &musterv1.SnapshotMembers{GroupId: pairs[0][0]}
+		for len(pairs) > 0 && pairs[0][0] == m.GetGroupId() {
+			m.Members, pairs = append(m.Members, pairs[0][1]), pairs[1:]
+		}
+		if err := w.stream.Send(&musterv1.WatchChangesResponse{Event: &musterv1.WatchChangesResponse_Members{Members: m}}); err != nil {
+			return err
 		}
 	}
 	return nil
+}
+
+// sendAllMembers sends the members of one group, however many.
+func (w *watch) sendAllMembers(ctx context.Context, group string) error {
+	for behind := ""; ; {
+		ids, err := tenantOf(ctx).MemberIDs(ctx, group, behind, maxPageMembers)
+		if err != nil || len(ids) == 0 {
+			return err
+		}
+		behind = ids[len(ids)-1]
+		m := &musterv1.SnapshotMembers{GroupId: group, Members: ids}
+		if err := w.stream.Send(&musterv1.WatchChangesResponse{Event: &musterv1.WatchChangesResponse_Members{Members: m}}); err != nil {
+			return err
+		}
+		if err := w.vigil.check(ctx); err != nil || len(ids) < maxPageMembers {
+			return err
+		}
+	}
 }
 
 func snapshotOf(r scim.Resource) *musterv1.WatchChangesResponse {

@@ -251,17 +251,33 @@ func (f *ChangeFilter) wants(c *musterv1.Change) bool {
 	})
 }
 
-// MemberPage reads members of some groups, at most limit, in the order of group and
-// member, behind one of them; each pair is a group and a member.
-func (t Tenant) MemberPage(ctx context.Context, groups []string, behind [2]string, limit int) (pairs [][2]string, err error) {
+// MembersOfMany reads the members of some groups, as pairs of a group and a member in
+// their order. whole is false where there are limit or more: then some are missing.
+// Nothing is sorted for those that are too many.
+func (t Tenant) MembersOfMany(ctx context.Context, groups []string, limit int) (pairs [][2]string, whole bool, err error) {
 	st := t.store.statement()
-	st.add("SELECT group_id, member_id FROM memberships WHERE tenant_id = ", arg{t.id}, " AND group_id", in(groups),
-		" AND (group_id, member_id) > (", arg{behind[0]}, ", ", arg{behind[1]}, ") ORDER BY group_id, member_id LIMIT ", arg{limit})
+	st.add("SELECT group_id, member_id FROM memberships WHERE tenant_id = ", arg{t.id}, " AND group_id", in(groups), " LIMIT ", arg{limit})
 	err = t.store.read(ctx, st, func(scan scan) error {
 		var pair [2]string
 		err := scan(&pair[0], &pair[1])
 		pairs = append(pairs, pair)
 		return err
 	})
-	return pairs, err
+	slices.SortFunc(pairs, func(a, b [2]string) int { return slices.Compare(a[:], b[:]) })
+	return pairs, len(pairs) < limit, err
+}
+
+// MemberIDs reads the ids of members of one group, at most limit, in their order, behind
+// one of them.
+func (t Tenant) MemberIDs(ctx context.Context, group, behind string, limit int) (ids []string, err error) {
+	st := t.store.statement()
+	st.add("SELECT member_id FROM memberships WHERE tenant_id = ", arg{t.id}, " AND group_id = ", arg{group}, " AND member_id > ", arg{behind},
+		" ORDER BY member_id LIMIT ", arg{limit})
+	err = t.store.read(ctx, st, func(scan scan) error {
+		var id string
+		err := scan(&id)
+		ids = append(ids, id)
+		return err
+	})
+	return ids, err
 }
