@@ -21,6 +21,7 @@ import (
 	"github.com/muster-scim/muster/ent/change"
 	"github.com/muster-scim/muster/ent/changelog"
 	"github.com/muster-scim/muster/ent/credential"
+	"github.com/muster-scim/muster/ent/deadletter"
 	"github.com/muster-scim/muster/ent/exchange"
 	"github.com/muster-scim/muster/ent/grouppush"
 	"github.com/muster-scim/muster/ent/loginlink"
@@ -36,6 +37,7 @@ import (
 	"github.com/muster-scim/muster/ent/session"
 	"github.com/muster-scim/muster/ent/signinprovider"
 	"github.com/muster-scim/muster/ent/spentassertion"
+	"github.com/muster-scim/muster/ent/subscription"
 	"github.com/muster-scim/muster/ent/tenant"
 	"github.com/muster-scim/muster/ent/token"
 	"github.com/muster-scim/muster/ent/traffic"
@@ -59,6 +61,8 @@ type Client struct {
 	ChangeLog *ChangeLogClient
 	// Credential is the client for interacting with the Credential builders.
 	Credential *CredentialClient
+	// DeadLetter is the client for interacting with the DeadLetter builders.
+	DeadLetter *DeadLetterClient
 	// Exchange is the client for interacting with the Exchange builders.
 	Exchange *ExchangeClient
 	// GroupPush is the client for interacting with the GroupPush builders.
@@ -89,6 +93,8 @@ type Client struct {
 	SignInProvider *SignInProviderClient
 	// SpentAssertion is the client for interacting with the SpentAssertion builders.
 	SpentAssertion *SpentAssertionClient
+	// Subscription is the client for interacting with the Subscription builders.
+	Subscription *SubscriptionClient
 	// Tenant is the client for interacting with the Tenant builders.
 	Tenant *TenantClient
 	// Token is the client for interacting with the Token builders.
@@ -114,6 +120,7 @@ func (c *Client) init() {
 	c.Change = NewChangeClient(c.config)
 	c.ChangeLog = NewChangeLogClient(c.config)
 	c.Credential = NewCredentialClient(c.config)
+	c.DeadLetter = NewDeadLetterClient(c.config)
 	c.Exchange = NewExchangeClient(c.config)
 	c.GroupPush = NewGroupPushClient(c.config)
 	c.LoginLink = NewLoginLinkClient(c.config)
@@ -129,6 +136,7 @@ func (c *Client) init() {
 	c.Session = NewSessionClient(c.config)
 	c.SignInProvider = NewSignInProviderClient(c.config)
 	c.SpentAssertion = NewSpentAssertionClient(c.config)
+	c.Subscription = NewSubscriptionClient(c.config)
 	c.Tenant = NewTenantClient(c.config)
 	c.Token = NewTokenClient(c.config)
 	c.Traffic = NewTrafficClient(c.config)
@@ -231,6 +239,7 @@ func (c *Client) Tx(ctx context.Context) (*Tx, error) {
 		Change:           NewChangeClient(cfg),
 		ChangeLog:        NewChangeLogClient(cfg),
 		Credential:       NewCredentialClient(cfg),
+		DeadLetter:       NewDeadLetterClient(cfg),
 		Exchange:         NewExchangeClient(cfg),
 		GroupPush:        NewGroupPushClient(cfg),
 		LoginLink:        NewLoginLinkClient(cfg),
@@ -246,6 +255,7 @@ func (c *Client) Tx(ctx context.Context) (*Tx, error) {
 		Session:          NewSessionClient(cfg),
 		SignInProvider:   NewSignInProviderClient(cfg),
 		SpentAssertion:   NewSpentAssertionClient(cfg),
+		Subscription:     NewSubscriptionClient(cfg),
 		Tenant:           NewTenantClient(cfg),
 		Token:            NewTokenClient(cfg),
 		Traffic:          NewTrafficClient(cfg),
@@ -275,6 +285,7 @@ func (c *Client) BeginTx(ctx context.Context, opts *sql.TxOptions) (*Tx, error) 
 		Change:           NewChangeClient(cfg),
 		ChangeLog:        NewChangeLogClient(cfg),
 		Credential:       NewCredentialClient(cfg),
+		DeadLetter:       NewDeadLetterClient(cfg),
 		Exchange:         NewExchangeClient(cfg),
 		GroupPush:        NewGroupPushClient(cfg),
 		LoginLink:        NewLoginLinkClient(cfg),
@@ -290,6 +301,7 @@ func (c *Client) BeginTx(ctx context.Context, opts *sql.TxOptions) (*Tx, error) 
 		Session:          NewSessionClient(cfg),
 		SignInProvider:   NewSignInProviderClient(cfg),
 		SpentAssertion:   NewSpentAssertionClient(cfg),
+		Subscription:     NewSubscriptionClient(cfg),
 		Tenant:           NewTenantClient(cfg),
 		Token:            NewTokenClient(cfg),
 		Traffic:          NewTrafficClient(cfg),
@@ -324,10 +336,10 @@ func (c *Client) Close() error {
 func (c *Client) Use(hooks ...Hook) {
 	for _, n := range []interface{ Use(...Hook) }{
 		c.AttributeValue, c.AuditChain, c.AuditEvent, c.Change, c.ChangeLog,
-		c.Credential, c.Exchange, c.GroupPush, c.LoginLink, c.Membership,
+		c.Credential, c.DeadLetter, c.Exchange, c.GroupPush, c.LoginLink, c.Membership,
 		c.RecordedExchange, c.Recording, c.Registration, c.Resource, c.ResourceCount,
 		c.RevokedToken, c.Secret, c.ServerKey, c.Session, c.SignInProvider,
-		c.SpentAssertion, c.Tenant, c.Token, c.Traffic, c.Watcher,
+		c.SpentAssertion, c.Subscription, c.Tenant, c.Token, c.Traffic, c.Watcher,
 	} {
 		n.Use(hooks...)
 	}
@@ -338,10 +350,10 @@ func (c *Client) Use(hooks ...Hook) {
 func (c *Client) Intercept(interceptors ...Interceptor) {
 	for _, n := range []interface{ Intercept(...Interceptor) }{
 		c.AttributeValue, c.AuditChain, c.AuditEvent, c.Change, c.ChangeLog,
-		c.Credential, c.Exchange, c.GroupPush, c.LoginLink, c.Membership,
+		c.Credential, c.DeadLetter, c.Exchange, c.GroupPush, c.LoginLink, c.Membership,
 		c.RecordedExchange, c.Recording, c.Registration, c.Resource, c.ResourceCount,
 		c.RevokedToken, c.Secret, c.ServerKey, c.Session, c.SignInProvider,
-		c.SpentAssertion, c.Tenant, c.Token, c.Traffic, c.Watcher,
+		c.SpentAssertion, c.Subscription, c.Tenant, c.Token, c.Traffic, c.Watcher,
 	} {
 		n.Intercept(interceptors...)
 	}
@@ -362,6 +374,8 @@ func (c *Client) Mutate(ctx context.Context, m Mutation) (Value, error) {
 		return c.ChangeLog.mutate(ctx, m)
 	case *CredentialMutation:
 		return c.Credential.mutate(ctx, m)
+	case *DeadLetterMutation:
+		return c.DeadLetter.mutate(ctx, m)
 	case *ExchangeMutation:
 		return c.Exchange.mutate(ctx, m)
 	case *GroupPushMutation:
@@ -392,6 +406,8 @@ func (c *Client) Mutate(ctx context.Context, m Mutation) (Value, error) {
 		return c.SignInProvider.mutate(ctx, m)
 	case *SpentAssertionMutation:
 		return c.SpentAssertion.mutate(ctx, m)
+	case *SubscriptionMutation:
+		return c.Subscription.mutate(ctx, m)
 	case *TenantMutation:
 		return c.Tenant.mutate(ctx, m)
 	case *TokenMutation:
@@ -1248,6 +1264,155 @@ func (c *CredentialClient) mutate(ctx context.Context, m *CredentialMutation) (V
 		return (&CredentialDelete{config: c.config, hooks: c.Hooks(), mutation: m}).Exec(ctx)
 	default:
 		return nil, fmt.Errorf("ent: unknown Credential mutation op: %q", m.Op())
+	}
+}
+
+// DeadLetterClient is a client for the DeadLetter schema.
+type DeadLetterClient struct {
+	config
+}
+
+// NewDeadLetterClient returns a client for the DeadLetter from the given config.
+func NewDeadLetterClient(c config) *DeadLetterClient {
+	return &DeadLetterClient{config: c}
+}
+
+// Use adds a list of mutation hooks to the hooks stack.
+// A call to `Use(f, g, h)` equals to `deadletter.Hooks(f(g(h())))`.
+func (c *DeadLetterClient) Use(hooks ...Hook) {
+	c.hooks.DeadLetter = append(c.hooks.DeadLetter, hooks...)
+}
+
+// Intercept adds a list of query interceptors to the interceptors stack.
+// A call to `Intercept(f, g, h)` equals to `deadletter.Intercept(f(g(h())))`.
+func (c *DeadLetterClient) Intercept(interceptors ...Interceptor) {
+	c.inters.DeadLetter = append(c.inters.DeadLetter, interceptors...)
+}
+
+// Create returns a builder for creating a DeadLetter entity.
+func (c *DeadLetterClient) Create() *DeadLetterCreate {
+	mutation := newDeadLetterMutation(c.config, OpCreate)
+	return &DeadLetterCreate{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// CreateBulk returns a builder for creating a bulk of DeadLetter entities.
+func (c *DeadLetterClient) CreateBulk(builders ...*DeadLetterCreate) *DeadLetterCreateBulk {
+	return &DeadLetterCreateBulk{config: c.config, builders: builders}
+}
+
+// MapCreateBulk creates a bulk creation builder from the given slice. For each item in the slice, the function creates
+// a builder and applies setFunc on it.
+func (c *DeadLetterClient) MapCreateBulk(slice any, setFunc func(*DeadLetterCreate, int)) *DeadLetterCreateBulk {
+	rv := reflect.ValueOf(slice)
+	if rv.Kind() != reflect.Slice {
+		return &DeadLetterCreateBulk{err: fmt.Errorf("calling to DeadLetterClient.MapCreateBulk with wrong type %T, need slice", slice)}
+	}
+	builders := make([]*DeadLetterCreate, rv.Len())
+	for i := 0; i < rv.Len(); i++ {
+		builders[i] = c.Create()
+		setFunc(builders[i], i)
+	}
+	return &DeadLetterCreateBulk{config: c.config, builders: builders}
+}
+
+// Update returns an update builder for DeadLetter.
+func (c *DeadLetterClient) Update() *DeadLetterUpdate {
+	mutation := newDeadLetterMutation(c.config, OpUpdate)
+	return &DeadLetterUpdate{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// UpdateOne returns an update builder for the given entity.
+func (c *DeadLetterClient) UpdateOne(_m *DeadLetter) *DeadLetterUpdateOne {
+	mutation := newDeadLetterMutation(c.config, OpUpdateOne, withDeadLetter(_m))
+	return &DeadLetterUpdateOne{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// UpdateOneID returns an update builder for the given id.
+func (c *DeadLetterClient) UpdateOneID(id int64) *DeadLetterUpdateOne {
+	mutation := newDeadLetterMutation(c.config, OpUpdateOne, withDeadLetterID(id))
+	return &DeadLetterUpdateOne{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// Delete returns a delete builder for DeadLetter.
+func (c *DeadLetterClient) Delete() *DeadLetterDelete {
+	mutation := newDeadLetterMutation(c.config, OpDelete)
+	return &DeadLetterDelete{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// DeleteOne returns a builder for deleting the given entity.
+func (c *DeadLetterClient) DeleteOne(_m *DeadLetter) *DeadLetterDeleteOne {
+	return c.DeleteOneID(_m.ID)
+}
+
+// DeleteOneID returns a builder for deleting the given entity by its id.
+func (c *DeadLetterClient) DeleteOneID(id int64) *DeadLetterDeleteOne {
+	builder := c.Delete().Where(deadletter.ID(id))
+	builder.mutation.id = &id
+	builder.mutation.op = OpDeleteOne
+	return &DeadLetterDeleteOne{builder}
+}
+
+// Query returns a query builder for DeadLetter.
+func (c *DeadLetterClient) Query() *DeadLetterQuery {
+	return &DeadLetterQuery{
+		config: c.config,
+		ctx:    &QueryContext{Type: TypeDeadLetter},
+		inters: c.Interceptors(),
+	}
+}
+
+// Get returns a DeadLetter entity by its id.
+func (c *DeadLetterClient) Get(ctx context.Context, id int64) (*DeadLetter, error) {
+	return c.Query().Where(deadletter.ID(id)).Only(ctx)
+}
+
+// GetX is like Get, but panics if an error occurs.
+func (c *DeadLetterClient) GetX(ctx context.Context, id int64) *DeadLetter {
+	obj, err := c.Get(ctx, id)
+	if err != nil {
+		panic(err)
+	}
+	return obj
+}
+
+// QuerySubscription queries the subscription edge of a DeadLetter.
+func (c *DeadLetterClient) QuerySubscription(_m *DeadLetter) *SubscriptionQuery {
+	query := (&SubscriptionClient{config: c.config}).Query()
+	query.path = func(context.Context) (fromV *sql.Selector, _ error) {
+		id := _m.ID
+		step := sqlgraph.NewStep(
+			sqlgraph.From(deadletter.Table, deadletter.FieldID, id),
+			sqlgraph.To(subscription.Table, subscription.FieldID),
+			sqlgraph.Edge(sqlgraph.M2O, true, deadletter.SubscriptionTable, deadletter.SubscriptionColumn),
+		)
+		fromV = sqlgraph.Neighbors(_m.driver.Dialect(), step)
+		return fromV, nil
+	}
+	return query
+}
+
+// Hooks returns the client hooks.
+func (c *DeadLetterClient) Hooks() []Hook {
+	return c.hooks.DeadLetter
+}
+
+// Interceptors returns the client interceptors.
+func (c *DeadLetterClient) Interceptors() []Interceptor {
+	return c.inters.DeadLetter
+}
+
+func (c *DeadLetterClient) mutate(ctx context.Context, m *DeadLetterMutation) (Value, error) {
+	switch m.Op() {
+	case OpCreate:
+		return (&DeadLetterCreate{config: c.config, hooks: c.Hooks(), mutation: m}).Save(ctx)
+	case OpUpdate:
+		return (&DeadLetterUpdate{config: c.config, hooks: c.Hooks(), mutation: m}).Save(ctx)
+	case OpUpdateOne:
+		return (&DeadLetterUpdateOne{config: c.config, hooks: c.Hooks(), mutation: m}).Save(ctx)
+	case OpDelete, OpDeleteOne:
+		return (&DeadLetterDelete{config: c.config, hooks: c.Hooks(), mutation: m}).Exec(ctx)
+	default:
+		return nil, fmt.Errorf("ent: unknown DeadLetter mutation op: %q", m.Op())
 	}
 }
 
@@ -3453,6 +3618,155 @@ func (c *SpentAssertionClient) mutate(ctx context.Context, m *SpentAssertionMuta
 	}
 }
 
+// SubscriptionClient is a client for the Subscription schema.
+type SubscriptionClient struct {
+	config
+}
+
+// NewSubscriptionClient returns a client for the Subscription from the given config.
+func NewSubscriptionClient(c config) *SubscriptionClient {
+	return &SubscriptionClient{config: c}
+}
+
+// Use adds a list of mutation hooks to the hooks stack.
+// A call to `Use(f, g, h)` equals to `subscription.Hooks(f(g(h())))`.
+func (c *SubscriptionClient) Use(hooks ...Hook) {
+	c.hooks.Subscription = append(c.hooks.Subscription, hooks...)
+}
+
+// Intercept adds a list of query interceptors to the interceptors stack.
+// A call to `Intercept(f, g, h)` equals to `subscription.Intercept(f(g(h())))`.
+func (c *SubscriptionClient) Intercept(interceptors ...Interceptor) {
+	c.inters.Subscription = append(c.inters.Subscription, interceptors...)
+}
+
+// Create returns a builder for creating a Subscription entity.
+func (c *SubscriptionClient) Create() *SubscriptionCreate {
+	mutation := newSubscriptionMutation(c.config, OpCreate)
+	return &SubscriptionCreate{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// CreateBulk returns a builder for creating a bulk of Subscription entities.
+func (c *SubscriptionClient) CreateBulk(builders ...*SubscriptionCreate) *SubscriptionCreateBulk {
+	return &SubscriptionCreateBulk{config: c.config, builders: builders}
+}
+
+// MapCreateBulk creates a bulk creation builder from the given slice. For each item in the slice, the function creates
+// a builder and applies setFunc on it.
+func (c *SubscriptionClient) MapCreateBulk(slice any, setFunc func(*SubscriptionCreate, int)) *SubscriptionCreateBulk {
+	rv := reflect.ValueOf(slice)
+	if rv.Kind() != reflect.Slice {
+		return &SubscriptionCreateBulk{err: fmt.Errorf("calling to SubscriptionClient.MapCreateBulk with wrong type %T, need slice", slice)}
+	}
+	builders := make([]*SubscriptionCreate, rv.Len())
+	for i := 0; i < rv.Len(); i++ {
+		builders[i] = c.Create()
+		setFunc(builders[i], i)
+	}
+	return &SubscriptionCreateBulk{config: c.config, builders: builders}
+}
+
+// Update returns an update builder for Subscription.
+func (c *SubscriptionClient) Update() *SubscriptionUpdate {
+	mutation := newSubscriptionMutation(c.config, OpUpdate)
+	return &SubscriptionUpdate{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// UpdateOne returns an update builder for the given entity.
+func (c *SubscriptionClient) UpdateOne(_m *Subscription) *SubscriptionUpdateOne {
+	mutation := newSubscriptionMutation(c.config, OpUpdateOne, withSubscription(_m))
+	return &SubscriptionUpdateOne{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// UpdateOneID returns an update builder for the given id.
+func (c *SubscriptionClient) UpdateOneID(id int64) *SubscriptionUpdateOne {
+	mutation := newSubscriptionMutation(c.config, OpUpdateOne, withSubscriptionID(id))
+	return &SubscriptionUpdateOne{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// Delete returns a delete builder for Subscription.
+func (c *SubscriptionClient) Delete() *SubscriptionDelete {
+	mutation := newSubscriptionMutation(c.config, OpDelete)
+	return &SubscriptionDelete{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// DeleteOne returns a builder for deleting the given entity.
+func (c *SubscriptionClient) DeleteOne(_m *Subscription) *SubscriptionDeleteOne {
+	return c.DeleteOneID(_m.ID)
+}
+
+// DeleteOneID returns a builder for deleting the given entity by its id.
+func (c *SubscriptionClient) DeleteOneID(id int64) *SubscriptionDeleteOne {
+	builder := c.Delete().Where(subscription.ID(id))
+	builder.mutation.id = &id
+	builder.mutation.op = OpDeleteOne
+	return &SubscriptionDeleteOne{builder}
+}
+
+// Query returns a query builder for Subscription.
+func (c *SubscriptionClient) Query() *SubscriptionQuery {
+	return &SubscriptionQuery{
+		config: c.config,
+		ctx:    &QueryContext{Type: TypeSubscription},
+		inters: c.Interceptors(),
+	}
+}
+
+// Get returns a Subscription entity by its id.
+func (c *SubscriptionClient) Get(ctx context.Context, id int64) (*Subscription, error) {
+	return c.Query().Where(subscription.ID(id)).Only(ctx)
+}
+
+// GetX is like Get, but panics if an error occurs.
+func (c *SubscriptionClient) GetX(ctx context.Context, id int64) *Subscription {
+	obj, err := c.Get(ctx, id)
+	if err != nil {
+		panic(err)
+	}
+	return obj
+}
+
+// QueryDeadLetters queries the dead_letters edge of a Subscription.
+func (c *SubscriptionClient) QueryDeadLetters(_m *Subscription) *DeadLetterQuery {
+	query := (&DeadLetterClient{config: c.config}).Query()
+	query.path = func(context.Context) (fromV *sql.Selector, _ error) {
+		id := _m.ID
+		step := sqlgraph.NewStep(
+			sqlgraph.From(subscription.Table, subscription.FieldID, id),
+			sqlgraph.To(deadletter.Table, deadletter.FieldID),
+			sqlgraph.Edge(sqlgraph.O2M, false, subscription.DeadLettersTable, subscription.DeadLettersColumn),
+		)
+		fromV = sqlgraph.Neighbors(_m.driver.Dialect(), step)
+		return fromV, nil
+	}
+	return query
+}
+
+// Hooks returns the client hooks.
+func (c *SubscriptionClient) Hooks() []Hook {
+	return c.hooks.Subscription
+}
+
+// Interceptors returns the client interceptors.
+func (c *SubscriptionClient) Interceptors() []Interceptor {
+	return c.inters.Subscription
+}
+
+func (c *SubscriptionClient) mutate(ctx context.Context, m *SubscriptionMutation) (Value, error) {
+	switch m.Op() {
+	case OpCreate:
+		return (&SubscriptionCreate{config: c.config, hooks: c.Hooks(), mutation: m}).Save(ctx)
+	case OpUpdate:
+		return (&SubscriptionUpdate{config: c.config, hooks: c.Hooks(), mutation: m}).Save(ctx)
+	case OpUpdateOne:
+		return (&SubscriptionUpdateOne{config: c.config, hooks: c.Hooks(), mutation: m}).Save(ctx)
+	case OpDelete, OpDeleteOne:
+		return (&SubscriptionDelete{config: c.config, hooks: c.Hooks(), mutation: m}).Exec(ctx)
+	default:
+		return nil, fmt.Errorf("ent: unknown Subscription mutation op: %q", m.Op())
+	}
+}
+
 // TenantClient is a client for the Tenant schema.
 type TenantClient struct {
 	config
@@ -4084,16 +4398,17 @@ func (c *WatcherClient) mutate(ctx context.Context, m *WatcherMutation) (Value, 
 // hooks and interceptors per client, for fast access.
 type (
 	hooks struct {
-		AttributeValue, AuditChain, AuditEvent, Change, ChangeLog, Credential, Exchange,
-		GroupPush, LoginLink, Membership, RecordedExchange, Recording, Registration,
-		Resource, ResourceCount, RevokedToken, Secret, ServerKey, Session,
-		SignInProvider, SpentAssertion, Tenant, Token, Traffic, Watcher []ent.Hook
+		AttributeValue, AuditChain, AuditEvent, Change, ChangeLog, Credential,
+		DeadLetter, Exchange, GroupPush, LoginLink, Membership, RecordedExchange,
+		Recording, Registration, Resource, ResourceCount, RevokedToken, Secret,
+		ServerKey, Session, SignInProvider, SpentAssertion, Subscription, Tenant,
+		Token, Traffic, Watcher []ent.Hook
 	}
 	inters struct {
-		AttributeValue, AuditChain, AuditEvent, Change, ChangeLog, Credential, Exchange,
-		GroupPush, LoginLink, Membership, RecordedExchange, Recording, Registration,
-		Resource, ResourceCount, RevokedToken, Secret, ServerKey, Session,
-		SignInProvider, SpentAssertion, Tenant, Token, Traffic,
-		Watcher []ent.Interceptor
+		AttributeValue, AuditChain, AuditEvent, Change, ChangeLog, Credential,
+		DeadLetter, Exchange, GroupPush, LoginLink, Membership, RecordedExchange,
+		Recording, Registration, Resource, ResourceCount, RevokedToken, Secret,
+		ServerKey, Session, SignInProvider, SpentAssertion, Subscription, Tenant,
+		Token, Traffic, Watcher []ent.Interceptor
 	}
 )

@@ -18,6 +18,7 @@ import (
 	"github.com/muster-scim/muster/ent/change"
 	"github.com/muster-scim/muster/ent/changelog"
 	"github.com/muster-scim/muster/ent/credential"
+	"github.com/muster-scim/muster/ent/deadletter"
 	"github.com/muster-scim/muster/ent/exchange"
 	"github.com/muster-scim/muster/ent/grouppush"
 	"github.com/muster-scim/muster/ent/loginlink"
@@ -33,6 +34,7 @@ import (
 	"github.com/muster-scim/muster/ent/session"
 	"github.com/muster-scim/muster/ent/signinprovider"
 	"github.com/muster-scim/muster/ent/spentassertion"
+	"github.com/muster-scim/muster/ent/subscription"
 	"github.com/muster-scim/muster/ent/tenant"
 	"github.com/muster-scim/muster/ent/token"
 	"github.com/muster-scim/muster/ent/traffic"
@@ -103,6 +105,7 @@ func checkColumn(t, c string) error {
 			change.Table:           change.ValidColumn,
 			changelog.Table:        changelog.ValidColumn,
 			credential.Table:       credential.ValidColumn,
+			deadletter.Table:       deadletter.ValidColumn,
 			exchange.Table:         exchange.ValidColumn,
 			grouppush.Table:        grouppush.ValidColumn,
 			loginlink.Table:        loginlink.ValidColumn,
@@ -118,6 +121,7 @@ func checkColumn(t, c string) error {
 			session.Table:          session.ValidColumn,
 			signinprovider.Table:   signinprovider.ValidColumn,
 			spentassertion.Table:   spentassertion.ValidColumn,
+			subscription.Table:     subscription.ValidColumn,
 			tenant.Table:           tenant.ValidColumn,
 			token.Table:            token.ValidColumn,
 			traffic.Table:          traffic.ValidColumn,

@@ -16,6 +16,7 @@ import (
 	"github.com/muster-scim/muster/ent/change"
 	"github.com/muster-scim/muster/ent/changelog"
 	"github.com/muster-scim/muster/ent/credential"
+	"github.com/muster-scim/muster/ent/deadletter"
 	"github.com/muster-scim/muster/ent/exchange"
 	"github.com/muster-scim/muster/ent/grouppush"
 	"github.com/muster-scim/muster/ent/loginlink"
@@ -32,6 +33,7 @@ import (
 	"github.com/muster-scim/muster/ent/session"
 	"github.com/muster-scim/muster/ent/signinprovider"
 	"github.com/muster-scim/muster/ent/spentassertion"
+	"github.com/muster-scim/muster/ent/subscription"
 	"github.com/muster-scim/muster/ent/tenant"
 	"github.com/muster-scim/muster/ent/token"
 	"github.com/muster-scim/muster/ent/traffic"
@@ -53,6 +55,7 @@ const (
 	TypeChange           = "Change"
 	TypeChangeLog        = "ChangeLog"
 	TypeCredential       = "Credential"
+	TypeDeadLetter       = "DeadLetter"
 	TypeExchange         = "Exchange"
 	TypeGroupPush        = "GroupPush"
 	TypeLoginLink        = "LoginLink"
@@ -68,6 +71,7 @@ const (
 	TypeSession          = "Session"
 	TypeSignInProvider   = "SignInProvider"
 	TypeSpentAssertion   = "SpentAssertion"
+	TypeSubscription     = "Subscription"
 	TypeTenant           = "Tenant"
 	TypeToken            = "Token"
 	TypeTraffic          = "Traffic"
@@ -5920,6 +5924,1013 @@ func (m *CredentialMutation) ResetEdge(name string) error {
 		return nil
 	}
 	return fmt.Errorf("unknown Credential edge %s", name)
+}
+
+// DeadLetterMutation represents an operation that mutates the DeadLetter nodes in the graph.
+type DeadLetterMutation struct {
+	config
+	op                  Op
+	typ                 string
+	id                  *int64
+	position            *int64
+	addposition         *int64
+	resource_type       *string
+	resource_id         *string
+	occurred_at         *int64
+	addoccurred_at      *int64
+	event               *string
+	reason              *string
+	attempts            *int64
+	addattempts         *int64
+	died_at             *int64
+	adddied_at          *int64
+	retrying            *bool
+	clearedFields       map[string]struct{}
+	subscription        *int64
+	clearedsubscription bool
+	done                bool
+	oldValue            func(context.Context) (*DeadLetter, error)
+	predicates          []predicate.DeadLetter
+}
+
+var _ ent.Mutation = (*DeadLetterMutation)(nil)
+
+// deadletterOption allows management of the mutation configuration using functional options.
+type deadletterOption func(*DeadLetterMutation)
+
+// newDeadLetterMutation creates new mutation for the DeadLetter entity.
+func newDeadLetterMutation(c config, op Op, opts ...deadletterOption) *DeadLetterMutation {
+	m := &DeadLetterMutation{
+		config:        c,
+		op:            op,
+		typ:           TypeDeadLetter,
+		clearedFields: make(map[string]struct{}),
+	}
+	for _, opt := range opts {
+		opt(m)
+	}
+	return m
+}
+
+// withDeadLetterID sets the ID field of the mutation.
+func withDeadLetterID(id int64) deadletterOption {
+	return func(m *DeadLetterMutation) {
+		var (
+			err   error
+			once  sync.Once
+			value *DeadLetter
+		)
+		m.oldValue = func(ctx context.Context) (*DeadLetter, error) {
+			once.Do(func() {
+				if m.done {
+					err = errors.New("querying old values post mutation is not allowed")
+				} else {
+					value, err = m.Client().DeadLetter.Get(ctx, id)
+				}
+			})
+			return value, err
+		}
+		m.id = &id
+	}
+}
+
+// withDeadLetter sets the old DeadLetter of the mutation.
+func withDeadLetter(node *DeadLetter) deadletterOption {
+	return func(m *DeadLetterMutation) {
+		m.oldValue = func(context.Context) (*DeadLetter, error) {
+			return node, nil
+		}
+		m.id = &node.ID
+	}
+}
+
+// Client returns a new `ent.Client` from the mutation. If the mutation was
+// executed in a transaction (ent.Tx), a transactional client is returned.
+func (m DeadLetterMutation) Client() *Client {
+	client := &Client{config: m.config}
+	client.init()
+	return client
+}
+
+// Tx returns an `ent.Tx` for mutations that were executed in transactions;
+// it returns an error otherwise.
+func (m DeadLetterMutation) Tx() (*Tx, error) {
+	if _, ok := m.driver.(*txDriver); !ok {
+		return nil, errors.New("ent: mutation is not running in a transaction")
+	}
+	tx := &Tx{config: m.config}
+	tx.init()
+	return tx, nil
+}
+
+// SetID sets the value of the id field. Note that this
+// operation is only accepted on creation of DeadLetter entities.
+func (m *DeadLetterMutation) SetID(id int64) {
+	m.id = &id
+}
+
+// ID returns the ID value in the mutation. Note that the ID is only available
+// if it was provided to the builder or after it was returned from the database.
+func (m *DeadLetterMutation) ID() (id int64, exists bool) {
+	if m.id == nil {
+		return
+	}
+	return *m.id, true
+}
+
+// IDs queries the database and returns the entity ids that match the mutation's predicate.
+// That means, if the mutation is applied within a transaction with an isolation level such
+// as sql.LevelSerializable, the returned ids match the ids of the rows that will be updated
+// or updated by the mutation.
+func (m *DeadLetterMutation) IDs(ctx context.Context) ([]int64, error) {
+	switch {
+	case m.op.Is(OpUpdateOne | OpDeleteOne):
+		id, exists := m.ID()
+		if exists {
+			return []int64{id}, nil
+		}
+		fallthrough
+	case m.op.Is(OpUpdate | OpDelete):
+		return m.Client().DeadLetter.Query().Where(m.predicates...).IDs(ctx)
+	default:
+		return nil, fmt.Errorf("IDs is not allowed on %s operations", m.op)
+	}
+}
+
+// SetSubscriptionID sets the "subscription_id" field.
+func (m *DeadLetterMutation) SetSubscriptionID(i int64) {
+	m.subscription = &i
+}
+
+// SubscriptionID returns the value of the "subscription_id" field in the mutation.
+func (m *DeadLetterMutation) SubscriptionID() (r int64, exists bool) {
+	v := m.subscription
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldSubscriptionID returns the old "subscription_id" field's value of the DeadLetter entity.
+// If the DeadLetter object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *DeadLetterMutation) OldSubscriptionID(ctx context.Context) (v int64, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldSubscriptionID is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldSubscriptionID requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldSubscriptionID: %w", err)
+	}
+	return oldValue.SubscriptionID, nil
+}
+
+// ResetSubscriptionID resets all changes to the "subscription_id" field.
+func (m *DeadLetterMutation) ResetSubscriptionID() {
+	m.subscription = nil
+}
+
+// SetPosition sets the "position" field.
+func (m *DeadLetterMutation) SetPosition(i int64) {
+	m.position = &i
+	m.addposition = nil
+}
+
+// Position returns the value of the "position" field in the mutation.
+func (m *DeadLetterMutation) Position() (r int64, exists bool) {
+	v := m.position
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldPosition returns the old "position" field's value of the DeadLetter entity.
+// If the DeadLetter object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *DeadLetterMutation) OldPosition(ctx context.Context) (v int64, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldPosition is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldPosition requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldPosition: %w", err)
+	}
+	return oldValue.Position, nil
+}
+
+// AddPosition adds i to the "position" field.
+func (m *DeadLetterMutation) AddPosition(i int64) {
+	if m.addposition != nil {
+		*m.addposition += i
+	} else {
+		m.addposition = &i
+	}
+}
+
+// AddedPosition returns the value that was added to the "position" field in this mutation.
+func (m *DeadLetterMutation) AddedPosition() (r int64, exists bool) {
+	v := m.addposition
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// ResetPosition resets all changes to the "position" field.
+func (m *DeadLetterMutation) ResetPosition() {
+	m.position = nil
+	m.addposition = nil
+}
+
+// SetResourceType sets the "resource_type" field.
+func (m *DeadLetterMutation) SetResourceType(s string) {
+	m.resource_type = &s
+}
+
+// ResourceType returns the value of the "resource_type" field in the mutation.
+func (m *DeadLetterMutation) ResourceType() (r string, exists bool) {
+	v := m.resource_type
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldResourceType returns the old "resource_type" field's value of the DeadLetter entity.
+// If the DeadLetter object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *DeadLetterMutation) OldResourceType(ctx context.Context) (v string, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldResourceType is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldResourceType requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldResourceType: %w", err)
+	}
+	return oldValue.ResourceType, nil
+}
+
+// ResetResourceType resets all changes to the "resource_type" field.
+func (m *DeadLetterMutation) ResetResourceType() {
+	m.resource_type = nil
+}
+
+// SetResourceID sets the "resource_id" field.
+func (m *DeadLetterMutation) SetResourceID(s string) {
+	m.resource_id = &s
+}
+
+// ResourceID returns the value of the "resource_id" field in the mutation.
+func (m *DeadLetterMutation) ResourceID() (r string, exists bool) {
+	v := m.resource_id
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldResourceID returns the old "resource_id" field's value of the DeadLetter entity.
+// If the DeadLetter object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *DeadLetterMutation) OldResourceID(ctx context.Context) (v string, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldResourceID is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldResourceID requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldResourceID: %w", err)
+	}
+	return oldValue.ResourceID, nil
+}
+
+// ResetResourceID resets all changes to the "resource_id" field.
+func (m *DeadLetterMutation) ResetResourceID() {
+	m.resource_id = nil
+}
+
+// SetOccurredAt sets the "occurred_at" field.
+func (m *DeadLetterMutation) SetOccurredAt(i int64) {
+	m.occurred_at = &i
+	m.addoccurred_at = nil
+}
+
+// OccurredAt returns the value of the "occurred_at" field in the mutation.
+func (m *DeadLetterMutation) OccurredAt() (r int64, exists bool) {
+	v := m.occurred_at
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldOccurredAt returns the old "occurred_at" field's value of the DeadLetter entity.
+// If the DeadLetter object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *DeadLetterMutation) OldOccurredAt(ctx context.Context) (v int64, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldOccurredAt is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldOccurredAt requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldOccurredAt: %w", err)
+	}
+	return oldValue.OccurredAt, nil
+}
+
+// AddOccurredAt adds i to the "occurred_at" field.
+func (m *DeadLetterMutation) AddOccurredAt(i int64) {
+	if m.addoccurred_at != nil {
+		*m.addoccurred_at += i
+	} else {
+		m.addoccurred_at = &i
+	}
+}
+
+// AddedOccurredAt returns the value that was added to the "occurred_at" field in this mutation.
+func (m *DeadLetterMutation) AddedOccurredAt() (r int64, exists bool) {
+	v := m.addoccurred_at
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// ResetOccurredAt resets all changes to the "occurred_at" field.
+func (m *DeadLetterMutation) ResetOccurredAt() {
+	m.occurred_at = nil
+	m.addoccurred_at = nil
+}
+
+// SetEvent sets the "event" field.
+func (m *DeadLetterMutation) SetEvent(s string) {
+	m.event = &s
+}
+
+// Event returns the value of the "event" field in the mutation.
+func (m *DeadLetterMutation) Event() (r string, exists bool) {
+	v := m.event
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldEvent returns the old "event" field's value of the DeadLetter entity.
+// If the DeadLetter object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *DeadLetterMutation) OldEvent(ctx context.Context) (v string, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldEvent is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldEvent requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldEvent: %w", err)
+	}
+	return oldValue.Event, nil
+}
+
+// ResetEvent resets all changes to the "event" field.
+func (m *DeadLetterMutation) ResetEvent() {
+	m.event = nil
+}
+
+// SetReason sets the "reason" field.
+func (m *DeadLetterMutation) SetReason(s string) {
+	m.reason = &s
+}
+
+// Reason returns the value of the "reason" field in the mutation.
+func (m *DeadLetterMutation) Reason() (r string, exists bool) {
+	v := m.reason
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldReason returns the old "reason" field's value of the DeadLetter entity.
+// If the DeadLetter object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *DeadLetterMutation) OldReason(ctx context.Context) (v string, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldReason is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldReason requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldReason: %w", err)
+	}
+	return oldValue.Reason, nil
+}
+
+// ResetReason resets all changes to the "reason" field.
+func (m *DeadLetterMutation) ResetReason() {
+	m.reason = nil
+}
+
+// SetAttempts sets the "attempts" field.
+func (m *DeadLetterMutation) SetAttempts(i int64) {
+	m.attempts = &i
+	m.addattempts = nil
+}
+
+// Attempts returns the value of the "attempts" field in the mutation.
+func (m *DeadLetterMutation) Attempts() (r int64, exists bool) {
+	v := m.attempts
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldAttempts returns the old "attempts" field's value of the DeadLetter entity.
+// If the DeadLetter object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *DeadLetterMutation) OldAttempts(ctx context.Context) (v int64, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldAttempts is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldAttempts requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldAttempts: %w", err)
+	}
+	return oldValue.Attempts, nil
+}
+
+// AddAttempts adds i to the "attempts" field.
+func (m *DeadLetterMutation) AddAttempts(i int64) {
+	if m.addattempts != nil {
+		*m.addattempts += i
+	} else {
+		m.addattempts = &i
+	}
+}
+
+// AddedAttempts returns the value that was added to the "attempts" field in this mutation.
+func (m *DeadLetterMutation) AddedAttempts() (r int64, exists bool) {
+	v := m.addattempts
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// ResetAttempts resets all changes to the "attempts" field.
+func (m *DeadLetterMutation) ResetAttempts() {
+	m.attempts = nil
+	m.addattempts = nil
+}
+
+// SetDiedAt sets the "died_at" field.
+func (m *DeadLetterMutation) SetDiedAt(i int64) {
+	m.died_at = &i
+	m.adddied_at = nil
+}
+
+// DiedAt returns the value of the "died_at" field in the mutation.
+func (m *DeadLetterMutation) DiedAt() (r int64, exists bool) {
+	v := m.died_at
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldDiedAt returns the old "died_at" field's value of the DeadLetter entity.
+// If the DeadLetter object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *DeadLetterMutation) OldDiedAt(ctx context.Context) (v int64, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldDiedAt is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldDiedAt requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldDiedAt: %w", err)
+	}
+	return oldValue.DiedAt, nil
+}
+
+// AddDiedAt adds i to the "died_at" field.
+func (m *DeadLetterMutation) AddDiedAt(i int64) {
+	if m.adddied_at != nil {
+		*m.adddied_at += i
+	} else {
+		m.adddied_at = &i
+	}
+}
+
+// AddedDiedAt returns the value that was added to the "died_at" field in this mutation.
+func (m *DeadLetterMutation) AddedDiedAt() (r int64, exists bool) {
+	v := m.adddied_at
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// ResetDiedAt resets all changes to the "died_at" field.
+func (m *DeadLetterMutation) ResetDiedAt() {
+	m.died_at = nil
+	m.adddied_at = nil
+}
+
+// SetRetrying sets the "retrying" field.
+func (m *DeadLetterMutation) SetRetrying(b bool) {
+	m.retrying = &b
+}
+
+// Retrying returns the value of the "retrying" field in the mutation.
+func (m *DeadLetterMutation) Retrying() (r bool, exists bool) {
+	v := m.retrying
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldRetrying returns the old "retrying" field's value of the DeadLetter entity.
+// If the DeadLetter object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *DeadLetterMutation) OldRetrying(ctx context.Context) (v bool, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldRetrying is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldRetrying requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldRetrying: %w", err)
+	}
+	return oldValue.Retrying, nil
+}
+
+// ResetRetrying resets all changes to the "retrying" field.
+func (m *DeadLetterMutation) ResetRetrying() {
+	m.retrying = nil
+}
+
+// ClearSubscription clears the "subscription" edge to the Subscription entity.
+func (m *DeadLetterMutation) ClearSubscription() {
+	m.clearedsubscription = true
+	m.clearedFields[deadletter.FieldSubscriptionID] = struct{}{}
+}
+
+// SubscriptionCleared reports if the "subscription" edge to the Subscription entity was cleared.
+func (m *DeadLetterMutation) SubscriptionCleared() bool {
+	return m.clearedsubscription
+}
+
+// SubscriptionIDs returns the "subscription" edge IDs in the mutation.
+// Note that IDs always returns len(IDs) <= 1 for unique edges, and you should use
+// SubscriptionID instead. It exists only for internal usage by the builders.
+func (m *DeadLetterMutation) SubscriptionIDs() (ids []int64) {
+	if id := m.subscription; id != nil {
+		ids = append(ids, *id)
+	}
+	return
+}
+
+// ResetSubscription resets all changes to the "subscription" edge.
+func (m *DeadLetterMutation) ResetSubscription() {
+	m.subscription = nil
+	m.clearedsubscription = false
+}
+
+// Where appends a list predicates to the DeadLetterMutation builder.
+func (m *DeadLetterMutation) Where(ps ...predicate.DeadLetter) {
+	m.predicates = append(m.predicates, ps...)
+}
+
+// WhereP appends storage-level predicates to the DeadLetterMutation builder. Using this method,
+// users can use type-assertion to append predicates that do not depend on any generated package.
+func (m *DeadLetterMutation) WhereP(ps ...func(*sql.Selector)) {
+	p := make([]predicate.DeadLetter, len(ps))
+	for i := range ps {
+		p[i] = ps[i]
+	}
+	m.Where(p...)
+}
+
+// Op returns the operation name.
+func (m *DeadLetterMutation) Op() Op {
+	return m.op
+}
+
+// SetOp allows setting the mutation operation.
+func (m *DeadLetterMutation) SetOp(op Op) {
+	m.op = op
+}
+
+// Type returns the node type of this mutation (DeadLetter).
+func (m *DeadLetterMutation) Type() string {
+	return m.typ
+}
+
+// Fields returns all fields that were changed during this mutation. Note that in
+// order to get all numeric fields that were incremented/decremented, call
+// AddedFields().
+func (m *DeadLetterMutation) Fields() []string {
+	fields := make([]string, 0, 10)
+	if m.subscription != nil {
+		fields = append(fields, deadletter.FieldSubscriptionID)
+	}
+	if m.position != nil {
+		fields = append(fields, deadletter.FieldPosition)
+	}
+	if m.resource_type != nil {
+		fields = append(fields, deadletter.FieldResourceType)
+	}
+	if m.resource_id != nil {
+		fields = append(fields, deadletter.FieldResourceID)
+	}
+	if m.occurred_at != nil {
+		fields = append(fields, deadletter.FieldOccurredAt)
+	}
+	if m.event != nil {
+		fields = append(fields, deadletter.FieldEvent)
+	}
+	if m.reason != nil {
+		fields = append(fields, deadletter.FieldReason)
+	}
+	if m.attempts != nil {
+		fields = append(fields, deadletter.FieldAttempts)
+	}
+	if m.died_at != nil {
+		fields = append(fields, deadletter.FieldDiedAt)
+	}
+	if m.retrying != nil {
+		fields = append(fields, deadletter.FieldRetrying)
+	}
+	return fields
+}
+
+// Field returns the value of a field with the given name. The second boolean
+// return value indicates that this field was not set, or was not defined in the
+// schema.
+func (m *DeadLetterMutation) Field(name string) (ent.Value, bool) {
+	switch name {
+	case deadletter.FieldSubscriptionID:
+		return m.SubscriptionID()
+	case deadletter.FieldPosition:
+		return m.Position()
+	case deadletter.FieldResourceType:
+		return m.ResourceType()
+	case deadletter.FieldResourceID:
+		return m.ResourceID()
+	case deadletter.FieldOccurredAt:
+		return m.OccurredAt()
+	case deadletter.FieldEvent:
+		return m.Event()
+	case deadletter.FieldReason:
+		return m.Reason()
+	case deadletter.FieldAttempts:
+		return m.Attempts()
+	case deadletter.FieldDiedAt:
+		return m.DiedAt()
+	case deadletter.FieldRetrying:
+		return m.Retrying()
+	}
+	return nil, false
+}
+
+// OldField returns the old value of the field from the database. An error is
+// returned if the mutation operation is not UpdateOne, or the query to the
+// database failed.
+func (m *DeadLetterMutation) OldField(ctx context.Context, name string) (ent.Value, error) {
+	switch name {
+	case deadletter.FieldSubscriptionID:
+		return m.OldSubscriptionID(ctx)
+	case deadletter.FieldPosition:
+		return m.OldPosition(ctx)
+	case deadletter.FieldResourceType:
+		return m.OldResourceType(ctx)
+	case deadletter.FieldResourceID:
+		return m.OldResourceID(ctx)
+	case deadletter.FieldOccurredAt:
+		return m.OldOccurredAt(ctx)
+	case deadletter.FieldEvent:
+		return m.OldEvent(ctx)
+	case deadletter.FieldReason:
+		return m.OldReason(ctx)
+	case deadletter.FieldAttempts:
+		return m.OldAttempts(ctx)
+	case deadletter.FieldDiedAt:
+		return m.OldDiedAt(ctx)
+	case deadletter.FieldRetrying:
+		return m.OldRetrying(ctx)
+	}
+	return nil, fmt.Errorf("unknown DeadLetter field %s", name)
+}
+
+// SetField sets the value of a field with the given name. It returns an error if
+// the field is not defined in the schema, or if the type mismatched the field
+// type.
+func (m *DeadLetterMutation) SetField(name string, value ent.Value) error {
+	switch name {
+	case deadletter.FieldSubscriptionID:
+		v, ok := value.(int64)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetSubscriptionID(v)
+		return nil
+	case deadletter.FieldPosition:
+		v, ok := value.(int64)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetPosition(v)
+		return nil
+	case deadletter.FieldResourceType:
+		v, ok := value.(string)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetResourceType(v)
+		return nil
+	case deadletter.FieldResourceID:
+		v, ok := value.(string)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetResourceID(v)
+		return nil
+	case deadletter.FieldOccurredAt:
+		v, ok := value.(int64)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetOccurredAt(v)
+		return nil
+	case deadletter.FieldEvent:
+		v, ok := value.(string)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetEvent(v)
+		return nil
+	case deadletter.FieldReason:
+		v, ok := value.(string)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetReason(v)
+		return nil
+	case deadletter.FieldAttempts:
+		v, ok := value.(int64)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetAttempts(v)
+		return nil
+	case deadletter.FieldDiedAt:
+		v, ok := value.(int64)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetDiedAt(v)
+		return nil
+	case deadletter.FieldRetrying:
+		v, ok := value.(bool)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetRetrying(v)
+		return nil
+	}
+	return fmt.Errorf("unknown DeadLetter field %s", name)
+}
+
+// AddedFields returns all numeric fields that were incremented/decremented during
+// this mutation.
+func (m *DeadLetterMutation) AddedFields() []string {
+	var fields []string
+	if m.addposition != nil {
+		fields = append(fields, deadletter.FieldPosition)
+	}
+	if m.addoccurred_at != nil {
+		fields = append(fields, deadletter.FieldOccurredAt)
+	}
+	if m.addattempts != nil {
+		fields = append(fields, deadletter.FieldAttempts)
+	}
+	if m.adddied_at != nil {
+		fields = append(fields, deadletter.FieldDiedAt)
+	}
+	return fields
+}
+
+// AddedField returns the numeric value that was incremented/decremented on a field
+// with the given name. The second boolean return value indicates that this field
+// was not set, or was not defined in the schema.
+func (m *DeadLetterMutation) AddedField(name string) (ent.Value, bool) {
+	switch name {
+	case deadletter.FieldPosition:
+		return m.AddedPosition()
+	case deadletter.FieldOccurredAt:
+		return m.AddedOccurredAt()
+	case deadletter.FieldAttempts:
+		return m.AddedAttempts()
+	case deadletter.FieldDiedAt:
+		return m.AddedDiedAt()
+	}
+	return nil, false
+}
+
+// AddField adds the value to the field with the given name. It returns an error if
+// the field is not defined in the schema, or if the type mismatched the field
+// type.
+func (m *DeadLetterMutation) AddField(name string, value ent.Value) error {
+	switch name {
+	case deadletter.FieldPosition:
+		v, ok := value.(int64)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.AddPosition(v)
+		return nil
+	case deadletter.FieldOccurredAt:
+		v, ok := value.(int64)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.AddOccurredAt(v)
+		return nil
+	case deadletter.FieldAttempts:
+		v, ok := value.(int64)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.AddAttempts(v)
+		return nil
+	case deadletter.FieldDiedAt:
+		v, ok := value.(int64)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.AddDiedAt(v)
+		return nil
+	}
+	return fmt.Errorf("unknown DeadLetter numeric field %s", name)
+}
+
+// ClearedFields returns all nullable fields that were cleared during this
+// mutation.
+func (m *DeadLetterMutation) ClearedFields() []string {
+	return nil
+}
+
+// FieldCleared returns a boolean indicating if a field with the given name was
+// cleared in this mutation.
+func (m *DeadLetterMutation) FieldCleared(name string) bool {
+	_, ok := m.clearedFields[name]
+	return ok
+}
+
+// ClearField clears the value of the field with the given name. It returns an
+// error if the field is not defined in the schema.
+func (m *DeadLetterMutation) ClearField(name string) error {
+	return fmt.Errorf("unknown DeadLetter nullable field %s", name)
+}
+
+// ResetField resets all changes in the mutation for the field with the given name.
+// It returns an error if the field is not defined in the schema.
+func (m *DeadLetterMutation) ResetField(name string) error {
+	switch name {
+	case deadletter.FieldSubscriptionID:
+		m.ResetSubscriptionID()
+		return nil
+	case deadletter.FieldPosition:
+		m.ResetPosition()
+		return nil
+	case deadletter.FieldResourceType:
+		m.ResetResourceType()
+		return nil
+	case deadletter.FieldResourceID:
+		m.ResetResourceID()
+		return nil
+	case deadletter.FieldOccurredAt:
+		m.ResetOccurredAt()
+		return nil
+	case deadletter.FieldEvent:
+		m.ResetEvent()
+		return nil
+	case deadletter.FieldReason:
+		m.ResetReason()
+		return nil
+	case deadletter.FieldAttempts:
+		m.ResetAttempts()
+		return nil
+	case deadletter.FieldDiedAt:
+		m.ResetDiedAt()
+		return nil
+	case deadletter.FieldRetrying:
+		m.ResetRetrying()
+		return nil
+	}
+	return fmt.Errorf("unknown DeadLetter field %s", name)
+}
+
+// AddedEdges returns all edge names that were set/added in this mutation.
+func (m *DeadLetterMutation) AddedEdges() []string {
+	edges := make([]string, 0, 1)
+	if m.subscription != nil {
+		edges = append(edges, deadletter.EdgeSubscription)
+	}
+	return edges
+}
+
+// AddedIDs returns all IDs (to other nodes) that were added for the given edge
+// name in this mutation.
+func (m *DeadLetterMutation) AddedIDs(name string) []ent.Value {
+	switch name {
+	case deadletter.EdgeSubscription:
+		if id := m.subscription; id != nil {
+			return []ent.Value{*id}
+		}
+	}
+	return nil
+}
+
+// RemovedEdges returns all edge names that were removed in this mutation.
+func (m *DeadLetterMutation) RemovedEdges() []string {
+	edges := make([]string, 0, 1)
+	return edges
+}
+
+// RemovedIDs returns all IDs (to other nodes) that were removed for the edge with
+// the given name in this mutation.
+func (m *DeadLetterMutation) RemovedIDs(name string) []ent.Value {
+	return nil
+}
+
+// ClearedEdges returns all edge names that were cleared in this mutation.
+func (m *DeadLetterMutation) ClearedEdges() []string {
+	edges := make([]string, 0, 1)
+	if m.clearedsubscription {
+		edges = append(edges, deadletter.EdgeSubscription)
+	}
+	return edges
+}
+
+// EdgeCleared returns a boolean which indicates if the edge with the given name
+// was cleared in this mutation.
+func (m *DeadLetterMutation) EdgeCleared(name string) bool {
+	switch name {
+	case deadletter.EdgeSubscription:
+		return m.clearedsubscription
+	}
+	return false
+}
+
+// ClearEdge clears the value of the edge with the given name. It returns an error
+// if that edge is not defined in the schema.
+func (m *DeadLetterMutation) ClearEdge(name string) error {
+	switch name {
+	case deadletter.EdgeSubscription:
+		m.ClearSubscription()
+		return nil
+	}
+	return fmt.Errorf("unknown DeadLetter unique edge %s", name)
+}
+
+// ResetEdge resets all changes to the edge with the given name in this mutation.
+// It returns an error if the edge is not defined in the schema.
+func (m *DeadLetterMutation) ResetEdge(name string) error {
+	switch name {
+	case deadletter.EdgeSubscription:
+		m.ResetSubscription()
+		return nil
+	}
+	return fmt.Errorf("unknown DeadLetter edge %s", name)
 }
 
 // ExchangeMutation represents an operation that mutates the Exchange nodes in the graph.
@@ -17738,6 +18749,1794 @@ func (m *SpentAssertionMutation) ClearEdge(name string) error {
 // It returns an error if the edge is not defined in the schema.
 func (m *SpentAssertionMutation) ResetEdge(name string) error {
 	return fmt.Errorf("unknown SpentAssertion edge %s", name)
+}
+
+// SubscriptionMutation represents an operation that mutates the Subscription nodes in the graph.
+type SubscriptionMutation struct {
+	config
+	op                  Op
+	typ                 string
+	id                  *int64
+	tenant_id           *int64
+	addtenant_id        *int64
+	name                *string
+	handle              *string
+	push                *bool
+	settings            *string
+	secret              *string
+	paused              *bool
+	created_at          *int64
+	addcreated_at       *int64
+	revision            *int64
+	addrevision         *int64
+	position            *int64
+	addposition         *int64
+	progress            *string
+	failure             *string
+	last_success_at     *int64
+	addlast_success_at  *int64
+	last_error_at       *int64
+	addlast_error_at    *int64
+	last_error          *string
+	last_poll_at        *int64
+	addlast_poll_at     *int64
+	lease_owner         *string
+	lease_until         *int64
+	addlease_until      *int64
+	clearedFields       map[string]struct{}
+	dead_letters        map[int64]struct{}
+	removeddead_letters map[int64]struct{}
+	cleareddead_letters bool
+	done                bool
+	oldValue            func(context.Context) (*Subscription, error)
+	predicates          []predicate.Subscription
+}
+
+var _ ent.Mutation = (*SubscriptionMutation)(nil)
+
+// subscriptionOption allows management of the mutation configuration using functional options.
+type subscriptionOption func(*SubscriptionMutation)
+
+// newSubscriptionMutation creates new mutation for the Subscription entity.
+func newSubscriptionMutation(c config, op Op, opts ...subscriptionOption) *SubscriptionMutation {
+	m := &SubscriptionMutation{
+		config:        c,
+		op:            op,
+		typ:           TypeSubscription,
+		clearedFields: make(map[string]struct{}),
+	}
+	for _, opt := range opts {
+		opt(m)
+	}
+	return m
+}
+
+// withSubscriptionID sets the ID field of the mutation.
+func withSubscriptionID(id int64) subscriptionOption {
+	return func(m *SubscriptionMutation) {
+		var (
+			err   error
+			once  sync.Once
+			value *Subscription
+		)
+		m.oldValue = func(ctx context.Context) (*Subscription, error) {
+			once.Do(func() {
+				if m.done {
+					err = errors.New("querying old values post mutation is not allowed")
+				} else {
+					value, err = m.Client().Subscription.Get(ctx, id)
+				}
+			})
+			return value, err
+		}
+		m.id = &id
+	}
+}
+
+// withSubscription sets the old Subscription of the mutation.
+func withSubscription(node *Subscription) subscriptionOption {
+	return func(m *SubscriptionMutation) {
+		m.oldValue = func(context.Context) (*Subscription, error) {
+			return node, nil
+		}
+		m.id = &node.ID
+	}
+}
+
+// Client returns a new `ent.Client` from the mutation. If the mutation was
+// executed in a transaction (ent.Tx), a transactional client is returned.
+func (m SubscriptionMutation) Client() *Client {
+	client := &Client{config: m.config}
+	client.init()
+	return client
+}
+
+// Tx returns an `ent.Tx` for mutations that were executed in transactions;
+// it returns an error otherwise.
+func (m SubscriptionMutation) Tx() (*Tx, error) {
+	if _, ok := m.driver.(*txDriver); !ok {
+		return nil, errors.New("ent: mutation is not running in a transaction")
+	}
+	tx := &Tx{config: m.config}
+	tx.init()
+	return tx, nil
+}
+
+// SetID sets the value of the id field. Note that this
+// operation is only accepted on creation of Subscription entities.
+func (m *SubscriptionMutation) SetID(id int64) {
+	m.id = &id
+}
+
+// ID returns the ID value in the mutation. Note that the ID is only available
+// if it was provided to the builder or after it was returned from the database.
+func (m *SubscriptionMutation) ID() (id int64, exists bool) {
+	if m.id == nil {
+		return
+	}
+	return *m.id, true
+}
+
+// IDs queries the database and returns the entity ids that match the mutation's predicate.
+// That means, if the mutation is applied within a transaction with an isolation level such
+// as sql.LevelSerializable, the returned ids match the ids of the rows that will be updated
+// or updated by the mutation.
+func (m *SubscriptionMutation) IDs(ctx context.Context) ([]int64, error) {
+	switch {
+	case m.op.Is(OpUpdateOne | OpDeleteOne):
+		id, exists := m.ID()
+		if exists {
+			return []int64{id}, nil
+		}
+		fallthrough
+	case m.op.Is(OpUpdate | OpDelete):
+		return m.Client().Subscription.Query().Where(m.predicates...).IDs(ctx)
+	default:
+		return nil, fmt.Errorf("IDs is not allowed on %s operations", m.op)
+	}
+}
+
+// SetTenantID sets the "tenant_id" field.
+func (m *SubscriptionMutation) SetTenantID(i int64) {
+	m.tenant_id = &i
+	m.addtenant_id = nil
+}
+
+// TenantID returns the value of the "tenant_id" field in the mutation.
+func (m *SubscriptionMutation) TenantID() (r int64, exists bool) {
+	v := m.tenant_id
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldTenantID returns the old "tenant_id" field's value of the Subscription entity.
+// If the Subscription object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *SubscriptionMutation) OldTenantID(ctx context.Context) (v int64, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldTenantID is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldTenantID requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldTenantID: %w", err)
+	}
+	return oldValue.TenantID, nil
+}
+
+// AddTenantID adds i to the "tenant_id" field.
+func (m *SubscriptionMutation) AddTenantID(i int64) {
+	if m.addtenant_id != nil {
+		*m.addtenant_id += i
+	} else {
+		m.addtenant_id = &i
+	}
+}
+
+// AddedTenantID returns the value that was added to the "tenant_id" field in this mutation.
+func (m *SubscriptionMutation) AddedTenantID() (r int64, exists bool) {
+	v := m.addtenant_id
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// ResetTenantID resets all changes to the "tenant_id" field.
+func (m *SubscriptionMutation) ResetTenantID() {
+	m.tenant_id = nil
+	m.addtenant_id = nil
+}
+
+// SetName sets the "name" field.
+func (m *SubscriptionMutation) SetName(s string) {
+	m.name = &s
+}
+
+// Name returns the value of the "name" field in the mutation.
+func (m *SubscriptionMutation) Name() (r string, exists bool) {
+	v := m.name
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldName returns the old "name" field's value of the Subscription entity.
+// If the Subscription object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *SubscriptionMutation) OldName(ctx context.Context) (v string, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldName is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldName requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldName: %w", err)
+	}
+	return oldValue.Name, nil
+}
+
+// ResetName resets all changes to the "name" field.
+func (m *SubscriptionMutation) ResetName() {
+	m.name = nil
+}
+
+// SetHandle sets the "handle" field.
+func (m *SubscriptionMutation) SetHandle(s string) {
+	m.handle = &s
+}
+
+// Handle returns the value of the "handle" field in the mutation.
+func (m *SubscriptionMutation) Handle() (r string, exists bool) {
+	v := m.handle
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldHandle returns the old "handle" field's value of the Subscription entity.
+// If the Subscription object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *SubscriptionMutation) OldHandle(ctx context.Context) (v string, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldHandle is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldHandle requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldHandle: %w", err)
+	}
+	return oldValue.Handle, nil
+}
+
+// ResetHandle resets all changes to the "handle" field.
+func (m *SubscriptionMutation) ResetHandle() {
+	m.handle = nil
+}
+
+// SetPush sets the "push" field.
+func (m *SubscriptionMutation) SetPush(b bool) {
+	m.push = &b
+}
+
+// Push returns the value of the "push" field in the mutation.
+func (m *SubscriptionMutation) Push() (r bool, exists bool) {
+	v := m.push
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldPush returns the old "push" field's value of the Subscription entity.
+// If the Subscription object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *SubscriptionMutation) OldPush(ctx context.Context) (v bool, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldPush is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldPush requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldPush: %w", err)
+	}
+	return oldValue.Push, nil
+}
+
+// ResetPush resets all changes to the "push" field.
+func (m *SubscriptionMutation) ResetPush() {
+	m.push = nil
+}
+
+// SetSettings sets the "settings" field.
+func (m *SubscriptionMutation) SetSettings(s string) {
+	m.settings = &s
+}
+
+// Settings returns the value of the "settings" field in the mutation.
+func (m *SubscriptionMutation) Settings() (r string, exists bool) {
+	v := m.settings
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldSettings returns the old "settings" field's value of the Subscription entity.
+// If the Subscription object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *SubscriptionMutation) OldSettings(ctx context.Context) (v string, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldSettings is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldSettings requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldSettings: %w", err)
+	}
+	return oldValue.Settings, nil
+}
+
+// ResetSettings resets all changes to the "settings" field.
+func (m *SubscriptionMutation) ResetSettings() {
+	m.settings = nil
+}
+
+// SetSecret sets the "secret" field.
+func (m *SubscriptionMutation) SetSecret(s string) {
+	m.secret = &s
+}
+
+// Secret returns the value of the "secret" field in the mutation.
+func (m *SubscriptionMutation) Secret() (r string, exists bool) {
+	v := m.secret
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldSecret returns the old "secret" field's value of the Subscription entity.
+// If the Subscription object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *SubscriptionMutation) OldSecret(ctx context.Context) (v *string, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldSecret is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldSecret requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldSecret: %w", err)
+	}
+	return oldValue.Secret, nil
+}
+
+// ClearSecret clears the value of the "secret" field.
+func (m *SubscriptionMutation) ClearSecret() {
+	m.secret = nil
+	m.clearedFields[subscription.FieldSecret] = struct{}{}
+}
+
+// SecretCleared returns if the "secret" field was cleared in this mutation.
+func (m *SubscriptionMutation) SecretCleared() bool {
+	_, ok := m.clearedFields[subscription.FieldSecret]
+	return ok
+}
+
+// ResetSecret resets all changes to the "secret" field.
+func (m *SubscriptionMutation) ResetSecret() {
+	m.secret = nil
+	delete(m.clearedFields, subscription.FieldSecret)
+}
+
+// SetPaused sets the "paused" field.
+func (m *SubscriptionMutation) SetPaused(b bool) {
+	m.paused = &b
+}
+
+// Paused returns the value of the "paused" field in the mutation.
+func (m *SubscriptionMutation) Paused() (r bool, exists bool) {
+	v := m.paused
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldPaused returns the old "paused" field's value of the Subscription entity.
+// If the Subscription object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *SubscriptionMutation) OldPaused(ctx context.Context) (v bool, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldPaused is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldPaused requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldPaused: %w", err)
+	}
+	return oldValue.Paused, nil
+}
+
+// ResetPaused resets all changes to the "paused" field.
+func (m *SubscriptionMutation) ResetPaused() {
+	m.paused = nil
+}
+
+// SetCreatedAt sets the "created_at" field.
+func (m *SubscriptionMutation) SetCreatedAt(i int64) {
+	m.created_at = &i
+	m.addcreated_at = nil
+}
+
+// CreatedAt returns the value of the "created_at" field in the mutation.
+func (m *SubscriptionMutation) CreatedAt() (r int64, exists bool) {
+	v := m.created_at
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldCreatedAt returns the old "created_at" field's value of the Subscription entity.
+// If the Subscription object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *SubscriptionMutation) OldCreatedAt(ctx context.Context) (v int64, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldCreatedAt is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldCreatedAt requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldCreatedAt: %w", err)
+	}
+	return oldValue.CreatedAt, nil
+}
+
+// AddCreatedAt adds i to the "created_at" field.
+func (m *SubscriptionMutation) AddCreatedAt(i int64) {
+	if m.addcreated_at != nil {
+		*m.addcreated_at += i
+	} else {
+		m.addcreated_at = &i
+	}
+}
+
+// AddedCreatedAt returns the value that was added to the "created_at" field in this mutation.
+func (m *SubscriptionMutation) AddedCreatedAt() (r int64, exists bool) {
+	v := m.addcreated_at
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// ResetCreatedAt resets all changes to the "created_at" field.
+func (m *SubscriptionMutation) ResetCreatedAt() {
+	m.created_at = nil
+	m.addcreated_at = nil
+}
+
+// SetRevision sets the "revision" field.
+func (m *SubscriptionMutation) SetRevision(i int64) {
+	m.revision = &i
+	m.addrevision = nil
+}
+
+// Revision returns the value of the "revision" field in the mutation.
+func (m *SubscriptionMutation) Revision() (r int64, exists bool) {
+	v := m.revision
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldRevision returns the old "revision" field's value of the Subscription entity.
+// If the Subscription object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *SubscriptionMutation) OldRevision(ctx context.Context) (v int64, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldRevision is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldRevision requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldRevision: %w", err)
+	}
+	return oldValue.Revision, nil
+}
+
+// AddRevision adds i to the "revision" field.
+func (m *SubscriptionMutation) AddRevision(i int64) {
+	if m.addrevision != nil {
+		*m.addrevision += i
+	} else {
+		m.addrevision = &i
+	}
+}
+
+// AddedRevision returns the value that was added to the "revision" field in this mutation.
+func (m *SubscriptionMutation) AddedRevision() (r int64, exists bool) {
+	v := m.addrevision
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// ResetRevision resets all changes to the "revision" field.
+func (m *SubscriptionMutation) ResetRevision() {
+	m.revision = nil
+	m.addrevision = nil
+}
+
+// SetPosition sets the "position" field.
+func (m *SubscriptionMutation) SetPosition(i int64) {
+	m.position = &i
+	m.addposition = nil
+}
+
+// Position returns the value of the "position" field in the mutation.
+func (m *SubscriptionMutation) Position() (r int64, exists bool) {
+	v := m.position
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldPosition returns the old "position" field's value of the Subscription entity.
+// If the Subscription object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *SubscriptionMutation) OldPosition(ctx context.Context) (v int64, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldPosition is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldPosition requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldPosition: %w", err)
+	}
+	return oldValue.Position, nil
+}
+
+// AddPosition adds i to the "position" field.
+func (m *SubscriptionMutation) AddPosition(i int64) {
+	if m.addposition != nil {
+		*m.addposition += i
+	} else {
+		m.addposition = &i
+	}
+}
+
+// AddedPosition returns the value that was added to the "position" field in this mutation.
+func (m *SubscriptionMutation) AddedPosition() (r int64, exists bool) {
+	v := m.addposition
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// ResetPosition resets all changes to the "position" field.
+func (m *SubscriptionMutation) ResetPosition() {
+	m.position = nil
+	m.addposition = nil
+}
+
+// SetProgress sets the "progress" field.
+func (m *SubscriptionMutation) SetProgress(s string) {
+	m.progress = &s
+}
+
+// Progress returns the value of the "progress" field in the mutation.
+func (m *SubscriptionMutation) Progress() (r string, exists bool) {
+	v := m.progress
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldProgress returns the old "progress" field's value of the Subscription entity.
+// If the Subscription object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *SubscriptionMutation) OldProgress(ctx context.Context) (v *string, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldProgress is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldProgress requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldProgress: %w", err)
+	}
+	return oldValue.Progress, nil
+}
+
+// ClearProgress clears the value of the "progress" field.
+func (m *SubscriptionMutation) ClearProgress() {
+	m.progress = nil
+	m.clearedFields[subscription.FieldProgress] = struct{}{}
+}
+
+// ProgressCleared returns if the "progress" field was cleared in this mutation.
+func (m *SubscriptionMutation) ProgressCleared() bool {
+	_, ok := m.clearedFields[subscription.FieldProgress]
+	return ok
+}
+
+// ResetProgress resets all changes to the "progress" field.
+func (m *SubscriptionMutation) ResetProgress() {
+	m.progress = nil
+	delete(m.clearedFields, subscription.FieldProgress)
+}
+
+// SetFailure sets the "failure" field.
+func (m *SubscriptionMutation) SetFailure(s string) {
+	m.failure = &s
+}
+
+// Failure returns the value of the "failure" field in the mutation.
+func (m *SubscriptionMutation) Failure() (r string, exists bool) {
+	v := m.failure
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldFailure returns the old "failure" field's value of the Subscription entity.
+// If the Subscription object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *SubscriptionMutation) OldFailure(ctx context.Context) (v *string, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldFailure is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldFailure requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldFailure: %w", err)
+	}
+	return oldValue.Failure, nil
+}
+
+// ClearFailure clears the value of the "failure" field.
+func (m *SubscriptionMutation) ClearFailure() {
+	m.failure = nil
+	m.clearedFields[subscription.FieldFailure] = struct{}{}
+}
+
+// FailureCleared returns if the "failure" field was cleared in this mutation.
+func (m *SubscriptionMutation) FailureCleared() bool {
+	_, ok := m.clearedFields[subscription.FieldFailure]
+	return ok
+}
+
+// ResetFailure resets all changes to the "failure" field.
+func (m *SubscriptionMutation) ResetFailure() {
+	m.failure = nil
+	delete(m.clearedFields, subscription.FieldFailure)
+}
+
+// SetLastSuccessAt sets the "last_success_at" field.
+func (m *SubscriptionMutation) SetLastSuccessAt(i int64) {
+	m.last_success_at = &i
+	m.addlast_success_at = nil
+}
+
+// LastSuccessAt returns the value of the "last_success_at" field in the mutation.
+func (m *SubscriptionMutation) LastSuccessAt() (r int64, exists bool) {
+	v := m.last_success_at
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldLastSuccessAt returns the old "last_success_at" field's value of the Subscription entity.
+// If the Subscription object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *SubscriptionMutation) OldLastSuccessAt(ctx context.Context) (v *int64, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldLastSuccessAt is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldLastSuccessAt requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldLastSuccessAt: %w", err)
+	}
+	return oldValue.LastSuccessAt, nil
+}
+
+// AddLastSuccessAt adds i to the "last_success_at" field.
+func (m *SubscriptionMutation) AddLastSuccessAt(i int64) {
+	if m.addlast_success_at != nil {
+		*m.addlast_success_at += i
+	} else {
+		m.addlast_success_at = &i
+	}
+}
+
+// AddedLastSuccessAt returns the value that was added to the "last_success_at" field in this mutation.
+func (m *SubscriptionMutation) AddedLastSuccessAt() (r int64, exists bool) {
+	v := m.addlast_success_at
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// ClearLastSuccessAt clears the value of the "last_success_at" field.
+func (m *SubscriptionMutation) ClearLastSuccessAt() {
+	m.last_success_at = nil
+	m.addlast_success_at = nil
+	m.clearedFields[subscription.FieldLastSuccessAt] = struct{}{}
+}
+
+// LastSuccessAtCleared returns if the "last_success_at" field was cleared in this mutation.
+func (m *SubscriptionMutation) LastSuccessAtCleared() bool {
+	_, ok := m.clearedFields[subscription.FieldLastSuccessAt]
+	return ok
+}
+
+// ResetLastSuccessAt resets all changes to the "last_success_at" field.
+func (m *SubscriptionMutation) ResetLastSuccessAt() {
+	m.last_success_at = nil
+	m.addlast_success_at = nil
+	delete(m.clearedFields, subscription.FieldLastSuccessAt)
+}
+
+// SetLastErrorAt sets the "last_error_at" field.
+func (m *SubscriptionMutation) SetLastErrorAt(i int64) {
+	m.last_error_at = &i
+	m.addlast_error_at = nil
+}
+
+// LastErrorAt returns the value of the "last_error_at" field in the mutation.
+func (m *SubscriptionMutation) LastErrorAt() (r int64, exists bool) {
+	v := m.last_error_at
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldLastErrorAt returns the old "last_error_at" field's value of the Subscription entity.
+// If the Subscription object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *SubscriptionMutation) OldLastErrorAt(ctx context.Context) (v *int64, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldLastErrorAt is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldLastErrorAt requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldLastErrorAt: %w", err)
+	}
+	return oldValue.LastErrorAt, nil
+}
+
+// AddLastErrorAt adds i to the "last_error_at" field.
+func (m *SubscriptionMutation) AddLastErrorAt(i int64) {
+	if m.addlast_error_at != nil {
+		*m.addlast_error_at += i
+	} else {
+		m.addlast_error_at = &i
+	}
+}
+
+// AddedLastErrorAt returns the value that was added to the "last_error_at" field in this mutation.
+func (m *SubscriptionMutation) AddedLastErrorAt() (r int64, exists bool) {
+	v := m.addlast_error_at
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// ClearLastErrorAt clears the value of the "last_error_at" field.
+func (m *SubscriptionMutation) ClearLastErrorAt() {
+	m.last_error_at = nil
+	m.addlast_error_at = nil
+	m.clearedFields[subscription.FieldLastErrorAt] = struct{}{}
+}
+
+// LastErrorAtCleared returns if the "last_error_at" field was cleared in this mutation.
+func (m *SubscriptionMutation) LastErrorAtCleared() bool {
+	_, ok := m.clearedFields[subscription.FieldLastErrorAt]
+	return ok
+}
+
+// ResetLastErrorAt resets all changes to the "last_error_at" field.
+func (m *SubscriptionMutation) ResetLastErrorAt() {
+	m.last_error_at = nil
+	m.addlast_error_at = nil
+	delete(m.clearedFields, subscription.FieldLastErrorAt)
+}
+
+// SetLastError sets the "last_error" field.
+func (m *SubscriptionMutation) SetLastError(s string) {
+	m.last_error = &s
+}
+
+// LastError returns the value of the "last_error" field in the mutation.
+func (m *SubscriptionMutation) LastError() (r string, exists bool) {
+	v := m.last_error
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldLastError returns the old "last_error" field's value of the Subscription entity.
+// If the Subscription object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *SubscriptionMutation) OldLastError(ctx context.Context) (v *string, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldLastError is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldLastError requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldLastError: %w", err)
+	}
+	return oldValue.LastError, nil
+}
+
+// ClearLastError clears the value of the "last_error" field.
+func (m *SubscriptionMutation) ClearLastError() {
+	m.last_error = nil
+	m.clearedFields[subscription.FieldLastError] = struct{}{}
+}
+
+// LastErrorCleared returns if the "last_error" field was cleared in this mutation.
+func (m *SubscriptionMutation) LastErrorCleared() bool {
+	_, ok := m.clearedFields[subscription.FieldLastError]
+	return ok
+}
+
+// ResetLastError resets all changes to the "last_error" field.
+func (m *SubscriptionMutation) ResetLastError() {
+	m.last_error = nil
+	delete(m.clearedFields, subscription.FieldLastError)
+}
+
+// SetLastPollAt sets the "last_poll_at" field.
+func (m *SubscriptionMutation) SetLastPollAt(i int64) {
+	m.last_poll_at = &i
+	m.addlast_poll_at = nil
+}
+
+// LastPollAt returns the value of the "last_poll_at" field in the mutation.
+func (m *SubscriptionMutation) LastPollAt() (r int64, exists bool) {
+	v := m.last_poll_at
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldLastPollAt returns the old "last_poll_at" field's value of the Subscription entity.
+// If the Subscription object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *SubscriptionMutation) OldLastPollAt(ctx context.Context) (v *int64, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldLastPollAt is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldLastPollAt requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldLastPollAt: %w", err)
+	}
+	return oldValue.LastPollAt, nil
+}
+
+// AddLastPollAt adds i to the "last_poll_at" field.
+func (m *SubscriptionMutation) AddLastPollAt(i int64) {
+	if m.addlast_poll_at != nil {
+		*m.addlast_poll_at += i
+	} else {
+		m.addlast_poll_at = &i
+	}
+}
+
+// AddedLastPollAt returns the value that was added to the "last_poll_at" field in this mutation.
+func (m *SubscriptionMutation) AddedLastPollAt() (r int64, exists bool) {
+	v := m.addlast_poll_at
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// ClearLastPollAt clears the value of the "last_poll_at" field.
+func (m *SubscriptionMutation) ClearLastPollAt() {
+	m.last_poll_at = nil
+	m.addlast_poll_at = nil
+	m.clearedFields[subscription.FieldLastPollAt] = struct{}{}
+}
+
+// LastPollAtCleared returns if the "last_poll_at" field was cleared in this mutation.
+func (m *SubscriptionMutation) LastPollAtCleared() bool {
+	_, ok := m.clearedFields[subscription.FieldLastPollAt]
+	return ok
+}
+
+// ResetLastPollAt resets all changes to the "last_poll_at" field.
+func (m *SubscriptionMutation) ResetLastPollAt() {
+	m.last_poll_at = nil
+	m.addlast_poll_at = nil
+	delete(m.clearedFields, subscription.FieldLastPollAt)
+}
+
+// SetLeaseOwner sets the "lease_owner" field.
+func (m *SubscriptionMutation) SetLeaseOwner(s string) {
+	m.lease_owner = &s
+}
+
+// LeaseOwner returns the value of the "lease_owner" field in the mutation.
+func (m *SubscriptionMutation) LeaseOwner() (r string, exists bool) {
+	v := m.lease_owner
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldLeaseOwner returns the old "lease_owner" field's value of the Subscription entity.
+// If the Subscription object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *SubscriptionMutation) OldLeaseOwner(ctx context.Context) (v *string, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldLeaseOwner is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldLeaseOwner requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldLeaseOwner: %w", err)
+	}
+	return oldValue.LeaseOwner, nil
+}
+
+// ClearLeaseOwner clears the value of the "lease_owner" field.
+func (m *SubscriptionMutation) ClearLeaseOwner() {
+	m.lease_owner = nil
+	m.clearedFields[subscription.FieldLeaseOwner] = struct{}{}
+}
+
+// LeaseOwnerCleared returns if the "lease_owner" field was cleared in this mutation.
+func (m *SubscriptionMutation) LeaseOwnerCleared() bool {
+	_, ok := m.clearedFields[subscription.FieldLeaseOwner]
+	return ok
+}
+
+// ResetLeaseOwner resets all changes to the "lease_owner" field.
+func (m *SubscriptionMutation) ResetLeaseOwner() {
+	m.lease_owner = nil
+	delete(m.clearedFields, subscription.FieldLeaseOwner)
+}
+
+// SetLeaseUntil sets the "lease_until" field.
+func (m *SubscriptionMutation) SetLeaseUntil(i int64) {
+	m.lease_until = &i
+	m.addlease_until = nil
+}
+
+// LeaseUntil returns the value of the "lease_until" field in the mutation.
+func (m *SubscriptionMutation) LeaseUntil() (r int64, exists bool) {
+	v := m.lease_until
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldLeaseUntil returns the old "lease_until" field's value of the Subscription entity.
+// If the Subscription object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *SubscriptionMutation) OldLeaseUntil(ctx context.Context) (v *int64, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldLeaseUntil is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldLeaseUntil requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldLeaseUntil: %w", err)
+	}
+	return oldValue.LeaseUntil, nil
+}
+
+// AddLeaseUntil adds i to the "lease_until" field.
+func (m *SubscriptionMutation) AddLeaseUntil(i int64) {
+	if m.addlease_until != nil {
+		*m.addlease_until += i
+	} else {
+		m.addlease_until = &i
+	}
+}
+
+// AddedLeaseUntil returns the value that was added to the "lease_until" field in this mutation.
+func (m *SubscriptionMutation) AddedLeaseUntil() (r int64, exists bool) {
+	v := m.addlease_until
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// ClearLeaseUntil clears the value of the "lease_until" field.
+func (m *SubscriptionMutation) ClearLeaseUntil() {
+	m.lease_until = nil
+	m.addlease_until = nil
+	m.clearedFields[subscription.FieldLeaseUntil] = struct{}{}
+}
+
+// LeaseUntilCleared returns if the "lease_until" field was cleared in this mutation.
+func (m *SubscriptionMutation) LeaseUntilCleared() bool {
+	_, ok := m.clearedFields[subscription.FieldLeaseUntil]
+	return ok
+}
+
+// ResetLeaseUntil resets all changes to the "lease_until" field.
+func (m *SubscriptionMutation) ResetLeaseUntil() {
+	m.lease_until = nil
+	m.addlease_until = nil
+	delete(m.clearedFields, subscription.FieldLeaseUntil)
+}
+
+// AddDeadLetterIDs adds the "dead_letters" edge to the DeadLetter entity by ids.
+func (m *SubscriptionMutation) AddDeadLetterIDs(ids ...int64) {
+	if m.dead_letters == nil {
+		m.dead_letters = make(map[int64]struct{})
+	}
+	for i := range ids {
+		m.dead_letters[ids[i]] = struct{}{}
+	}
+}
+
+// ClearDeadLetters clears the "dead_letters" edge to the DeadLetter entity.
+func (m *SubscriptionMutation) ClearDeadLetters() {
+	m.cleareddead_letters = true
+}
+
+// DeadLettersCleared reports if the "dead_letters" edge to the DeadLetter entity was cleared.
+func (m *SubscriptionMutation) DeadLettersCleared() bool {
+	return m.cleareddead_letters
+}
+
+// RemoveDeadLetterIDs removes the "dead_letters" edge to the DeadLetter entity by IDs.
+func (m *SubscriptionMutation) RemoveDeadLetterIDs(ids ...int64) {
+	if m.removeddead_letters == nil {
+		m.removeddead_letters = make(map[int64]struct{})
+	}
+	for i := range ids {
+		delete(m.dead_letters, ids[i])
+		m.removeddead_letters[ids[i]] = struct{}{}
+	}
+}
+
+// RemovedDeadLetters returns the removed IDs of the "dead_letters" edge to the DeadLetter entity.
+func (m *SubscriptionMutation) RemovedDeadLettersIDs() (ids []int64) {
+	for id := range m.removeddead_letters {
+		ids = append(ids, id)
+	}
+	return
+}
+
+// DeadLettersIDs returns the "dead_letters" edge IDs in the mutation.
+func (m *SubscriptionMutation) DeadLettersIDs() (ids []int64) {
+	for id := range m.dead_letters {
+		ids = append(ids, id)
+	}
+	return
+}
+
+// ResetDeadLetters resets all changes to the "dead_letters" edge.
+func (m *SubscriptionMutation) ResetDeadLetters() {
+	m.dead_letters = nil
+	m.cleareddead_letters = false
+	m.removeddead_letters = nil
+}
+
+// Where appends a list predicates to the SubscriptionMutation builder.
+func (m *SubscriptionMutation) Where(ps ...predicate.Subscription) {
+	m.predicates = append(m.predicates, ps...)
+}
+
+// WhereP appends storage-level predicates to the SubscriptionMutation builder. Using this method,
+// users can use type-assertion to append predicates that do not depend on any generated package.
+func (m *SubscriptionMutation) WhereP(ps ...func(*sql.Selector)) {
+	p := make([]predicate.Subscription, len(ps))
+	for i := range ps {
+		p[i] = ps[i]
+	}
+	m.Where(p...)
+}
+
+// Op returns the operation name.
+func (m *SubscriptionMutation) Op() Op {
+	return m.op
+}
+
+// SetOp allows setting the mutation operation.
+func (m *SubscriptionMutation) SetOp(op Op) {
+	m.op = op
+}
+
+// Type returns the node type of this mutation (Subscription).
+func (m *SubscriptionMutation) Type() string {
+	return m.typ
+}
+
+// Fields returns all fields that were changed during this mutation. Note that in
+// order to get all numeric fields that were incremented/decremented, call
+// AddedFields().
+func (m *SubscriptionMutation) Fields() []string {
+	fields := make([]string, 0, 18)
+	if m.tenant_id != nil {
+		fields = append(fields, subscription.FieldTenantID)
+	}
+	if m.name != nil {
+		fields = append(fields, subscription.FieldName)
+	}
+	if m.handle != nil {
+		fields = append(fields, subscription.FieldHandle)
+	}
+	if m.push != nil {
+		fields = append(fields, subscription.FieldPush)
+	}
+	if m.settings != nil {
+		fields = append(fields, subscription.FieldSettings)
+	}
+	if m.secret != nil {
+		fields = append(fields, subscription.FieldSecret)
+	}
+	if m.paused != nil {
+		fields = append(fields, subscription.FieldPaused)
+	}
+	if m.created_at != nil {
+		fields = append(fields, subscription.FieldCreatedAt)
+	}
+	if m.revision != nil {
+		fields = append(fields, subscription.FieldRevision)
+	}
+	if m.position != nil {
+		fields = append(fields, subscription.FieldPosition)
+	}
+	if m.progress != nil {
+		fields = append(fields, subscription.FieldProgress)
+	}
+	if m.failure != nil {
+		fields = append(fields, subscription.FieldFailure)
+	}
+	if m.last_success_at != nil {
+		fields = append(fields, subscription.FieldLastSuccessAt)
+	}
+	if m.last_error_at != nil {
+		fields = append(fields, subscription.FieldLastErrorAt)
+	}
+	if m.last_error != nil {
+		fields = append(fields, subscription.FieldLastError)
+	}
+	if m.last_poll_at != nil {
+		fields = append(fields, subscription.FieldLastPollAt)
+	}
+	if m.lease_owner != nil {
+		fields = append(fields, subscription.FieldLeaseOwner)
+	}
+	if m.lease_until != nil {
+		fields = append(fields, subscription.FieldLeaseUntil)
+	}
+	return fields
+}
+
+// Field returns the value of a field with the given name. The second boolean
+// return value indicates that this field was not set, or was not defined in the
+// schema.
+func (m *SubscriptionMutation) Field(name string) (ent.Value, bool) {
+	switch name {
+	case subscription.FieldTenantID:
+		return m.TenantID()
+	case subscription.FieldName:
+		return m.Name()
+	case subscription.FieldHandle:
+		return m.Handle()
+	case subscription.FieldPush:
+		return m.Push()
+	case subscription.FieldSettings:
+		return m.Settings()
+	case subscription.FieldSecret:
+		return m.Secret()
+	case subscription.FieldPaused:
+		return m.Paused()
+	case subscription.FieldCreatedAt:
+		return m.CreatedAt()
+	case subscription.FieldRevision:
+		return m.Revision()
+	case subscription.FieldPosition:
+		return m.Position()
+	case subscription.FieldProgress:
+		return m.Progress()
+	case subscription.FieldFailure:
+		return m.Failure()
+	case subscription.FieldLastSuccessAt:
+		return m.LastSuccessAt()
+	case subscription.FieldLastErrorAt:
+		return m.LastErrorAt()
+	case subscription.FieldLastError:
+		return m.LastError()
+	case subscription.FieldLastPollAt:
+		return m.LastPollAt()
+	case subscription.FieldLeaseOwner:
+		return m.LeaseOwner()
+	case subscription.FieldLeaseUntil:
+		return m.LeaseUntil()
+	}
+	return nil, false
+}
+
+// OldField returns the old value of the field from the database. An error is
+// returned if the mutation operation is not UpdateOne, or the query to the
+// database failed.
+func (m *SubscriptionMutation) OldField(ctx context.Context, name string) (ent.Value, error) {
+	switch name {
+	case subscription.FieldTenantID:
+		return m.OldTenantID(ctx)
+	case subscription.FieldName:
+		return m.OldName(ctx)
+	case subscription.FieldHandle:
+		return m.OldHandle(ctx)
+	case subscription.FieldPush:
+		return m.OldPush(ctx)
+	case subscription.FieldSettings:
+		return m.OldSettings(ctx)
+	case subscription.FieldSecret:
+		return m.OldSecret(ctx)
+	case subscription.FieldPaused:
+		return m.OldPaused(ctx)
+	case subscription.FieldCreatedAt:
+		return m.OldCreatedAt(ctx)
+	case subscription.FieldRevision:
+		return m.OldRevision(ctx)
+	case subscription.FieldPosition:
+		return m.OldPosition(ctx)
+	case subscription.FieldProgress:
+		return m.OldProgress(ctx)
+	case subscription.FieldFailure:
+		return m.OldFailure(ctx)
+	case subscription.FieldLastSuccessAt:
+		return m.OldLastSuccessAt(ctx)
+	case subscription.FieldLastErrorAt:
+		return m.OldLastErrorAt(ctx)
+	case subscription.FieldLastError:
+		return m.OldLastError(ctx)
+	case subscription.FieldLastPollAt:
+		return m.OldLastPollAt(ctx)
+	case subscription.FieldLeaseOwner:
+		return m.OldLeaseOwner(ctx)
+	case subscription.FieldLeaseUntil:
+		return m.OldLeaseUntil(ctx)
+	}
+	return nil, fmt.Errorf("unknown Subscription field %s", name)
+}
+
+// SetField sets the value of a field with the given name. It returns an error if
+// the field is not defined in the schema, or if the type mismatched the field
+// type.
+func (m *SubscriptionMutation) SetField(name string, value ent.Value) error {
+	switch name {
+	case subscription.FieldTenantID:
+		v, ok := value.(int64)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetTenantID(v)
+		return nil
+	case subscription.FieldName:
+		v, ok := value.(string)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetName(v)
+		return nil
+	case subscription.FieldHandle:
+		v, ok := value.(string)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetHandle(v)
+		return nil
+	case subscription.FieldPush:
+		v, ok := value.(bool)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetPush(v)
+		return nil
+	case subscription.FieldSettings:
+		v, ok := value.(string)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetSettings(v)
+		return nil
+	case subscription.FieldSecret:
+		v, ok := value.(string)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetSecret(v)
+		return nil
+	case subscription.FieldPaused:
+		v, ok := value.(bool)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetPaused(v)
+		return nil
+	case subscription.FieldCreatedAt:
+		v, ok := value.(int64)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetCreatedAt(v)
+		return nil
+	case subscription.FieldRevision:
+		v, ok := value.(int64)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetRevision(v)
+		return nil
+	case subscription.FieldPosition:
+		v, ok := value.(int64)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetPosition(v)
+		return nil
+	case subscription.FieldProgress:
+		v, ok := value.(string)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetProgress(v)
+		return nil
+	case subscription.FieldFailure:
+		v, ok := value.(string)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetFailure(v)
+		return nil
+	case subscription.FieldLastSuccessAt:
+		v, ok := value.(int64)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetLastSuccessAt(v)
+		return nil
+	case subscription.FieldLastErrorAt:
+		v, ok := value.(int64)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetLastErrorAt(v)
+		return nil
+	case subscription.FieldLastError:
+		v, ok := value.(string)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetLastError(v)
+		return nil
+	case subscription.FieldLastPollAt:
+		v, ok := value.(int64)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetLastPollAt(v)
+		return nil
+	case subscription.FieldLeaseOwner:
+		v, ok := value.(string)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetLeaseOwner(v)
+		return nil
+	case subscription.FieldLeaseUntil:
+		v, ok := value.(int64)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetLeaseUntil(v)
+		return nil
+	}
+	return fmt.Errorf("unknown Subscription field %s", name)
+}
+
+// AddedFields returns all numeric fields that were incremented/decremented during
+// this mutation.
+func (m *SubscriptionMutation) AddedFields() []string {
+	var fields []string
+	if m.addtenant_id != nil {
+		fields = append(fields, subscription.FieldTenantID)
+	}
+	if m.addcreated_at != nil {
+		fields = append(fields, subscription.FieldCreatedAt)
+	}
+	if m.addrevision != nil {
+		fields = append(fields, subscription.FieldRevision)
+	}
+	if m.addposition != nil {
+		fields = append(fields, subscription.FieldPosition)
+	}
+	if m.addlast_success_at != nil {
+		fields = append(fields, subscription.FieldLastSuccessAt)
+	}
+	if m.addlast_error_at != nil {
+		fields = append(fields, subscription.FieldLastErrorAt)
+	}
+	if m.addlast_poll_at != nil {
+		fields = append(fields, subscription.FieldLastPollAt)
+	}
+	if m.addlease_until != nil {
+		fields = append(fields, subscription.FieldLeaseUntil)
+	}
+	return fields
+}
+
+// AddedField returns the numeric value that was incremented/decremented on a field
+// with the given name. The second boolean return value indicates that this field
+// was not set, or was not defined in the schema.
+func (m *SubscriptionMutation) AddedField(name string) (ent.Value, bool) {
+	switch name {
+	case subscription.FieldTenantID:
+		return m.AddedTenantID()
+	case subscription.FieldCreatedAt:
+		return m.AddedCreatedAt()
+	case subscription.FieldRevision:
+		return m.AddedRevision()
+	case subscription.FieldPosition:
+		return m.AddedPosition()
+	case subscription.FieldLastSuccessAt:
+		return m.AddedLastSuccessAt()
+	case subscription.FieldLastErrorAt:
+		return m.AddedLastErrorAt()
+	case subscription.FieldLastPollAt:
+		return m.AddedLastPollAt()
+	case subscription.FieldLeaseUntil:
+		return m.AddedLeaseUntil()
+	}
+	return nil, false
+}
+
+// AddField adds the value to the field with the given name. It returns an error if
+// the field is not defined in the schema, or if the type mismatched the field
+// type.
+func (m *SubscriptionMutation) AddField(name string, value ent.Value) error {
+	switch name {
+	case subscription.FieldTenantID:
+		v, ok := value.(int64)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.AddTenantID(v)
+		return nil
+	case subscription.FieldCreatedAt:
+		v, ok := value.(int64)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.AddCreatedAt(v)
+		return nil
+	case subscription.FieldRevision:
+		v, ok := value.(int64)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.AddRevision(v)
+		return nil
+	case subscription.FieldPosition:
+		v, ok := value.(int64)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.AddPosition(v)
+		return nil
+	case subscription.FieldLastSuccessAt:
+		v, ok := value.(int64)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.AddLastSuccessAt(v)
+		return nil
+	case subscription.FieldLastErrorAt:
+		v, ok := value.(int64)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.AddLastErrorAt(v)
+		return nil
+	case subscription.FieldLastPollAt:
+		v, ok := value.(int64)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.AddLastPollAt(v)
+		return nil
+	case subscription.FieldLeaseUntil:
+		v, ok := value.(int64)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.AddLeaseUntil(v)
+		return nil
+	}
+	return fmt.Errorf("unknown Subscription numeric field %s", name)
+}
+
+// ClearedFields returns all nullable fields that were cleared during this
+// mutation.
+func (m *SubscriptionMutation) ClearedFields() []string {
+	var fields []string
+	if m.FieldCleared(subscription.FieldSecret) {
+		fields = append(fields, subscription.FieldSecret)
+	}
+	if m.FieldCleared(subscription.FieldProgress) {
+		fields = append(fields, subscription.FieldProgress)
+	}
+	if m.FieldCleared(subscription.FieldFailure) {
+		fields = append(fields, subscription.FieldFailure)
+	}
+	if m.FieldCleared(subscription.FieldLastSuccessAt) {
+		fields = append(fields, subscription.FieldLastSuccessAt)
+	}
+	if m.FieldCleared(subscription.FieldLastErrorAt) {
+		fields = append(fields, subscription.FieldLastErrorAt)
+	}
+	if m.FieldCleared(subscription.FieldLastError) {
+		fields = append(fields, subscription.FieldLastError)
+	}
+	if m.FieldCleared(subscription.FieldLastPollAt) {
+		fields = append(fields, subscription.FieldLastPollAt)
+	}
+	if m.FieldCleared(subscription.FieldLeaseOwner) {
+		fields = append(fields, subscription.FieldLeaseOwner)
+	}
+	if m.FieldCleared(subscription.FieldLeaseUntil) {
+		fields = append(fields, subscription.FieldLeaseUntil)
+	}
+	return fields
+}
+
+// FieldCleared returns a boolean indicating if a field with the given name was
+// cleared in this mutation.
+func (m *SubscriptionMutation) FieldCleared(name string) bool {
+	_, ok := m.clearedFields[name]
+	return ok
+}
+
+// ClearField clears the value of the field with the given name. It returns an
+// error if the field is not defined in the schema.
+func (m *SubscriptionMutation) ClearField(name string) error {
+	switch name {
+	case subscription.FieldSecret:
+		m.ClearSecret()
+		return nil
+	case subscription.FieldProgress:
+		m.ClearProgress()
+		return nil
+	case subscription.FieldFailure:
+		m.ClearFailure()
+		return nil
+	case subscription.FieldLastSuccessAt:
+		m.ClearLastSuccessAt()
+		return nil
+	case subscription.FieldLastErrorAt:
+		m.ClearLastErrorAt()
+		return nil
+	case subscription.FieldLastError:
+		m.ClearLastError()
+		return nil
+	case subscription.FieldLastPollAt:
+		m.ClearLastPollAt()
+		return nil
+	case subscription.FieldLeaseOwner:
+		m.ClearLeaseOwner()
+		return nil
+	case subscription.FieldLeaseUntil:
+		m.ClearLeaseUntil()
+		return nil
+	}
+	return fmt.Errorf("unknown Subscription nullable field %s", name)
+}
+
+// ResetField resets all changes in the mutation for the field with the given name.
+// It returns an error if the field is not defined in the schema.
+func (m *SubscriptionMutation) ResetField(name string) error {
+	switch name {
+	case subscription.FieldTenantID:
+		m.ResetTenantID()
+		return nil
+	case subscription.FieldName:
+		m.ResetName()
+		return nil
+	case subscription.FieldHandle:
+		m.ResetHandle()
+		return nil
+	case subscription.FieldPush:
+		m.ResetPush()
+		return nil
+	case subscription.FieldSettings:
+		m.ResetSettings()
+		return nil
+	case subscription.FieldSecret:
+		m.ResetSecret()
+		return nil
+	case subscription.FieldPaused:
+		m.ResetPaused()
+		return nil
+	case subscription.FieldCreatedAt:
+		m.ResetCreatedAt()
+		return nil
+	case subscription.FieldRevision:
+		m.ResetRevision()
+		return nil
+	case subscription.FieldPosition:
+		m.ResetPosition()
+		return nil
+	case subscription.FieldProgress:
+		m.ResetProgress()
+		return nil
+	case subscription.FieldFailure:
+		m.ResetFailure()
+		return nil
+	case subscription.FieldLastSuccessAt:
+		m.ResetLastSuccessAt()
+		return nil
+	case subscription.FieldLastErrorAt:
+		m.ResetLastErrorAt()
+		return nil
+	case subscription.FieldLastError:
+		m.ResetLastError()
+		return nil
+	case subscription.FieldLastPollAt:
+		m.ResetLastPollAt()
+		return nil
+	case subscription.FieldLeaseOwner:
+		m.ResetLeaseOwner()
+		return nil
+	case subscription.FieldLeaseUntil:
+		m.ResetLeaseUntil()
+		return nil
+	}
+	return fmt.Errorf("unknown Subscription field %s", name)
+}
+
+// AddedEdges returns all edge names that were set/added in this mutation.
+func (m *SubscriptionMutation) AddedEdges() []string {
+	edges := make([]string, 0, 1)
+	if m.dead_letters != nil {
+		edges = append(edges, subscription.EdgeDeadLetters)
+	}
+	return edges
+}
+
+// AddedIDs returns all IDs (to other nodes) that were added for the given edge
+// name in this mutation.
+func (m *SubscriptionMutation) AddedIDs(name string) []ent.Value {
+	switch name {
+	case subscription.EdgeDeadLetters:
+		ids := make([]ent.Value, 0, len(m.dead_letters))
+		for id := range m.dead_letters {
+			ids = append(ids, id)
+		}
+		return ids
+	}
+	return nil
+}
+
+// RemovedEdges returns all edge names that were removed in this mutation.
+func (m *SubscriptionMutation) RemovedEdges() []string {
+	edges := make([]string, 0, 1)
+	if m.removeddead_letters != nil {
+		edges = append(edges, subscription.EdgeDeadLetters)
+	}
+	return edges
+}
+
+// RemovedIDs returns all IDs (to other nodes) that were removed for the edge with
+// the given name in this mutation.
+func (m *SubscriptionMutation) RemovedIDs(name string) []ent.Value {
+	switch name {
+	case subscription.EdgeDeadLetters:
+		ids := make([]ent.Value, 0, len(m.removeddead_letters))
+		for id := range m.removeddead_letters {
+			ids = append(ids, id)
+		}
+		return ids
+	}
+	return nil
+}
+
+// ClearedEdges returns all edge names that were cleared in this mutation.
+func (m *SubscriptionMutation) ClearedEdges() []string {
+	edges := make([]string, 0, 1)
+	if m.cleareddead_letters {
+		edges = append(edges, subscription.EdgeDeadLetters)
+	}
+	return edges
+}
+
+// EdgeCleared returns a boolean which indicates if the edge with the given name
+// was cleared in this mutation.
+func (m *SubscriptionMutation) EdgeCleared(name string) bool {
+	switch name {
+	case subscription.EdgeDeadLetters:
+		return m.cleareddead_letters
+	}
+	return false
+}
+
+// ClearEdge clears the value of the edge with the given name. It returns an error
+// if that edge is not defined in the schema.
+func (m *SubscriptionMutation) ClearEdge(name string) error {
+	switch name {
+	}
+	return fmt.Errorf("unknown Subscription unique edge %s", name)
+}
+
+// ResetEdge resets all changes to the edge with the given name in this mutation.
+// It returns an error if the edge is not defined in the schema.
+func (m *SubscriptionMutation) ResetEdge(name string) error {
+	switch name {
+	case subscription.EdgeDeadLetters:
+		m.ResetDeadLetters()
+		return nil
+	}
+	return fmt.Errorf("unknown Subscription edge %s", name)
 }
 
 // TenantMutation represents an operation that mutates the Tenant nodes in the graph.

@@ -24,6 +24,8 @@ type Tx struct {
 	ChangeLog *ChangeLogClient
 	// Credential is the client for interacting with the Credential builders.
 	Credential *CredentialClient
+	// DeadLetter is the client for interacting with the DeadLetter builders.
+	DeadLetter *DeadLetterClient
 	// Exchange is the client for interacting with the Exchange builders.
 	Exchange *ExchangeClient
 	// GroupPush is the client for interacting with the GroupPush builders.
@@ -54,6 +56,8 @@ type Tx struct {
 	SignInProvider *SignInProviderClient
 	// SpentAssertion is the client for interacting with the SpentAssertion builders.
 	SpentAssertion *SpentAssertionClient
+	// Subscription is the client for interacting with the Subscription builders.
+	Subscription *SubscriptionClient
 	// Tenant is the client for interacting with the Tenant builders.
 	Tenant *TenantClient
 	// Token is the client for interacting with the Token builders.
@@ -199,6 +203,7 @@ func (tx *Tx) init() {
 	tx.Change = NewChangeClient(tx.config)
 	tx.ChangeLog = NewChangeLogClient(tx.config)
 	tx.Credential = NewCredentialClient(tx.config)
+	tx.DeadLetter = NewDeadLetterClient(tx.config)
 	tx.Exchange = NewExchangeClient(tx.config)
 	tx.GroupPush = NewGroupPushClient(tx.config)
 	tx.LoginLink = NewLoginLinkClient(tx.config)
@@ -214,6 +219,7 @@ func (tx *Tx) init() {
 	tx.Session = NewSessionClient(tx.config)
 	tx.SignInProvider = NewSignInProviderClient(tx.config)
 	tx.SpentAssertion = NewSpentAssertionClient(tx.config)
+	tx.Subscription = NewSubscriptionClient(tx.config)
 	tx.Tenant = NewTenantClient(tx.config)
 	tx.Token = NewTokenClient(tx.config)
 	tx.Traffic = NewTrafficClient(tx.config)

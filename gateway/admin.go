@@ -44,16 +44,32 @@ func adminServices(ctx context.Context, mux *runtime.ServeMux, conn grpc.ClientC
 		musterv1.RegisterAuditServiceHandlerClient(ctx, mux, musterv1.NewAuditServiceClient(conn)),
 		musterv1.RegisterRecordingServiceHandlerClient(ctx, mux, musterv1.NewRecordingServiceClient(conn)),
 		musterv1.RegisterActivityServiceHandlerClient(ctx, mux, musterv1.NewActivityServiceClient(conn)),
+		musterv1.RegisterSubscriptionServiceHandlerClient(ctx, mux, musterv1.NewSubscriptionServiceClient(conn)),
 	}
 }
 
-// admin is the face of administration.
-type admin struct{ mux *runtime.ServeMux }
+// admin is the face of administration, and that of receivers of events (events.go).
+type admin struct {
+	mux *runtime.ServeMux
+	// nothing is what is said of a path that there is nothing at.
+	nothing string
+}
 
 func newAdmin(ctx context.Context, conn grpc.ClientConnInterface) (*admin, error) {
-	a := &admin{}
+	a := newPlain("there is nothing at this path; administration is below "+adminPath+"/tenants", protojson.UnmarshalOptions{})
+	for _, err := range adminServices(ctx, a.mux, knownParameters{conn}) {
+		if err != nil {
+			return nil, fmt.Errorf("registering a service of administration: %w", err)
+		}
+	}
+	return a, nil
+}
+
+// newPlain makes a face of plain JSON, without services.
+func newPlain(nothing string, read protojson.UnmarshalOptions) *admin {
+	a := &admin{nothing: nothing}
 	a.mux = runtime.NewServeMux(
-		runtime.WithMarshalerOption(runtime.MIMEWildcard, &runtime.JSONPb{MarshalOptions: protojson.MarshalOptions{EmitDefaultValues: true}}),
+		runtime.WithMarshalerOption(runtime.MIMEWildcard, &runtime.JSONPb{MarshalOptions: protojson.MarshalOptions{EmitDefaultValues: true}, UnmarshalOptions: read}),
 		runtime.WithForwardResponseOption(decorateAdmin),
 		runtime.WithErrorHandler(answerError),
 		runtime.WithRoutingErrorHandler(a.answerRoutingError),
@@ -63,12 +79,7 @@ func newAdmin(ctx context.Context, conn grpc.ClientConnInterface) (*admin, error
 		runtime.WithDisablePathLengthFallback(),
 		runtime.WithDisableHTTPMethodOverride(),
 	)
-	for _, err := range adminServices(ctx, a.mux, knownParameters{conn}) {
-		if err != nil {
-			return nil, fmt.Errorf("registering a service of administration: %w", err)
-		}
-	}
-	return a, nil
+	return a
 }
 
 // isAdmin tells whether a request is for administration.
@@ -76,14 +87,19 @@ func isAdmin(r *http.Request) bool {
 	return r.URL.Path == adminPath || strings.HasPrefix(r.URL.Path, adminPath+"/")
 }
 
-// admitAdmin is admit for administration. Paths are taken as they are written: its
+// to is admit for a face of plain JSON.
+func (x *exchange) to(a *admin) func(context.Context) (*http.Request, *problem) {
+	return func(ctx context.Context) (*http.Request, *problem) { return a.admit(ctx, x) }
+}
+
+// admit is exchange.admit for administration. Paths are taken as they are written: its
 // clients are not as old as those of SCIM.
-func (x *exchange) admitAdmin(ctx context.Context) (*http.Request, *problem) {
+func (a *admin) admit(ctx context.Context, x *exchange) (*http.Request, *problem) {
 	x.admin, x.mediaType = true, plainJSON
 	r := x.request
 	for part := range strings.SplitSeq(r.URL.EscapedPath()[1:], "/") {
 		if text, err := url.PathUnescape(part); err != nil || text == "" || strings.Contains(text, "/") {
-			return nil, noAdminPlace()
+			return nil, a.noPlace()
 		}
 	}
 	form, err := url.ParseQuery(r.URL.RawQuery)
@@ -100,9 +116,7 @@ func (x *exchange) admitAdmin(ctx context.Context) (*http.Request, *problem) {
 	return x.inward(ctx, method, r.URL.Path, form, io.NopCloser(bytes.NewReader(x.body.data))), nil
 }
 
-func noAdminPlace() *problem {
-	return problemOf(scim.NotFound, "there is nothing at this path; administration is below "+adminPath+"/tenants")
-}
+func (a *admin) noPlace() *problem { return problemOf(scim.NotFound, a.nothing) }
 
 // decorateAdmin decides the status of an answer.
 func decorateAdmin(ctx context.Context, w http.ResponseWriter, _ proto.Message) error {
@@ -111,6 +125,8 @@ func decorateAdmin(ctx context.Context, w http.ResponseWriter, _ proto.Message) 
 	w.Header().Set("Content-Type", x.mediaType)
 	name, _ := runtime.RPCMethod(ctx)
 	switch {
+	case x.request.URL.Path == keysPath:
+		w.Header().Set("Cache-Control", "public, max-age=300")
 	case x.request.Method == http.MethodDelete:
 		x.status = http.StatusNoContent
 	case strings.HasPrefix(name[strings.LastIndexByte(name, '/')+1:], "Create"):
@@ -126,7 +142,7 @@ func (a *admin) answerRoutingError(ctx context.Context, _ *runtime.ServeMux, _ r
 	}
 	x := exchangeOf(ctx)
 	if code != http.StatusMethodNotAllowed {
-		x.refuse(noAdminPlace())
+		x.refuse(a.noPlace())
 		return
 	}
 	x.refuse(&problem{status: code, detail: "the method is not allowed here", allow: strings.Join(a.allowed(ctx, r.URL.Path), ", ")})

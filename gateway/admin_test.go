@@ -65,6 +65,18 @@ func TestAdmin_Calls(t *testing.T) {
 		{"DELETE", "/tenants/acme/recordings/7", "", "RecordingService/DeleteRecording", `{"tenant":"acme","id":"7"}`, 204},
 		{"GET", "/tenants/acme/audit-events?credential=c&failures=true", "", "AuditService/ListAuditEvents", `{"tenant":"acme","credential":"c","failures":true}`, 200},
 		{"POST", "/tenants/acme/audit-events:verify", "", "AuditService/VerifyAuditLog", `{"tenant":"acme"}`, 200},
+		{"GET", "/tenants/acme/subscriptions", "", "SubscriptionService/ListSubscriptions", `{"tenant":"acme"}`, 200},
+		{"POST", "/tenants/acme/subscriptions", `{"name":"s","poll":{}}`, "SubscriptionService/CreateSubscription", `{"subscription":{"tenant":"acme","name":"s","poll":{}}}`, 201},
+		{"POST", "/tenants/acme/subscriptions?afterPosition=7", `{"name":"s"}`, "SubscriptionService/CreateSubscription", `{"subscription":{"tenant":"acme","name":"s"},"afterPosition":"7"}`, 201},
+		{"GET", "/tenants/acme/subscriptions/s", "", "SubscriptionService/GetSubscription", `{"tenant":"acme","subscription":"s"}`, 200},
+		{"PATCH", "/tenants/acme/subscriptions/s", `{"paused":true,"push":{"endpoint":"https://a"}}`, "SubscriptionService/UpdateSubscription",
+			`{"subscription":{"tenant":"acme","name":"s","paused":true,"push":{"endpoint":"https://a"}},"updateMask":"paused,push.endpoint"}`, 200},
+		{"DELETE", "/tenants/acme/subscriptions/s", "", "SubscriptionService/DeleteSubscription", `{"tenant":"acme","subscription":"s"}`, 204},
+		{"POST", "/tenants/acme/subscriptions/s:replay", `{"afterPosition":"0"}`, "SubscriptionService/ReplaySubscription", `{"tenant":"acme","subscription":"s","afterPosition":"0"}`, 200},
+		{"GET", "/tenants/acme/subscriptions/s/dead-letters?pageSize=5", "", "SubscriptionService/ListDeadLetters", `{"tenant":"acme","subscription":"s","pageSize":5}`, 200},
+		{"POST", "/tenants/acme/subscriptions/s/dead-letters:retry", `{"ids":["4"]}`, "SubscriptionService/RetryDeadLetters", `{"tenant":"acme","subscription":"s","ids":["4"]}`, 200},
+		{"POST", "/tenants/acme/subscriptions/s/dead-letters:discard", "", "SubscriptionService/DiscardDeadLetters", `{"tenant":"acme","subscription":"s"}`, 200},
+		{"POST", "/signing-keys:rotate", `{"removeOld":true}`, "SubscriptionService/RotateSigningKey", `{"removeOld":true}`, 200},
 	} {
 		c := &canned{}
 		called[test.rpc] = true

@@ -38,6 +38,7 @@ const (
 type front struct {
 	mux      http.Handler
 	admin    *admin
+	events   *admin
 	recorder musterv1.RecordingServiceClient
 	log      *slog.Logger
 	baseURL  string
@@ -58,8 +59,11 @@ func (f *front) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		f.record(ctx, x, start)
 	}()
 	mux, admit := f.mux, x.admit
-	if isAdmin(r) {
-		mux, admit = f.admin.mux, x.admitAdmin
+	switch {
+	case isAdmin(r):
+		mux, admit = f.admin.mux, x.to(f.admin)
+	case isEvents(r):
+		mux, admit = f.events.mux, x.to(f.events)
 	}
 	inner, refused := admit(ctx)
 	if refused != nil {

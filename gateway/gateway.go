@@ -51,8 +51,8 @@ type Options struct {
 }
 
 // New makes the face of the services that conn reaches. It serves SCIM below
-// /scim/v2, administration below /admin/v1 (admin.go), and answers every other path
-// with a SCIM error.
+// /scim/v2, administration below /admin/v1 (admin.go), receivers of events below
+// /events/v1 (events.go), and answers every other path with a SCIM error.
 func New(conn grpc.ClientConnInterface, opts Options) (http.Handler, error) {
 	if opts.Limits == (scim.Limits{}) {
 		opts.Limits = scim.DefaultLimits()
@@ -84,12 +84,16 @@ func New(conn grpc.ClientConnInterface, opts Options) (http.Handler, error) {
 	if err != nil {
 		return nil, err
 	}
+	events, err := newEvents(ctx, conn)
+	if err != nil {
+		return nil, err
+	}
 	log := opts.Log
 	if log == nil {
 		log = slog.New(slog.DiscardHandler)
 	}
 	return &front{
-		mux: mux, admin: admin, recorder: musterv1.NewRecordingServiceClient(conn), log: log, baseURL: strings.TrimRight(opts.BaseURL, "/"), proxies: opts.Proxies,
+		mux: mux, admin: admin, events: events, recorder: musterv1.NewRecordingServiceClient(conn), log: log, baseURL: strings.TrimRight(opts.BaseURL, "/"), proxies: opts.Proxies,
 		maxBody: opts.Limits.Body, bodies: newBodies(opts.Limits.Body),
 	}, nil
 }

@@ -156,6 +156,17 @@ func (c *call) subject() (resourceType, id string) {
 		return "SignInProvider", named(r.GetTenant(), r.GetName())
 	case *musterv1.CreateLoginLinkRequest:
 		return "LoginLink", named(r.GetTenant(), r.GetOperator())
+	case interface {
+		GetSubscription() *musterv1.Subscription
+	}:
+		return "Subscription", named(r.GetSubscription().GetTenant(), r.GetSubscription().GetName())
+	case interface {
+		GetTenant() string
+		GetSubscription() string
+	}:
+		return "Subscription", named(r.GetTenant(), r.GetSubscription())
+	case interface{ GetSubscription() string }:
+		return "Subscription", named("", r.GetSubscription())
 	case interface{ GetTenant() *musterv1.Tenant }:
 		return "Tenant", r.GetTenant().GetName()
 	case interface {

@@ -131,6 +131,22 @@ var policy = map[string]access{
 	musterv1.CredentialService_RotateCredential_FullMethodName: {admin, ""},
 	musterv1.CredentialService_RevokeCredential_FullMethodName: {admin, ""},
 
+	musterv1.SubscriptionService_GetSubscription_FullMethodName:    {adminRead, ""},
+	musterv1.SubscriptionService_ListSubscriptions_FullMethodName:  {adminRead, ""},
+	musterv1.SubscriptionService_ListDeadLetters_FullMethodName:    {adminRead, ""},
+	musterv1.SubscriptionService_CreateSubscription_FullMethodName: {admin, ""},
+	musterv1.SubscriptionService_UpdateSubscription_FullMethodName: {admin, ""},
+	musterv1.SubscriptionService_DeleteSubscription_FullMethodName: {admin, ""},
+	musterv1.SubscriptionService_ReplaySubscription_FullMethodName: {admin, ""},
+	musterv1.SubscriptionService_RetryDeadLetters_FullMethodName:   {admin, ""},
+	musterv1.SubscriptionService_DiscardDeadLetters_FullMethodName: {admin, ""},
+	musterv1.SubscriptionService_RotateSigningKey_FullMethodName:   {admin, ""},
+
+	// It asks for all types that the subscription has changes of.
+	musterv1.EventService_PollEvents_FullMethodName: {read, ""},
+	// Who verifies a signature need not be known.
+	musterv1.EventService_ListSigningKeys_FullMethodName: {public, ""},
+
 	musterv1.RecordingService_ListRecordings_FullMethodName:  {adminRead, ""},
 	musterv1.RecordingService_ExportRecording_FullMethodName: {adminRead, ""},
 	musterv1.RecordingService_StartRecording_FullMethodName:  {admin, ""},

@@ -20,6 +20,7 @@ import (
 	"google.golang.org/grpc/keepalive"
 	"google.golang.org/grpc/reflection"
 
+	"github.com/muster-scim/muster/events"
 	musterv1 "github.com/muster-scim/muster/gen/muster/v1"
 	"github.com/muster-scim/muster/store"
 	"github.com/muster-scim/muster/transport"
@@ -54,6 +55,8 @@ type Options struct {
 	Sessions Sessions
 	// Proxies are believed about the address of the client (x-forwarded-for).
 	Proxies transport.Proxies
+	// Tokens signs what is told of changes. Nil: a signer without an issuer.
+	Tokens *events.Tokens
 }
 
 // Server is the gRPC core.
@@ -78,6 +81,7 @@ type Server struct {
 	uses         *lastUses
 	recorder     *recorder
 	sessions     Sessions
+	tokens       *events.Tokens
 	public       *semaphore.Weighted // calls that need no credential
 }
 
@@ -94,6 +98,9 @@ func New(st *store.Store, opts Options) *Server {
 	}
 	s.issuers, s.uses = newIssuers(st, s.log), newLastUses(st, s.log)
 	s.recorder, s.sessions = newRecorder(st), opts.Sessions.orDefaults()
+	if s.tokens = opts.Tokens; s.tokens == nil {
+		s.tokens = events.NewTokens(st, "", "")
+	}
 	s.audit = newAuditLog(st, s.log, opts.AuditReads)
 	s.previews = newPreviews(st, s.log, opts.Preview)
 	s.interceptors = []interceptor{s.logCall, s.translateErrors, recoverPanics, s.audit.intercept, s.authenticate, authorize, s.receive, beginAct, s.previews.await, s.limit, usePreview}
@@ -123,6 +130,8 @@ func New(st *store.Store, opts Options) *Server {
 		musterv1.RegisterAuditServiceServer(r, &auditService{store: st})
 		musterv1.RegisterActivityServiceServer(r, &activityService{server: s})
 		musterv1.RegisterOperatorServiceServer(r, &operatorService{store: st, sessions: s.sessions})
+		musterv1.RegisterSubscriptionServiceServer(r, &subscriptionService{store: st, tokens: s.tokens})
+		musterv1.RegisterEventServiceServer(r, &eventService{server: s})
 	}
 	healthv1.RegisterHealthServer(guarded{s.grpc, s}, s.health)
 	reflection.RegisterV1(s.grpc)

@@ -106,6 +106,9 @@ func TestAuthenticate_EveryMethod(t *testing.T) {
 	s, _ := newServer(t)
 	conn := overSocket(t, s)
 	for method := range s.conn.methods {
+		if policy[method].action == public {
+			continue
+		}
 		for _, header := range []string{"", "Bearer wrong", "Basic " + token, "Bearer", token} {
 			ctx := metadata.AppendToOutgoingContext(context.Background(), "authorization", header)
 			err := conn.Invoke(ctx, method, &emptypb.Empty{}, &emptypb.Empty{})

@@ -45,6 +45,8 @@ var tenantTables = []tenantRows{
 	ofTenant("sessions", "id"),
 	ofTenant("login_links", "id"),
 	ofTenant("sign_in_providers", "id"),
+	{"dead_letters", "id", "dead_letters x JOIN subscriptions s ON s.id = x.subscription_id WHERE s.tenant_id = "},
+	ofTenant("subscriptions", "id"),
 	ofTenant("audit_events", "id"),
 	ofTenant("audit_chains", "id"),
 }

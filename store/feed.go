@@ -90,9 +90,11 @@ func (s *Store) Head(ctx context.Context) (head int64, err error) {
 // ChangeFilter is which changes a reader wants.
 type ChangeFilter struct {
 	// Types are the names of resource types.
-	Types []string
-	// Attributes are paths; none: any. Groups are ids; none: any.
-	Attributes, Groups []string
+	Types []string `json:"types,omitempty"`
+	// Attributes are paths; none: any.
+	Attributes []string `json:"attributes,omitempty"`
+	// Groups are ids; none: any.
+	Groups []string `json:"groups,omitempty"`
 }
 
 // A ChangePage is some changes in their order.

@@ -155,6 +155,9 @@ func inhabited(t *testing.T, s *Store, name string) (Tenant, [32]byte) {
 	mustDo(t, err)
 	run(t, s, "INSERT INTO recordings (tenant_id, credential, started_at, ends_at, max_exchanges) VALUES (", of, ", 'c', 0, 0, 1)")
 	run(t, s, "INSERT INTO recorded_exchanges (recording_id, occurred_at, request, answer) SELECT id, 0, '{}', '{}' FROM recordings WHERE tenant_id = ", of)
+	sub, err := tenant.AddSubscription(ctx, Subscription{Name: "s"}, nil)
+	mustDo(t, err)
+	mustDo(t, tenant.SavePoll(ctx, &sub, &Checkpoint{Dead: []DeadLetter{{Position: 1, Event: "{}"}}}))
 	return tenant, hash
 }
 

@@ -14,16 +14,17 @@ var rooms = map[string][]string{
 	"scim":        {"gen"},
 	"ent":         {},
 	"store":       {"scim", "gen", "ent"},
-	"server":      {"scim", "gen", "store", "ent", "transport", "issuer"}, // ent through store
+	"events":      {"scim", "gen", "store", "ent"},                                  // ent through store
+	"server":      {"scim", "gen", "store", "ent", "transport", "issuer", "events"}, // ent through store
 	"gateway":     {"scim", "gen", "transport"},
 	"console":     {"scim", "gen", "simulate"},
 	"transport":   {},
 	"client":      {"scim", "gen"},
 	"issuer":      {},
-	"oauth":       {"scim", "gen", "store", "server", "ent", "transport", "issuer"}, // ent through store, transport and issuer through server
+	"oauth":       {"scim", "gen", "store", "server", "ent", "transport", "issuer", "events"}, // ent through store, transport, issuer and events through server
 	"simulate":    {},
 	"conformance": {},
-	"cmd/muster":  {"scim", "gen", "ent", "store", "server", "gateway", "console", "oauth", "transport", "issuer", "simulate", "conformance"},
+	"cmd/muster":  {"scim", "gen", "ent", "store", "server", "gateway", "console", "oauth", "transport", "issuer", "events", "simulate", "conformance"},
 }
 
 func TestRooms(t *testing.T) {

@@ -195,6 +195,41 @@ var (
 			},
 		},
 	}
+	// DeadLettersColumns holds the columns for the "dead_letters" table.
+	DeadLettersColumns = []*schema.Column{
+		{Name: "id", Type: field.TypeInt64, Increment: true},
+		{Name: "position", Type: field.TypeInt64},
+		{Name: "resource_type", Type: field.TypeString, Size: 2147483647},
+		{Name: "resource_id", Type: field.TypeString, Size: 2147483647},
+		{Name: "occurred_at", Type: field.TypeInt64},
+		{Name: "event", Type: field.TypeString, Size: 2147483647},
+		{Name: "reason", Type: field.TypeString, Size: 2147483647},
+		{Name: "attempts", Type: field.TypeInt64},
+		{Name: "died_at", Type: field.TypeInt64},
+		{Name: "retrying", Type: field.TypeBool},
+		{Name: "subscription_id", Type: field.TypeInt64},
+	}
+	// DeadLettersTable holds the schema information for the "dead_letters" table.
+	DeadLettersTable = &schema.Table{
+		Name:       "dead_letters",
+		Columns:    DeadLettersColumns,
+		PrimaryKey: []*schema.Column{DeadLettersColumns[0]},
+		ForeignKeys: []*schema.ForeignKey{
+			{
+				Symbol:     "dead_letters_subscriptions_dead_letters",
+				Columns:    []*schema.Column{DeadLettersColumns[10]},
+				RefColumns: []*schema.Column{SubscriptionsColumns[0]},
+				OnDelete:   schema.Cascade,
+			},
+		},
+		Indexes: []*schema.Index{
+			{
+				Name:    "deadletter_subscription_id_position",
+				Unique:  true,
+				Columns: []*schema.Column{DeadLettersColumns[10], DeadLettersColumns[1]},
+			},
+		},
+	}
 	// ExchangesColumns holds the columns for the "exchanges" table.
 	ExchangesColumns = []*schema.Column{
 		{Name: "id", Type: field.TypeInt64, Increment: true},
@@ -682,6 +717,41 @@ var (
 			},
 		},
 	}
+	// SubscriptionsColumns holds the columns for the "subscriptions" table.
+	SubscriptionsColumns = []*schema.Column{
+		{Name: "id", Type: field.TypeInt64, Increment: true},
+		{Name: "tenant_id", Type: field.TypeInt64},
+		{Name: "name", Type: field.TypeString, Size: 2147483647},
+		{Name: "handle", Type: field.TypeString, Unique: true, Size: 2147483647},
+		{Name: "push", Type: field.TypeBool},
+		{Name: "settings", Type: field.TypeString, Size: 2147483647, SchemaType: map[string]string{"postgres": "jsonb", "sqlite3": "text"}},
+		{Name: "secret", Type: field.TypeString, Nullable: true, Size: 2147483647},
+		{Name: "paused", Type: field.TypeBool},
+		{Name: "created_at", Type: field.TypeInt64},
+		{Name: "revision", Type: field.TypeInt64},
+		{Name: "position", Type: field.TypeInt64},
+		{Name: "progress", Type: field.TypeString, Nullable: true, Size: 2147483647, SchemaType: map[string]string{"postgres": "jsonb", "sqlite3": "text"}},
+		{Name: "failure", Type: field.TypeString, Nullable: true, Size: 2147483647},
+		{Name: "last_success_at", Type: field.TypeInt64, Nullable: true},
+		{Name: "last_error_at", Type: field.TypeInt64, Nullable: true},
+		{Name: "last_error", Type: field.TypeString, Nullable: true, Size: 2147483647},
+		{Name: "last_poll_at", Type: field.TypeInt64, Nullable: true},
+		{Name: "lease_owner", Type: field.TypeString, Nullable: true, Size: 2147483647},
+		{Name: "lease_until", Type: field.TypeInt64, Nullable: true},
+	}
+	// SubscriptionsTable holds the schema information for the "subscriptions" table.
+	SubscriptionsTable = &schema.Table{
+		Name:       "subscriptions",
+		Columns:    SubscriptionsColumns,
+		PrimaryKey: []*schema.Column{SubscriptionsColumns[0]},
+		Indexes: []*schema.Index{
+			{
+				Name:    "subscription_tenant_id_name",
+				Unique:  true,
+				Columns: []*schema.Column{SubscriptionsColumns[1], SubscriptionsColumns[2]},
+			},
+		},
+	}
 	// TenantsColumns holds the columns for the "tenants" table.
 	TenantsColumns = []*schema.Column{
 		{Name: "id", Type: field.TypeInt64, Increment: true},
@@ -825,6 +895,7 @@ var (
 		ChangesTable,
 		ChangeLogsTable,
 		CredentialsTable,
+		DeadLettersTable,
 		ExchangesTable,
 		GroupPushesTable,
 		LoginLinksTable,
@@ -840,6 +911,7 @@ var (
 		SessionsTable,
 		SignInProvidersTable,
 		SpentAssertionsTable,
+		SubscriptionsTable,
 		TenantsTable,
 		TokensTable,
 		TrafficTable,
@@ -850,6 +922,7 @@ var (
 func init() {
 	AttributeValuesTable.ForeignKeys[0].RefTable = ResourcesTable
 	CredentialsTable.ForeignKeys[0].RefTable = TenantsTable
+	DeadLettersTable.ForeignKeys[0].RefTable = SubscriptionsTable
 	GroupPushesTable.ForeignKeys[0].RefTable = ResourcesTable
 	LoginLinksTable.ForeignKeys[0].RefTable = TenantsTable
 	MembershipsTable.ForeignKeys[0].RefTable = ResourcesTable

@@ -24,6 +24,9 @@ type ChangeLog func(*sql.Selector)
 // Credential is the predicate function for credential builders.
 type Credential func(*sql.Selector)
 
+// DeadLetter is the predicate function for deadletter builders.
+type DeadLetter func(*sql.Selector)
+
 // Exchange is the predicate function for exchange builders.
 type Exchange func(*sql.Selector)
 
@@ -68,6 +71,9 @@ type SignInProvider func(*sql.Selector)
 
 // SpentAssertion is the predicate function for spentassertion builders.
 type SpentAssertion func(*sql.Selector)
+
+// Subscription is the predicate function for subscription builders.
+type Subscription func(*sql.Selector)
 
 // Tenant is the predicate function for tenant builders.
 type Tenant func(*sql.Selector)

@@ -35,6 +35,7 @@ type ServiceProviderConfig struct {
 	Etag                  *ServiceProviderConfig_Etag                   `protobuf:"bytes,7,opt,name=etag,proto3" json:"etag,omitempty"`
 	AuthenticationSchemes []*ServiceProviderConfig_AuthenticationScheme `protobuf:"bytes,8,rep,name=authentication_schemes,json=authenticationSchemes,proto3" json:"authentication_schemes,omitempty"`
 	Pagination            *ServiceProviderConfig_Pagination             `protobuf:"bytes,9,opt,name=pagination,proto3" json:"pagination,omitempty"`
+	SecurityEvents        *ServiceProviderConfig_SecurityEvents         `protobuf:"bytes,10,opt,name=security_events,json=securityEvents,proto3" json:"security_events,omitempty"`
 	unknownFields         protoimpl.UnknownFields
 	sizeCache             protoimpl.SizeCache
 }
@@ -128,6 +129,13 @@ func (x *ServiceProviderConfig) GetAuthenticationSchemes() []*ServiceProviderCon
 func (x *ServiceProviderConfig) GetPagination() *ServiceProviderConfig_Pagination {
 	if x != nil {
 		return x.Pagination
+	}
+	return nil
+}
+
+func (x *ServiceProviderConfig) GetSecurityEvents() *ServiceProviderConfig_SecurityEvents {
+	if x != nil {
+		return x.SecurityEvents
 	}
 	return nil
 }
@@ -924,6 +932,60 @@ func (x *ServiceProviderConfig_Pagination) GetCursorTimeout() int32 {
 	return 0
 }
 
+// Which security events there are (RFC 9967 section 4).
+type ServiceProviderConfig_SecurityEvents struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Whether requests are completed asynchronously: "none".
+	AsyncRequest  string   `protobuf:"bytes,1,opt,name=async_request,json=asyncRequest,proto3" json:"async_request,omitempty"`
+	EventUris     []string `protobuf:"bytes,2,rep,name=event_uris,json=eventUris,proto3" json:"event_uris,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ServiceProviderConfig_SecurityEvents) Reset() {
+	*x = ServiceProviderConfig_SecurityEvents{}
+	mi := &file_muster_v1_discovery_proto_msgTypes[18]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ServiceProviderConfig_SecurityEvents) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ServiceProviderConfig_SecurityEvents) ProtoMessage() {}
+
+func (x *ServiceProviderConfig_SecurityEvents) ProtoReflect() protoreflect.Message {
+	mi := &file_muster_v1_discovery_proto_msgTypes[18]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ServiceProviderConfig_SecurityEvents.ProtoReflect.Descriptor instead.
+func (*ServiceProviderConfig_SecurityEvents) Descriptor() ([]byte, []int) {
+	return file_muster_v1_discovery_proto_rawDescGZIP(), []int{0, 7}
+}
+
+func (x *ServiceProviderConfig_SecurityEvents) GetAsyncRequest() string {
+	if x != nil {
+		return x.AsyncRequest
+	}
+	return ""
+}
+
+func (x *ServiceProviderConfig_SecurityEvents) GetEventUris() []string {
+	if x != nil {
+		return x.EventUris
+	}
+	return nil
+}
+
 type ServiceProviderConfig_AuthenticationScheme struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Type          string                 `protobuf:"bytes,1,opt,name=type,proto3" json:"type,omitempty"`
@@ -937,7 +999,7 @@ type ServiceProviderConfig_AuthenticationScheme struct {
 
 func (x *ServiceProviderConfig_AuthenticationScheme) Reset() {
 	*x = ServiceProviderConfig_AuthenticationScheme{}
-	mi := &file_muster_v1_discovery_proto_msgTypes[18]
+	mi := &file_muster_v1_discovery_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -949,7 +1011,7 @@ func (x *ServiceProviderConfig_AuthenticationScheme) String() string {
 func (*ServiceProviderConfig_AuthenticationScheme) ProtoMessage() {}
 
 func (x *ServiceProviderConfig_AuthenticationScheme) ProtoReflect() protoreflect.Message {
-	mi := &file_muster_v1_discovery_proto_msgTypes[18]
+	mi := &file_muster_v1_discovery_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -962,7 +1024,7 @@ func (x *ServiceProviderConfig_AuthenticationScheme) ProtoReflect() protoreflect
 
 // Deprecated: Use ServiceProviderConfig_AuthenticationScheme.ProtoReflect.Descriptor instead.
 func (*ServiceProviderConfig_AuthenticationScheme) Descriptor() ([]byte, []int) {
-	return file_muster_v1_discovery_proto_rawDescGZIP(), []int{0, 7}
+	return file_muster_v1_discovery_proto_rawDescGZIP(), []int{0, 8}
 }
 
 func (x *ServiceProviderConfig_AuthenticationScheme) GetType() string {
@@ -1004,8 +1066,7 @@ var File_muster_v1_discovery_proto protoreflect.FileDescriptor
 
 const file_muster_v1_discovery_proto_rawDesc = "" +
 	"\n" +
-	"\x19muster/v1/discovery.proto\x12\tmuster.v1\x1a\x16muster/v1/schema.proto\"\xf4\n" +
-	"\n" +
+	"\x19muster/v1/discovery.proto\x12\tmuster.v1\x1a\x16muster/v1/schema.proto\"\xa4\f\n" +
 	"\x15ServiceProviderConfig\x12+\n" +
 	"\x11documentation_uri\x18\x01 \x01(\tR\x10documentationUri\x12<\n" +
 	"\x05patch\x18\x02 \x01(\v2&.muster.v1.ServiceProviderConfig.PatchR\x05patch\x129\n" +
@@ -1017,7 +1078,9 @@ const file_muster_v1_discovery_proto_rawDesc = "" +
 	"\x16authentication_schemes\x18\b \x03(\v25.muster.v1.ServiceProviderConfig.AuthenticationSchemeR\x15authenticationSchemes\x12K\n" +
 	"\n" +
 	"pagination\x18\t \x01(\v2+.muster.v1.ServiceProviderConfig.PaginationR\n" +
-	"pagination\x1a%\n" +
+	"pagination\x12X\n" +
+	"\x0fsecurity_events\x18\n" +
+	" \x01(\v2/.muster.v1.ServiceProviderConfig.SecurityEventsR\x0esecurityEvents\x1a%\n" +
 	"\x05Patch\x12\x1c\n" +
 	"\tsupported\x18\x01 \x01(\bR\tsupported\x1au\n" +
 	"\x04Bulk\x12\x1c\n" +
@@ -1041,7 +1104,11 @@ const file_muster_v1_discovery_proto_rawDesc = "" +
 	"\x19default_pagination_method\x18\x03 \x01(\tR\x17defaultPaginationMethod\x12*\n" +
 	"\x11default_page_size\x18\x04 \x01(\x05R\x0fdefaultPageSize\x12\"\n" +
 	"\rmax_page_size\x18\x05 \x01(\x05R\vmaxPageSize\x12%\n" +
-	"\x0ecursor_timeout\x18\x06 \x01(\x05R\rcursorTimeout\x1a\x95\x01\n" +
+	"\x0ecursor_timeout\x18\x06 \x01(\x05R\rcursorTimeout\x1aT\n" +
+	"\x0eSecurityEvents\x12#\n" +
+	"\rasync_request\x18\x01 \x01(\tR\fasyncRequest\x12\x1d\n" +
+	"\n" +
+	"event_uris\x18\x02 \x03(\tR\teventUris\x1a\x95\x01\n" +
 	"\x14AuthenticationScheme\x12\x12\n" +
 	"\x04type\x18\x01 \x01(\tR\x04type\x12\x12\n" +
 	"\x04name\x18\x02 \x01(\tR\x04name\x12 \n" +
@@ -1086,7 +1153,7 @@ func file_muster_v1_discovery_proto_rawDescGZIP() []byte {
 	return file_muster_v1_discovery_proto_rawDescData
 }
 
-var file_muster_v1_discovery_proto_msgTypes = make([]protoimpl.MessageInfo, 19)
+var file_muster_v1_discovery_proto_msgTypes = make([]protoimpl.MessageInfo, 20)
 var file_muster_v1_discovery_proto_goTypes = []any{
 	(*ServiceProviderConfig)(nil),                      // 0: muster.v1.ServiceProviderConfig
 	(*GetServiceProviderConfigRequest)(nil),            // 1: muster.v1.GetServiceProviderConfigRequest
@@ -1106,9 +1173,10 @@ var file_muster_v1_discovery_proto_goTypes = []any{
 	(*ServiceProviderConfig_Sort)(nil),                 // 15: muster.v1.ServiceProviderConfig.Sort
 	(*ServiceProviderConfig_Etag)(nil),                 // 16: muster.v1.ServiceProviderConfig.Etag
 	(*ServiceProviderConfig_Pagination)(nil),           // 17: muster.v1.ServiceProviderConfig.Pagination
-	(*ServiceProviderConfig_AuthenticationScheme)(nil), // 18: muster.v1.ServiceProviderConfig.AuthenticationScheme
-	(*ResourceType)(nil),                               // 19: muster.v1.ResourceType
-	(*Schema)(nil),                                     // 20: muster.v1.Schema
+	(*ServiceProviderConfig_SecurityEvents)(nil),       // 18: muster.v1.ServiceProviderConfig.SecurityEvents
+	(*ServiceProviderConfig_AuthenticationScheme)(nil), // 19: muster.v1.ServiceProviderConfig.AuthenticationScheme
+	(*ResourceType)(nil),                               // 20: muster.v1.ResourceType
+	(*Schema)(nil),                                     // 21: muster.v1.Schema
 }
 var file_muster_v1_discovery_proto_depIdxs = []int32{
 	11, // 0: muster.v1.ServiceProviderConfig.patch:type_name -> muster.v1.ServiceProviderConfig.Patch
@@ -1117,28 +1185,29 @@ var file_muster_v1_discovery_proto_depIdxs = []int32{
 	14, // 3: muster.v1.ServiceProviderConfig.change_password:type_name -> muster.v1.ServiceProviderConfig.ChangePassword
 	15, // 4: muster.v1.ServiceProviderConfig.sort:type_name -> muster.v1.ServiceProviderConfig.Sort
 	16, // 5: muster.v1.ServiceProviderConfig.etag:type_name -> muster.v1.ServiceProviderConfig.Etag
-	18, // 6: muster.v1.ServiceProviderConfig.authentication_schemes:type_name -> muster.v1.ServiceProviderConfig.AuthenticationScheme
+	19, // 6: muster.v1.ServiceProviderConfig.authentication_schemes:type_name -> muster.v1.ServiceProviderConfig.AuthenticationScheme
 	17, // 7: muster.v1.ServiceProviderConfig.pagination:type_name -> muster.v1.ServiceProviderConfig.Pagination
-	0,  // 8: muster.v1.GetServiceProviderConfigResponse.service_provider_config:type_name -> muster.v1.ServiceProviderConfig
-	19, // 9: muster.v1.ListResourceTypesResponse.resource_types:type_name -> muster.v1.ResourceType
-	19, // 10: muster.v1.GetResourceTypeResponse.resource_type:type_name -> muster.v1.ResourceType
-	20, // 11: muster.v1.ListSchemasResponse.schemas:type_name -> muster.v1.Schema
-	20, // 12: muster.v1.GetSchemaResponse.schema:type_name -> muster.v1.Schema
-	1,  // 13: muster.v1.DiscoveryService.GetServiceProviderConfig:input_type -> muster.v1.GetServiceProviderConfigRequest
-	3,  // 14: muster.v1.DiscoveryService.ListResourceTypes:input_type -> muster.v1.ListResourceTypesRequest
-	5,  // 15: muster.v1.DiscoveryService.GetResourceType:input_type -> muster.v1.GetResourceTypeRequest
-	7,  // 16: muster.v1.DiscoveryService.ListSchemas:input_type -> muster.v1.ListSchemasRequest
-	9,  // 17: muster.v1.DiscoveryService.GetSchema:input_type -> muster.v1.GetSchemaRequest
-	2,  // 18: muster.v1.DiscoveryService.GetServiceProviderConfig:output_type -> muster.v1.GetServiceProviderConfigResponse
-	4,  // 19: muster.v1.DiscoveryService.ListResourceTypes:output_type -> muster.v1.ListResourceTypesResponse
-	6,  // 20: muster.v1.DiscoveryService.GetResourceType:output_type -> muster.v1.GetResourceTypeResponse
-	8,  // 21: muster.v1.DiscoveryService.ListSchemas:output_type -> muster.v1.ListSchemasResponse
-	10, // 22: muster.v1.DiscoveryService.GetSchema:output_type -> muster.v1.GetSchemaResponse
-	18, // [18:23] is the sub-list for method output_type
-	13, // [13:18] is the sub-list for method input_type
-	13, // [13:13] is the sub-list for extension type_name
-	13, // [13:13] is the sub-list for extension extendee
-	0,  // [0:13] is the sub-list for field type_name
+	18, // 8: muster.v1.ServiceProviderConfig.security_events:type_name -> muster.v1.ServiceProviderConfig.SecurityEvents
+	0,  // 9: muster.v1.GetServiceProviderConfigResponse.service_provider_config:type_name -> muster.v1.ServiceProviderConfig
+	20, // 10: muster.v1.ListResourceTypesResponse.resource_types:type_name -> muster.v1.ResourceType
+	20, // 11: muster.v1.GetResourceTypeResponse.resource_type:type_name -> muster.v1.ResourceType
+	21, // 12: muster.v1.ListSchemasResponse.schemas:type_name -> muster.v1.Schema
+	21, // 13: muster.v1.GetSchemaResponse.schema:type_name -> muster.v1.Schema
+	1,  // 14: muster.v1.DiscoveryService.GetServiceProviderConfig:input_type -> muster.v1.GetServiceProviderConfigRequest
+	3,  // 15: muster.v1.DiscoveryService.ListResourceTypes:input_type -> muster.v1.ListResourceTypesRequest
+	5,  // 16: muster.v1.DiscoveryService.GetResourceType:input_type -> muster.v1.GetResourceTypeRequest
+	7,  // 17: muster.v1.DiscoveryService.ListSchemas:input_type -> muster.v1.ListSchemasRequest
+	9,  // 18: muster.v1.DiscoveryService.GetSchema:input_type -> muster.v1.GetSchemaRequest
+	2,  // 19: muster.v1.DiscoveryService.GetServiceProviderConfig:output_type -> muster.v1.GetServiceProviderConfigResponse
+	4,  // 20: muster.v1.DiscoveryService.ListResourceTypes:output_type -> muster.v1.ListResourceTypesResponse
+	6,  // 21: muster.v1.DiscoveryService.GetResourceType:output_type -> muster.v1.GetResourceTypeResponse
+	8,  // 22: muster.v1.DiscoveryService.ListSchemas:output_type -> muster.v1.ListSchemasResponse
+	10, // 23: muster.v1.DiscoveryService.GetSchema:output_type -> muster.v1.GetSchemaResponse
+	19, // [19:24] is the sub-list for method output_type
+	14, // [14:19] is the sub-list for method input_type
+	14, // [14:14] is the sub-list for extension type_name
+	14, // [14:14] is the sub-list for extension extendee
+	0,  // [0:14] is the sub-list for field type_name
 }
 
 func init() { file_muster_v1_discovery_proto_init() }
@@ -1153,7 +1222,7 @@ func file_muster_v1_discovery_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_muster_v1_discovery_proto_rawDesc), len(file_muster_v1_discovery_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   19,
+			NumMessages:   20,
 			NumExtensions: 0,
 			NumServices:   1,
 		},
