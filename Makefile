@@ -47,9 +47,10 @@ lint: ## Check the code with golangci-lint
 	$(GOLANGCI) run ./...
 
 .PHONY: generate
-generate: ## Write gen/ and ent/ anew from proto/ and ent/schema/
+generate: ## Write gen/, ent/ and reference/contract.binpb anew from proto/ and ent/schema/
 	$(BUF) format -w
 	$(BUF) generate
+	$(BUF) build proto --exclude-imports -o reference/contract.binpb
 	$(GO) generate ./ent
 	$(GO) mod tidy
 

@@ -40,6 +40,7 @@ type front struct {
 	admin    *admin
 	events   *admin
 	recorder musterv1.RecordingServiceClient
+	pages    map[string]Page
 	log      *slog.Logger
 	baseURL  string
 	proxies  transport.Proxies
@@ -58,6 +59,10 @@ func (f *front) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		f.logRequest(ctx, x, time.Since(start))
 		f.record(ctx, x, start)
 	}()
+	if p, known := f.pages[r.URL.Path]; known {
+		x.show(p)
+		return
+	}
 	mux, admit := f.mux, x.admit
 	switch {
 	case isAdmin(r):

@@ -46,6 +46,8 @@ type Options struct {
 	// Limits are how large a request may be; the zero Limits: scim.DefaultLimits. They
 	// are the store's.
 	Limits scim.Limits
+	// Pages are documents that are served as they are, by their paths.
+	Pages map[string]Page
 	// Log gets one line for each request. Nil: no log.
 	Log *slog.Logger
 }
@@ -94,7 +96,7 @@ func New(conn grpc.ClientConnInterface, opts Options) (http.Handler, error) {
 	}
 	return &front{
 		mux: mux, admin: admin, events: events, recorder: musterv1.NewRecordingServiceClient(conn), log: log, baseURL: strings.TrimRight(opts.BaseURL, "/"), proxies: opts.Proxies,
-		maxBody: opts.Limits.Body, bodies: newBodies(opts.Limits.Body),
+		pages: opts.Pages, maxBody: opts.Limits.Body, bodies: newBodies(opts.Limits.Body),
 	}, nil
 }
 

@@ -13,6 +13,7 @@ package oauth
 import (
 	"context"
 	"log/slog"
+	"maps"
 	"net/http"
 	"net/netip"
 	"strings"
@@ -108,17 +109,23 @@ type endpoint struct {
 	serve   http.HandlerFunc
 }
 
+// methods are those of each endpoint, as in the header Allow.
+var methods = map[string]string{tokenPath: "POST", revokePath: "POST", authorizePath: "GET, HEAD, POST", metadataPath: "GET, HEAD"}
+
+// Endpoints are the paths of the endpoints, with their methods as in the header Allow.
+func Endpoints() map[string]string { return maps.Clone(methods) }
+
 func (s *Server) endpoint(path string) endpoint {
+	if strings.HasPrefix(path, metadataPath+"/") {
+		path = metadataPath
+	}
 	switch path {
 	case tokenPath, revokePath:
-		return endpoint{"POST", s.serveForm}
+		return endpoint{methods[path], s.serveForm}
 	case authorizePath:
-		return endpoint{"GET, HEAD, POST", s.authorize}
+		return endpoint{methods[path], s.authorize}
 	case metadataPath:
-		return endpoint{"GET, HEAD", s.metadata}
-	}
-	if strings.HasPrefix(path, metadataPath+"/") {
-		return endpoint{"GET, HEAD", s.metadata}
+		return endpoint{methods[path], s.metadata}
 	}
 	return endpoint{}
 }

@@ -18,13 +18,14 @@ var rooms = map[string][]string{
 	"server":      {"scim", "gen", "store", "ent", "transport", "issuer", "events"}, // ent through store
 	"gateway":     {"scim", "gen", "transport"},
 	"console":     {"scim", "gen", "simulate"},
+	"reference":   {"scim", "gen", "gateway", "transport"}, // transport through gateway
 	"transport":   {},
 	"client":      {"scim", "gen"},
 	"issuer":      {},
 	"oauth":       {"scim", "gen", "store", "server", "ent", "transport", "issuer", "events"}, // ent through store, transport, issuer and events through server
 	"simulate":    {},
 	"conformance": {},
-	"cmd/muster":  {"scim", "gen", "ent", "store", "server", "gateway", "console", "oauth", "transport", "issuer", "events", "simulate", "conformance"},
+	"cmd/muster":  {"scim", "gen", "ent", "store", "server", "gateway", "console", "oauth", "reference", "transport", "issuer", "events", "simulate", "conformance"},
 }
 
 func TestRooms(t *testing.T) {

@@ -19,6 +19,7 @@ import (
 	"github.com/muster-scim/muster/console"
 	"github.com/muster-scim/muster/gateway"
 	"github.com/muster-scim/muster/oauth"
+	"github.com/muster-scim/muster/reference"
 	"github.com/muster-scim/muster/server"
 	"github.com/muster-scim/muster/store"
 	"github.com/muster-scim/muster/transport"
@@ -146,7 +147,11 @@ func openProgram(ctx context.Context, c config, log *slog.Logger, out io.Writer)
 		return nil, err
 	}
 	p.core = server.New(p.store, server.Options{Log: log, Preview: preview, TLS: p.grpcTLS(c), Proxies: c.proxies, AuditReads: c.AuditReads, Limits: c.Limits})
-	handler, err := gateway.New(p.core.Conn(), gateway.Options{BaseURL: c.BaseURL, Proxies: c.proxies, Limits: c.Sizes, Log: log}) //nolint:contextcheck // it outlives the start
+	documents, err := c.documents()
+	if err != nil {
+		return nil, err
+	}
+	handler, err := gateway.New(p.core.Conn(), gateway.Options{BaseURL: c.BaseURL, Proxies: c.proxies, Limits: c.Sizes, Pages: documents, Log: log}) //nolint:contextcheck // it outlives the start
 	if err != nil {
 		return nil, err
 	}
@@ -159,6 +164,15 @@ func openProgram(ctx context.Context, c config, log *slog.Logger, out io.Writer)
 	p.face.RegisterOnShutdown(pages.EndStreams)
 	p.face.ErrorLog = slog.NewLogLogger(log.Handler(), slog.LevelInfo) // mostly handshakes that failed
 	return p, p.announce(c, token, out)
+}
+
+// documents are what describes the program to everybody.
+func (c *config) documents() (map[string]gateway.Page, error) {
+	opts := reference.Options{Version: programVersion(), Limits: c.Sizes}
+	if c.BaseURL != "" {
+		opts.Origin = oauth.IssuerOf(c.BaseURL)
+	}
+	return reference.Pages(opts)
 }
 
 // upkeeps are the work that a server does from time to time.
