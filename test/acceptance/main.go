@@ -1,8 +1,8 @@
 // Command acceptance starts the built program as an administrator would, on an
 // empty SQLite database and on an empty PostgreSQL one, and runs commands against
-// each: every argument is a line for the shell, in whose environment MUSTER_URL
-// and MUSTER_TOKEN say where the server is. It needs bin/muster; `make
-// acceptance` and `make conformance` are the ways to call it.
+// each: every argument is a line for the shell, in whose environment MUSTER_URL,
+// MUSTER_ADDRESS (of gRPC) and MUSTER_TOKEN say where the server is. It needs
+// bin/muster; `make acceptance` and `make conformance` are the ways to call it.
 package main
 
 import (
@@ -69,12 +69,16 @@ func accept(ctx context.Context, database string, commands []string) error {
 	if err != nil {
 		return err
 	}
-	serve := command(ctx, database, program, "serve", "--http", addr, "--grpc", "127.0.0.1:0", "--log-level", "warn")
+	core, err := freeAddress(ctx)
+	if err != nil {
+		return err
+	}
+	serve := command(ctx, database, program, "serve", "--http", addr, "--grpc", core, "--log-level", "warn")
 	if err := serve.Start(); err != nil {
 		return err
 	}
 	base := "http://" + addr + "/scim/v2"
-	err = errors.Join(awaitServer(ctx, base), runAll(ctx, database, base, commands))
+	err = errors.Join(awaitServer(ctx, base), runAll(ctx, database, base, core, commands))
 	if signalled := serve.Process.Signal(syscall.SIGTERM); err == nil {
 		err = signalled
 	}
@@ -85,12 +89,12 @@ func accept(ctx context.Context, database string, commands []string) error {
 }
 
 // runAll runs every command, also after one has failed: each says something else.
-func runAll(ctx context.Context, database, base string, commands []string) error {
+func runAll(ctx context.Context, database, base, core string, commands []string) error {
 	var errs []error
 	for _, line := range commands {
 		fmt.Fprintf(os.Stdout, "\n$ %s\n", line)
 		cmd := command(ctx, database, "sh", "-c", line)
-		cmd.Env = append(cmd.Env, "MUSTER_URL="+base, "MUSTER_TOKEN="+token)
+		cmd.Env = append(cmd.Env, "MUSTER_URL="+base, "MUSTER_ADDRESS="+core, "MUSTER_TOKEN="+token)
 		if err := cmd.Run(); err != nil {
 			errs = append(errs, fmt.Errorf("%s: %w", line, err))
 		}
