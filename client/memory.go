@@ -191,7 +191,7 @@ func (t *memoryTransaction) Commit(position int64) error {
 		t.memory.mu.Lock()
 	}
 	defer t.memory.mu.Unlock()
-	t.state.position = position
+	t.position = position
 	t.memory.now = t.state
 	return nil
 }

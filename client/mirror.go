@@ -170,7 +170,7 @@ func groupAfter(c *musterv1.Change, known *musterv1.Group) *musterv1.Group {
 		return g
 	}
 	g, _ := proto.Clone(known).(*musterv1.Group)
-	g.Meta.Version, g.Meta.LastModified = c.GetVersion(), c.GetTime() //nolint:protogetter // they are set
+	g.Meta.Version, g.Meta.LastModified = c.GetVersion(), c.GetTime()
 	return g
 }
 

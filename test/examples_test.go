@@ -11,7 +11,6 @@ import (
 	"testing"
 	"time"
 
-	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/fieldmaskpb"
 
 	musterv1 "github.com/muster-scim/muster/gen/muster/v1"
@@ -127,7 +126,7 @@ func TestExample_Sessions(t *testing.T) {
 		if i%2 == 0 {
 			_, err = c.Provisioning.DeleteUser(t.Context(), &musterv1.DeleteUserRequest{Id: id})
 		} else {
-			_, err = c.Directory.UpdateUser(t.Context(), &musterv1.UpdateUserRequest{User: &musterv1.User{Id: id, Active: proto.Bool(false)}, UpdateMask: &fieldmaskpb.FieldMask{Paths: []string{"active"}}})
+			_, err = c.Directory.UpdateUser(t.Context(), &musterv1.UpdateUserRequest{User: &musterv1.User{Id: id, Active: new(false)}, UpdateMask: &fieldmaskpb.FieldMask{Paths: []string{"active"}}})
 		}
 		if err != nil {
 			t.Fatal(err)

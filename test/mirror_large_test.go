@@ -128,7 +128,7 @@ func fillUsers(t *testing.T, c *client.Client, n int) []string {
 		clients.Go(func() {
 			for i := next.Add(1); int(i) <= n; i = next.Add(1) {
 				name := fmt.Sprintf("user%06d", i)
-				u := &musterv1.User{UserName: name, ExternalId: "E" + name, DisplayName: "User " + name, Active: proto.Bool(true), Emails: []*musterv1.Email{{Value: name + "@example.com", Type: "work"}}}
+				u := &musterv1.User{UserName: name, ExternalId: "E" + name, DisplayName: "User " + name, Active: new(true), Emails: []*musterv1.Email{{Value: name + "@example.com", Type: "work"}}}
 				out, err := c.Provisioning.CreateUser(t.Context(), &musterv1.CreateUserRequest{User: u})
 				if err != nil {
 					t.Error(err)

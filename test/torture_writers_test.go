@@ -62,7 +62,7 @@ func (d viaREST) call(method, path string, body map[string]any) (map[string]any,
 	case res.StatusCode >= 400:
 		return nil, errors.New(string(answer))
 	case len(answer) == 0:
-		return nil, nil
+		return map[string]any{}, nil
 	}
 	var resource map[string]any
 	return resource, json.Unmarshal(answer, &resource)

@@ -46,7 +46,7 @@ func (t *transaction) exec(text string, args ...any) error {
 	stmt := t.prepared[text]
 	if stmt == nil {
 		var err error
-		if stmt, err = t.tx.PrepareContext(t.ctx, text); err != nil { //nolint:sqlclosecheck // it ends with the transaction
+		if stmt, err = t.tx.PrepareContext(t.ctx, text); err != nil { // it is closed with the transaction
 			return err
 		}
 		t.prepared[text] = stmt

@@ -73,7 +73,7 @@ func (s setting) set(c *config, text string) (err error) {
 		if err != nil || n > math.MaxInt64 {
 			return s.wrong(text, "use a number of bytes, such as 1GiB or 500MB")
 		}
-		*field.field(c) = int64(n) //nolint:gosec // checked above
+		*field.field(c) = int64(n)
 	default:
 		panic("the setting " + s.name + " has a field of a type that is not known")
 	}

@@ -30,8 +30,9 @@ func main() {
 	file := flag.String("copy", "users.db", "file of the copy")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
-	defer stop()
-	if err := run(ctx, *address, *listen, *file); err != nil && !errors.Is(err, context.Canceled) {
+	err := run(ctx, *address, *listen, *file)
+	stop()
+	if err != nil && !errors.Is(err, context.Canceled) {
 		slog.Error("the mirror ends", "error", err)
 		os.Exit(1)
 	}
@@ -42,12 +43,12 @@ func run(ctx context.Context, address, listen, file string) error {
 	if err != nil {
 		return err
 	}
-	defer c.Close()
+	defer func() { _ = c.Close() }()
 	db, err := sqlite.Open(ctx, file)
 	if err != nil {
 		return err
 	}
-	defer db.Close()
+	defer func() { _ = db.Close() }()
 	mirror := client.NewMirror(c, db)
 
 	var config net.ListenConfig
@@ -58,7 +59,7 @@ func run(ctx context.Context, address, listen, file string) error {
 	slog.Info("listening", "address", l.Addr().String())
 	face := &http.Server{Handler: routes(mirror), ReadHeaderTimeout: 10 * time.Second}
 	go func() { _ = face.Serve(l) }() // until the mirror ends
-	defer face.Close()
+	defer func() { _ = face.Close() }()
 	return mirror.Run(ctx)
 }
 
@@ -80,6 +81,10 @@ func answer(m *client.Mirror, w http.ResponseWriter, r *http.Request, question f
 		return
 	}
 	out, err := question(m, r)
+	var body []byte
+	if err == nil {
+		body, err = json.Marshal(out)
+	}
 	switch {
 	case errors.Is(err, errNotFound):
 		http.Error(w, err.Error(), http.StatusNotFound)
@@ -87,7 +92,7 @@ func answer(m *client.Mirror, w http.ResponseWriter, r *http.Request, question f
 		http.Error(w, err.Error(), http.StatusInternalServerError)
 	default:
 		w.Header().Set("Content-Type", "application/json")
-		_ = json.NewEncoder(w).Encode(out) // the client may be gone
+		_, _ = w.Write(append(body, '\n')) // the client may be gone
 	}
 }
 

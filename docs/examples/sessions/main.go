@@ -36,8 +36,9 @@ func main() {
 	database := flag.String("database", "sessions.db", "file of the sessions")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
-	defer stop()
-	if err := run(ctx, *address, *database); err != nil && !errors.Is(err, context.Canceled) {
+	err := run(ctx, *address, *database)
+	stop()
+	if err != nil && !errors.Is(err, context.Canceled) {
 		slog.Error("the worker ends", "error", err)
 		os.Exit(1)
 	}
@@ -48,7 +49,7 @@ func run(ctx context.Context, address, database string) error {
 	if err != nil {
 		return err
 	}
-	defer c.Close()
+	defer func() { _ = c.Close() }()
 	db, err := sql.Open("sqlite", "file:"+database+"?_txlock=immediate&_pragma=busy_timeout(10000)")
 	if err != nil {
 		return err
