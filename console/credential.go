@@ -1,6 +1,7 @@
 package console
 
 import (
+	"context"
 	"strings"
 	"time"
 
@@ -42,7 +43,7 @@ func showCredential(v *visit) error {
 	} else if report.Total > 0 || c.Preview() {
 		view.Previewed = report
 	}
-	if view.Events, view.MoreEvents, err = v.deedsOn(c.GetTenant() + "/" + c.GetName()); err != nil {
+	if view.Events, view.MoreEvents, err = v.deedsOn(v.Context(), c.GetTenant()+"/"+c.GetName()); err != nil {
 		return err
 	}
 	return v.show("credential", page{Title: c.GetName(), Section: "credentials", Crumbs: []crumb{{"SCIM configuration", credentialsPath}}, Data: view})
@@ -216,8 +217,8 @@ func updateCredential(v *visit) error {
 
 // deedsOn is what was done to something that is administered, the newest first. That
 // somebody looked at it is left out.
-func (v *visit) deedsOn(id string) (events []historyEvent, more bool, err error) {
-	out, err := v.audit.ListAuditEvents(v.Context(), &musterv1.ListAuditEventsRequest{ResourceId: id, PageSize: 20 * maxEventsShown})
+func (v *visit) deedsOn(ctx context.Context, id string) (events []historyEvent, more bool, err error) {
+	out, err := v.audit.ListAuditEvents(ctx, &musterv1.ListAuditEventsRequest{ResourceId: id, PageSize: 20 * maxEventsShown})
 	for _, e := range out.GetEvents() {
 		h, err := historyEventOf(e)
 		if err != nil {

@@ -72,14 +72,16 @@ type baseURL struct {
 	Local bool
 }
 
-// base is the base URL of the tenant that the operator works in. That of the tenant
-// "default" names none.
-func (v *visit) base() baseURL {
+// base is the base URL of the tenant that the operator works in.
+func (v *visit) base() baseURL { return v.baseOf(v.session.Tenant) }
+
+// baseOf is the base URL of a tenant. That of the tenant "default" names none.
+func (v *visit) baseOf(tenant string) baseURL {
 	base, _ := v.addressed(v.Request)
 	before, _ := strings.CutSuffix(base, scimPath)
 	b := baseURL{URL: base, Issuer: before}
-	if v.session != nil && v.session.Tenant != defaultTenant {
-		b.URL = before + "/t/" + v.session.Tenant + scimPath
+	if tenant != defaultTenant {
+		b.URL = before + "/t/" + tenant + scimPath
 	}
 	if u, err := url.Parse(base); err == nil {
 		host := u.Hostname()

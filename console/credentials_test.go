@@ -24,6 +24,17 @@ func (w *world) credential(t testing.TB, c *musterv1.Credential) string {
 // tries what it would do.
 func (c *company) connect(t testing.TB) {
 	t.Helper()
+	for _, tenant := range []*musterv1.Tenant{
+		{Name: "acme", Deprovision: musterv1.Deprovision_DEPROVISION_DISABLE, Limits: &musterv1.TenantLimits{RequestsPerSecond: new(50.0), Burst: new(int32(200))}},
+		{Name: "initech", Profile: musterv1.ClientProfile_CLIENT_PROFILE_STRICT},
+	} {
+		if _, err := c.tenants.CreateTenant(c.ctx, &musterv1.CreateTenantRequest{Tenant: tenant}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, err := c.tenants.SuspendTenant(c.ctx, &musterv1.SuspendTenantRequest{Name: "initech"}); err != nil {
+		t.Fatal(err)
+	}
 	c.credential(t, &musterv1.Credential{Name: "cyberark", Scopes: []string{"scim"}, Kind: musterv1.Credential_KIND_OAUTH, Networks: []string{"192.0.2.0/24"},
 		OfKind: &musterv1.Credential_Oauth{Oauth: &musterv1.OAuthClient{RedirectUris: []string{"https://tenant.example.com/callback"}}}})
 	c.credential(t, &musterv1.Credential{Name: "portal", Scopes: []string{"scim:read"}, Kind: musterv1.Credential_KIND_BASIC, OfKind: &musterv1.Credential_Basic{Basic: &musterv1.BasicCredential{Login: "portal"}}, ExpireTime: timestamppb.New(time.Now().Add(9 * 24 * time.Hour))})

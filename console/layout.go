@@ -7,6 +7,7 @@ import (
 	"html/template"
 	"io/fs"
 	"net/http"
+	"slices"
 	"strings"
 )
 
@@ -20,14 +21,22 @@ type section struct {
 	Icon string
 	Key  string // g and this letter go there
 	Path string
+	// Needs is who sees it.
+	Needs right
 }
 
 // sections are the navigation, in order.
 var sections = []section{
-	{"users", "Users", "user", "u", root + "users"},
-	{"groups", "Groups", "users", "g", root + "groups"},
-	{"credentials", "SCIM configuration", "plug", "c", credentialsPath},
-	{"audit", "Audit log", "history", "l", auditPath},
+	{"users", "Users", "user", "u", root + "users", look},
+	{"groups", "Groups", "users", "g", root + "groups", look},
+	{"credentials", "SCIM configuration", "plug", "c", credentialsPath, look},
+	{"audit", "Audit log", "history", "l", auditPath, look},
+	{"tenants", "Tenants", "tenant", "t", tenantsPath, survey},
+}
+
+// sections are those that somebody sees.
+func (s *session) sections() []section {
+	return slices.DeleteFunc(slices.Clone(sections), func(of section) bool { return !s.can(of.Needs) })
 }
 
 // A crumb is a page above the present one.
@@ -96,7 +105,7 @@ func parseTemplates() (templates, error) {
 // page's script asks for.
 func (v *visit) show(name string, p page) error {
 	fragment := v.asks()
-	view := &view{page: p, Session: v.session, Sections: sections, Theme: v.theme(), Here: v.URL.RequestURI()}
+	view := &view{page: p, Session: v.session, Sections: v.session.sections(), Theme: v.theme(), Here: v.URL.RequestURI()}
 	if fragment == "" {
 		fragment = "layout"
 		view.Flash = v.takeFlash()

@@ -47,6 +47,11 @@ var pages = []struct {
 	{"credential-revoke", at("credentials/cyberark/revoke")},
 	{"credential-to-preview", at("credentials/cyberark/to-preview")},
 	{"credential-preview", at("credentials/rehearsal/preview")},
+	{"tenants", at("tenants")},
+	{"tenant", at("tenants/acme")},
+	{"tenant-suspended", at("tenants/initech")},
+	{"tenant-new", at("tenants-new")},
+	{"tenant-delete", at("tenants/initech/delete")},
 	{"not-found", at("nowhere")},
 	{"keys", at("keys")},
 }

@@ -47,6 +47,18 @@ var routes = []route{
 	{"GET /credentials/{name}/to-preview", administer, askPreview},
 	{"POST /credentials/{name}/to-preview", administer, makePreview},
 
+	{"GET /tenants", survey, listTenants},
+	{"GET /tenants-new", govern, newTenant},
+	{"POST /tenants-new", govern, createTenant},
+	{"GET /tenants/{name}", survey, showTenant},
+	{"POST /tenants/{name}", govern, updateTenant},
+	{"GET /tenants/{name}/suspend", govern, askSuspend},
+	{"POST /tenants/{name}/suspend", govern, suspendTenant},
+	{"GET /tenants/{name}/resume", govern, askResume},
+	{"POST /tenants/{name}/resume", govern, resumeTenant},
+	{"GET /tenants/{name}/delete", govern, askDeleteTenant},
+	{"POST /tenants/{name}/delete", govern, deleteTenant},
+
 	{"GET /audit", look, showAudit},
 	{"GET /audit/verify", look, verifyAudit},
 	{"GET /audit/export", look, exportAudit},

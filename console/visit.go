@@ -19,10 +19,12 @@ import (
 type right string
 
 const (
-	open       right = ""      // nobody need be signed in
-	look       right = "look"  // every role
-	write      right = "write" // users and groups
-	administer right = "admin" // credentials, schemas, settings
+	open       right = ""       // nobody need be signed in
+	look       right = "look"   // every role
+	write      right = "write"  // users and groups
+	administer right = "admin"  // credentials, schemas, settings
+	survey     right = "survey" // look at all tenants
+	govern     right = "govern" // make and change them
 )
 
 // A session is who is signed in.
@@ -48,6 +50,10 @@ func (s *session) can(r right) bool {
 		return true
 	case r == write:
 		return s.Role == "operator" || s.Role == "administrator"
+	case r == survey:
+		return s.Switches
+	case r == govern:
+		return s.Switches && s.Role == "administrator"
 	}
 	return s.Role == "administrator"
 }

@@ -75,7 +75,7 @@ func newWorldOn(t testing.TB, database string) *world {
 
 // signIn makes another role the one that is signed in.
 func (w *world) signIn(role string) {
-	w.session = &session{Operator: "ada@example.com", Role: role, Tenant: "default", secret: w.secret}
+	w.session = &session{Operator: "ada@example.com", Role: role, Tenant: "default", Switches: true, secret: w.secret}
 }
 
 // user makes a user.
