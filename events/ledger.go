@@ -21,9 +21,13 @@ const (
 // wait, in their order, and which are dealt with already though earlier ones are not. So
 // an event that fails holds up those of its own resource and no others.
 type ledger struct {
+	store  *store.Store
+	name   string // of the tenant
 	tenant store.Tenant
 	teller *Teller
 	filter store.ChangeFilter
+	sub    *store.Subscription
+	base   string
 
 	read  int64 // the position up to which changes were read
 	more  bool  // there are more to be read
@@ -42,16 +46,17 @@ type item struct {
 }
 
 // openLedger begins with the dead letters that are to be delivered again.
-func openLedger(ctx context.Context, tenant store.Tenant, sub *store.Subscription, base string) (*ledger, error) {
-	l := &ledger{
-		tenant: tenant, teller: NewTeller(tenant, base, sub.Settings.Full), filter: sub.Settings.Filter,
-		read: sub.Position, more: true, done: make(map[int64]bool, len(sub.Progress.Done)),
+func openLedger(ctx context.Context, st *store.Store, tenant string, sub *store.Subscription, base string) (*ledger, error) {
+	l := &ledger{store: st, name: tenant, sub: sub, base: base, read: sub.Position, more: true, done: make(map[int64]bool, len(sub.Progress.Done))}
+	current, err := st.Tenant(ctx, tenant)
+	if err != nil {
+		return nil, err
 	}
-	l.filter.Types = Types(tenant, l.filter)
+	l.know(current)
 	for _, p := range sub.Progress.Done {
 		l.done[p] = true
 	}
-	letters, err := tenant.RetryingLetters(ctx, sub.ID, store.MaxDeadLetters)
+	letters, err := l.tenant.RetryingLetters(ctx, sub.ID, store.MaxDeadLetters)
 	for i := range letters {
 		e := &letters[i]
 		one := &item{letter: e.ID, Event: Event{Position: e.Position, ResourceType: e.ResourceType, ResourceID: e.ResourceID, Changed: e.Changed}}
@@ -63,12 +68,25 @@ func openLedger(ctx context.Context, tenant store.Tenant, sub *store.Subscriptio
 	return l, err
 }
 
+// know makes the ledger go by the catalog that a tenant has.
+func (l *ledger) know(t store.Tenant) {
+	l.tenant, l.teller, l.filter = t, NewTeller(t, l.base, l.sub.Settings.Full), l.sub.Settings.Filter
+	l.filter.Types = Types(t, l.filter)
+}
+
 // fill reads changes as far as there is room. It fails with PositionGone.
 func (l *ledger) fill(ctx context.Context, tries map[int64]store.Try) error {
 	for l.more && len(l.items) < maxWaiting && len(l.items)+len(l.done) < maxAhead {
 		p, err := l.tenant.Changes(ctx, l.read, l.filter, readAtOnce)
 		if err != nil {
 			return err
+		}
+		// A type that was registered meanwhile could have changes among these.
+		if now, err := l.store.Tenant(ctx, l.name); err != nil {
+			return err
+		} else if now.CatalogVersion() != l.tenant.CatalogVersion() {
+			l.know(now)
+			continue
 		}
 		for _, c := range p.Changes {
 			if l.done[c.GetPosition()] {

@@ -68,7 +68,7 @@ func (t *Tokens) poll(ctx context.Context, tenant store.Tenant, tenantName, name
 	case sub.Paused:
 		return out, scim.Errorf(scim.Conflict, "the subscription %s is paused", name)
 	}
-	book, err := openLedger(ctx, tenant, &sub, t.base)
+	book, err := openLedger(ctx, t.store, tenantName, &sub, t.base)
 	if err == nil {
 		err = book.fill(ctx, nil)
 	}

@@ -23,8 +23,10 @@ import (
 const (
 	// settling is how long a key is published before it signs, so that receivers know it.
 	settling = 10 * time.Minute
-	// Retired is how long a key stays published after another signs.
-	Retired = 7 * 24 * time.Hour
+	// retired is how long a key stays published after another signs.
+	retired = 7 * 24 * time.Hour
+	// Kept is how long a key is of use after another was made.
+	Kept = settling + retired
 	// keysFresh is how long the keys of the database are good in memory.
 	keysFresh = 10 * time.Second
 )
@@ -107,7 +109,7 @@ func (t *Tokens) Rotate(ctx context.Context, alone bool) (id string, err error) 
 	t.mu.Lock()
 	t.read = time.Time{}
 	t.mu.Unlock()
-	return id, t.store.RemoveSigningKeys(ctx, time.Now().Add(-settling-Retired))
+	return id, t.store.RemoveSigningKeys(ctx, time.Now().Add(-Kept))
 }
 
 // signing is the key that signs: the newest that receivers can know.
@@ -124,7 +126,7 @@ func signing(keys []key) key {
 func (t *Tokens) Published(ctx context.Context) (published []*musterv1.SigningKey, err error) {
 	keys, err := t.current(ctx)
 	for i, k := range keys {
-		if i > 0 && time.Since(keys[i-1].Created) > settling+Retired {
+		if i > 0 && time.Since(keys[i-1].Created) > Kept {
 			break // the one before it has signed for so long
 		}
 		point, err := k.private.PublicKey.Bytes() // 4, x, y

@@ -101,6 +101,7 @@ func descriptionSchemas() map[string]schema {
 			"schemas": urn(core + "ServiceProviderConfig"), "documentationUri": text, "patch": feature(none), "changePassword": feature(none), "sort": feature(none), "etag": feature(none),
 			"bulk": feature(map[string]any{"maxOperations": integer, "maxPayloadSize": integer}), "filter": feature(map[string]any{"maxResults": integer}),
 			"pagination":            object(map[string]any{"cursor": truth, "index": truth, "defaultPaginationMethod": text, "defaultPageSize": integer, "maxPageSize": integer, "cursorTimeout": integer}, "cursor", "index"),
+			"securityEvents":        object(map[string]any{"asyncRequest": text, "eventUris": listOf(text)}, "asyncRequest", "eventUris"),
 			"authenticationSchemes": listOf(object(map[string]any{"type": text, "name": text, "description": text, "specUri": text, "primary": truth}, "type", "name", "description")),
 			"meta":                  meta,
 		}, "schemas", "patch", "bulk", "filter", "changePassword", "sort", "etag", "authenticationSchemes"), "What the server supports, and its limits (RFC 7643 section 5)."),

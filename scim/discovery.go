@@ -159,6 +159,7 @@ func AppendServiceProviderConfigJSON(dst []byte, c *musterv1.ServiceProviderConf
 	dst = append(appendFeature(dst, "sort", c.GetSort().GetSupported()), '}')
 	dst = append(appendFeature(dst, "etag", c.GetEtag().GetSupported()), '}')
 	dst = appendPagination(dst, c.GetPagination())
+	dst = appendSecurityEvents(dst, c.GetSecurityEvents())
 	dst = append(dst, `,"authenticationSchemes":[`...)
 	for i, s := range c.GetAuthenticationSchemes() {
 		if i > 0 {
@@ -184,6 +185,17 @@ func appendPagination(dst []byte, p *musterv1.ServiceProviderConfig_Pagination) 
 	dst = appendNumber(dst, "defaultPageSize", p.GetDefaultPageSize())
 	dst = appendNumber(dst, "maxPageSize", p.GetMaxPageSize())
 	return append(appendNumber(dst, "cursorTimeout", p.GetCursorTimeout()), '}')
+}
+
+// appendSecurityEvents appends which security events there are (RFC 9967 section 4);
+// where there are none, nothing.
+func appendSecurityEvents(dst []byte, e *musterv1.ServiceProviderConfig_SecurityEvents) []byte {
+	if len(e.GetEventUris()) == 0 {
+		return dst
+	}
+	dst = append(dst, `,"securityEvents":{"asyncRequest":`...)
+	dst = appendString(dst, e.GetAsyncRequest())
+	return append(appendTexts(dst, "eventUris", e.GetEventUris()), '}')
 }
 
 // appendFeature appends an object that tells whether something is supported, and

@@ -132,12 +132,14 @@ func TestAppendServiceProviderConfigJSON(t *testing.T) {
 		DocumentationUri: "https://docs", Patch: &musterv1.ServiceProviderConfig_Patch{Supported: true},
 		Filter:                &musterv1.ServiceProviderConfig_Filter{Supported: true, MaxResults: 200},
 		Pagination:            &musterv1.ServiceProviderConfig_Pagination{Cursor: true, Index: true, DefaultPaginationMethod: "index", DefaultPageSize: 100, MaxPageSize: 200, CursorTimeout: 600},
+		SecurityEvents:        &musterv1.ServiceProviderConfig_SecurityEvents{AsyncRequest: "none", EventUris: []string{"urn:a", "urn:b"}},
 		AuthenticationSchemes: []*musterv1.ServiceProviderConfig_AuthenticationScheme{{Type: "oauthbearertoken", Name: "Bearer", Primary: true}, {Type: "httpbasic"}},
 	}
 	want := `{"schemas":["urn:ietf:params:scim:schemas:core:2.0:ServiceProviderConfig"],"documentationUri":"https://docs",` +
 		`"patch":{"supported":true},"bulk":{"supported":false,"maxOperations":0,"maxPayloadSize":0},"filter":{"supported":true,"maxResults":200},` +
 		`"changePassword":{"supported":false},"sort":{"supported":false},"etag":{"supported":false},` +
 		`"pagination":{"cursor":true,"index":true,"defaultPaginationMethod":"index","defaultPageSize":100,"maxPageSize":200,"cursorTimeout":600},` +
+		`"securityEvents":{"asyncRequest":"none","eventUris":["urn:a","urn:b"]},` +
 		`"authenticationSchemes":[{"type":"oauthbearertoken","name":"Bearer","primary":true},{"type":"httpbasic","primary":false}],` +
 		`"meta":{"resourceType":"ServiceProviderConfig","location":"https://x/ServiceProviderConfig"}}`
 	if got := string(AppendServiceProviderConfigJSON(nil, config, "https://x")); got != want {

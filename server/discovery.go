@@ -5,6 +5,7 @@ import (
 	"math"
 	"time"
 
+	"github.com/muster-scim/muster/events"
 	musterv1 "github.com/muster-scim/muster/gen/muster/v1"
 	"github.com/muster-scim/muster/scim"
 )
@@ -29,6 +30,7 @@ func (*discovery) GetServiceProviderConfig(ctx context.Context, _ *musterv1.GetS
 			Cursor: true, Index: true, DefaultPaginationMethod: "index",
 			DefaultPageSize: page, MaxPageSize: page, CursorTimeout: int32(CursorTimeout / time.Second),
 		},
+		SecurityEvents: &musterv1.ServiceProviderConfig_SecurityEvents{AsyncRequest: "none", EventUris: events.URIs()},
 		AuthenticationSchemes: []*musterv1.ServiceProviderConfig_AuthenticationScheme{{
 			Type:        "oauthbearertoken",
 			Name:        "Bearer Token",

@@ -34,6 +34,9 @@ func (t Tenant) ID() int64 { return t.id }
 // Catalog is what the resources of the tenant can be.
 func (t Tenant) Catalog() *scim.Catalog { return t.catalog }
 
+// CatalogVersion grows with each change of the catalog.
+func (t Tenant) CatalogVersion() int64 { return t.version }
+
 // Profile is how the tenant's clients are understood where they contradict each
 // other.
 func (t Tenant) Profile() Profile { return t.profile }

@@ -15,6 +15,7 @@ import (
 	"github.com/spf13/pflag"
 	"github.com/spf13/viper"
 
+	"github.com/muster-scim/muster/events"
 	"github.com/muster-scim/muster/scim"
 	"github.com/muster-scim/muster/server"
 	"github.com/muster-scim/muster/transport"
@@ -46,6 +47,7 @@ type config struct {
 	TrustedProxies               string
 	proxies                      transport.Proxies // the same, understood
 
+	Events         events.Options
 	Preview        server.Preview
 	Limits         server.Limits
 	Sizes          scim.Limits
@@ -82,7 +84,7 @@ var settings = slices.Concat([]setting{
 	{"trusted-proxies", "", "addresses and prefixes of the proxies whose X-Forwarded-For, -Proto and -Host are believed, separated by commas", func(c *config) *string { return &c.TrustedProxies }},
 	{"log-level", "info", "debug, info, warn or error", func(c *config) *string { return &c.LogLevel }},
 	{"log-format", "auto", "text, json, or auto: text on a terminal, JSON otherwise", func(c *config) *string { return &c.LogFormat }},
-}, previewSettings, limitSettings)
+}, eventSettings, previewSettings, limitSettings)
 
 // addSettings gives a command the flags of the settings, or of only some, and
 // --config.
@@ -164,7 +166,7 @@ func (c *config) check() error {
 	if c.AuditRetention < 0 {
 		return fmt.Errorf("audit-retention is %s; give a duration such as 400d, or 0 to keep all", c.AuditRetention)
 	}
-	return errors.Join(c.checkTransport(), c.checkPreview())
+	return errors.Join(c.checkTransport(), c.checkPreview(), c.checkEvents())
 }
 
 // databaseURL is what store.Open is given.

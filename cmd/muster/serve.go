@@ -17,6 +17,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/muster-scim/muster/console"
+	"github.com/muster-scim/muster/events"
 	"github.com/muster-scim/muster/gateway"
 	"github.com/muster-scim/muster/oauth"
 	"github.com/muster-scim/muster/reference"
@@ -104,6 +105,7 @@ type program struct {
 	face       *http.Server
 	http, grpc net.Listener
 	upkeep     []upkeep
+	delivery   *events.Delivery
 	keys       *transport.Keys // nil: plain text
 }
 
@@ -146,7 +148,9 @@ func openProgram(ctx context.Context, c config, log *slog.Logger, out io.Writer)
 	if err != nil {
 		return nil, err
 	}
-	p.core = server.New(p.store, server.Options{Log: log, Preview: preview, TLS: p.grpcTLS(c), Proxies: c.proxies, AuditReads: c.AuditReads, Limits: c.Limits})
+	tokens := p.tokensOf(c)
+	p.delivery = p.deliveryOf(c, tokens)
+	p.core = server.New(p.store, server.Options{Tokens: tokens, Log: log, Preview: preview, TLS: p.grpcTLS(c), Proxies: c.proxies, AuditReads: c.AuditReads, Limits: c.Limits})
 	documents, err := c.documents()
 	if err != nil {
 		return nil, err
@@ -197,6 +201,7 @@ func (p *program) upkeeps(c config) []upkeep {
 			}
 			return err
 		}},
+		{"removing old signing keys", time.Hour, p.removeSigningKeys},
 		{"removing expired tokens", time.Minute, untilNone(p.store.RemoveExpiredTokens)},
 		{"removing sessions that have ended", time.Minute, func(ctx context.Context) error {
 			return p.store.RemoveEndedSessions(ctx, p.core.SessionIdle())
@@ -294,14 +299,10 @@ func (p *program) listen(ctx context.Context, c config) (err error) {
 
 // announce prints what an administrator needs.
 func (p *program) announce(c config, token string, out io.Writer) error {
-	base := c.BaseURL
-	if base == "" {
-		base = p.scheme() + "://" + p.http.Addr().String() + "/scim/v2"
-	}
 	if token != "" {
 		token = "Bearer token:  " + token + "\n"
 	}
-	_, err := fmt.Fprintf(out, "SCIM Base URL: %s\n%sgRPC address:  %s\n", base, token, p.grpc.Addr())
+	_, err := fmt.Fprintf(out, "SCIM Base URL: %s\n%sgRPC address:  %s\n", p.base(c), token, p.grpc.Addr())
 	return err
 }
 
@@ -329,6 +330,7 @@ func (p *program) run(ctx context.Context) error {
 	for _, u := range p.upkeep {
 		group.Go(func() error { u.run(serving, p.log); return nil })
 	}
+	group.Go(func() error { p.delivery.Run(serving); return nil })
 	if p.keys != nil {
 		group.Go(func() error { p.keys.Watch(serving, rereadEvery); return nil })
 	}
