@@ -1,9 +1,6 @@
 package console
 
 import (
-	"encoding/json"
-	"fmt"
-
 	"google.golang.org/protobuf/types/known/fieldmaskpb"
 
 	musterv1 "github.com/muster-scim/muster/gen/muster/v1"
@@ -14,19 +11,9 @@ type groupList struct {
 	listing
 
 	Groups  []*musterv1.Group
-	Total   int32
 	Problem string // of the filter
 	Pager   pager
 	Sorts   map[string]sortLink
-}
-
-// searchGroups is the filter for what somebody typed.
-func searchGroups(typed string) string {
-	if typed == "" {
-		return ""
-	}
-	literal, _ := json.Marshal(typed) //nolint:errchkjson // of a string
-	return fmt.Sprintf("displayName co %s", literal)
 }
 
 func listGroups(v *visit) error {
@@ -34,27 +21,29 @@ func listGroups(v *visit) error {
 	view := groupList{listing: l, Sorts: map[string]sortLink{
 		"name": l.by("displayName", "Name"), "changed": l.by("meta.lastModified", "Changed"),
 	}}
-	count := int32(pageSize)
-	req := &musterv1.ListGroupsRequest{
-		Filter: both(searchGroups(l.Query), l.Filter), SortBy: l.Sort, SortOrder: l.order(), Count: &count,
-		Attributes: []string{"displayName", "externalId", "meta.lastModified"},
-	}
-	if l.After != "" {
-		req.PageToken = &l.After
-	}
-	out, err := v.provisioning.ListGroups(v.Context(), req)
+	out, err := v.directory.FindGroups(v.Context(), &musterv1.FindGroupsRequest{
+		Filter: both(contains(l.Query, "displayName"), l.Filter), SortBy: l.sortBy(), SortOrder: l.order(), PageSize: pageSize, PageToken: l.After,
+		ReadMask: &fieldmaskpb.FieldMask{Paths: []string{"display_name", "external_id", "meta.last_modified"}},
+	})
 	if isPageGone(err) {
 		return v.redirect(l.url(""))
 	}
-	problem, bad := problemOf(err)
-	switch {
-	case bad && l.Filter != "":
-		view.Problem = problem
-	case err != nil:
+	if problem, bad := problemOf(err); bad && l.Filter != "" {
+		view.Problem, err = problem, nil
+	}
+	if err != nil {
 		return err
 	}
-	view.Groups, view.Total = out.GetGroups(), out.GetTotalResults()
-	view.Pager = l.pager(plural(view.Total, "group", "groups"), out.GetNextPageToken())
+	view.Groups = out.GetGroups()
+	text := l.pageText(len(view.Groups), out.GetNextPageToken(), "group", "groups")
+	if !l.Narrowed() {
+		all, err := v.provisioning.ListGroups(v.Context(), &musterv1.ListGroupsRequest{Count: new(int32)})
+		if err != nil {
+			return err
+		}
+		text = plural(all.GetTotalResults(), "group", "groups")
+	}
+	view.Pager = l.pager(text, out.GetNextPageToken())
 	return v.show("groups", page{Title: "Groups", Section: "groups", Data: view})
 }
 
@@ -139,12 +128,8 @@ func removeMember(v *visit) error {
 	if err != nil {
 		return err
 	}
-	literal, err := json.Marshal(member)
-	if err != nil {
-		return err
-	}
 	_, err = v.provisioning.PatchGroup(v.Context(), &musterv1.PatchGroupRequest{
-		Id: group, Operations: []*musterv1.PatchOperation{{Op: musterv1.PatchOperation_OP_REMOVE, Path: fmt.Sprintf("members[value eq %s]", literal)}},
+		Id: group, Operations: []*musterv1.PatchOperation{{Op: musterv1.PatchOperation_OP_REMOVE, Path: "members[value eq " + literal(member) + "]"}},
 	})
 	if err != nil {
 		return err

@@ -1,8 +1,11 @@
 package console
 
 import (
+	"cmp"
+	"encoding/json"
 	"net/url"
 	"strings"
+	"unicode"
 
 	musterv1 "github.com/muster-scim/muster/gen/muster/v1"
 )
@@ -17,8 +20,9 @@ const maxQuery = 200
 type listing struct {
 	Path   string
 	Query  string // what somebody typed
+	Inside bool   // it may stand inside a name, too
 	Filter string // in the language of SCIM
-	Sort   string // the path of an attribute; empty: the order of creation
+	Sort   string // the path of an attribute; empty: usualSort
 	Down   bool   // descending
 	After  string // the page_token
 }
@@ -27,22 +31,39 @@ type listing struct {
 func listingOf(v *visit, sorts ...string) listing {
 	q := v.URL.Query()
 	l := listing{
-		Path: v.URL.Path, Query: strings.TrimSpace(q.Get("q")), Filter: strings.TrimSpace(q.Get("filter")),
-		Down: q.Get("down") != "", After: q.Get("after"),
-	}
-	if len(l.Query) > maxQuery {
-		l.Query = strings.ToValidUTF8(l.Query[:maxQuery], "")
+		Path: v.URL.Path, Query: plainText(q.Get("q")), Filter: strings.TrimSpace(q.Get("filter")),
+		Inside: q.Get("inside") != "", Down: q.Get("down") != "", After: q.Get("after"),
 	}
 	for _, s := range sorts {
-		if q.Get("sort") == s {
+		if q.Get("sort") == s && s != usualSort {
 			l.Sort = s
 		}
 	}
 	return l
 }
 
+// plainText is what somebody typed, as it can be searched for.
+func plainText(typed string) string {
+	typed = strings.Map(func(r rune) rune {
+		if unicode.IsControl(r) {
+			return -1
+		}
+		return r
+	}, strings.ToValidUTF8(typed, ""))
+	if len(typed) > maxQuery {
+		typed = strings.ToValidUTF8(typed[:maxQuery], "")
+	}
+	return strings.TrimSpace(typed)
+}
+
 // Narrowed tells whether the list has less than everything.
 func (l listing) Narrowed() bool { return l.Query != "" || l.Filter != "" }
+
+// usualSort is the attribute that lists are sorted by: what stands in their first column.
+const usualSort = "displayName"
+
+// sortBy is the attribute that the list is sorted by.
+func (l listing) sortBy() string { return cmp.Or(l.Sort, usualSort) }
 
 // order is the order, as the core has it.
 func (l listing) order() musterv1.SortOrder {
@@ -60,13 +81,21 @@ func (l listing) url(after string) string {
 			q.Set(f.Name, f.Value)
 		}
 	}
-	if l.Down {
-		q.Set("down", "1")
+	for name, set := range map[string]bool{"down": l.Down, "inside": l.Inside} {
+		if set {
+			q.Set(name, "1")
+		}
 	}
 	if len(q) == 0 {
 		return l.Path
 	}
 	return l.Path + "?" + q.Encode()
+}
+
+// InsideURL is the address of the list of what has what was typed anywhere in it.
+func (l listing) InsideURL() string {
+	l.Inside = true
+	return l.url("")
 }
 
 // A sortLink is the head of a column that the list can be sorted by.
@@ -77,9 +106,12 @@ type sortLink struct {
 
 // by is the head of the column of an attribute. It sorts by it, or turns the order round.
 func (l listing) by(attribute, text string) sortLink {
-	s := sortLink{Text: text, Active: l.Sort == attribute, Descending: l.Sort == attribute && l.Down}
+	active := l.sortBy() == attribute
+	s := sortLink{Text: text, Active: active, Descending: active && l.Down}
 	of := l
-	of.Sort, of.Down = attribute, s.Active && !l.Down
+	if of.Sort, of.Down = attribute, active && !l.Down; attribute == usualSort {
+		of.Sort = ""
+	}
 	s.URL = of.url("")
 	return s
 }
@@ -99,6 +131,32 @@ func (l listing) pager(text, next string) pager {
 		p.Next = l.url(next)
 	}
 	return p
+}
+
+// pageText says how many rows a page has.
+func (l listing) pageText(rows int, next, one, many string) string {
+	if l.After == "" && next == "" {
+		return plural(rows, one, many)
+	}
+	return plural(rows, one, many) + " on this page"
+}
+
+// literal is a text in the language of filters.
+func literal(text string) string {
+	quoted, _ := json.Marshal(text) //nolint:errchkjson // of a string
+	return string(quoted)
+}
+
+// contains is a filter for what was typed, anywhere in one of some attributes.
+func contains(typed string, paths ...string) string {
+	if typed == "" {
+		return ""
+	}
+	some := make([]string, len(paths))
+	for i, path := range paths {
+		some[i] = path + " co " + literal(typed)
+	}
+	return strings.Join(some, " or ")
 }
 
 // both is a filter that asks for all that each of some filters asks for.

@@ -1,9 +1,12 @@
 package console
 
 import (
-	"encoding/json"
-	"fmt"
+	"cmp"
+	"slices"
 	"strings"
+
+	"golang.org/x/sync/errgroup"
+	"google.golang.org/protobuf/types/known/fieldmaskpb"
 
 	musterv1 "github.com/muster-scim/muster/gen/muster/v1"
 )
@@ -13,7 +16,6 @@ type userList struct {
 	listing
 
 	Rows    []userRow
-	Total   int32
 	Problem string // of the filter
 	Pager   pager
 	Sorts   map[string]sortLink
@@ -51,48 +53,103 @@ func nameOf(u *musterv1.User) string {
 // isActive tells whether a user is active: one without a value is.
 func isActive(u *musterv1.User) bool { return u.Active == nil || u.GetActive() }
 
-// searchUsers is the filter for what somebody typed: it is in the userName, a name, or an
-// e-mail address.
-func searchUsers(typed string) string {
-	if typed == "" {
-		return ""
-	}
-	literal, _ := json.Marshal(typed) //nolint:errchkjson // of a string
-	var some []string
-	for _, path := range []string{"userName", "displayName", "name.familyName", "name.givenName", "emails.value"} {
-		some = append(some, fmt.Sprintf("%s co %s", path, literal))
-	}
-	return strings.Join(some, " or ")
-}
+// rowMask is what a row shows.
+var rowMask = &fieldmaskpb.FieldMask{Paths: []string{"user_name", "display_name", "name", "emails", "active", "meta.last_modified"}}
 
 func listUsers(v *visit) error {
 	l := listingOf(v, "userName", "displayName", "meta.lastModified")
 	view := userList{listing: l, Sorts: map[string]sortLink{
 		"name": l.by("displayName", "Name"), "userName": l.by("userName", "User name"), "changed": l.by("meta.lastModified", "Changed"),
 	}}
-	count := int32(pageSize)
-	req := &musterv1.ListUsersRequest{
-		Filter: both(searchUsers(l.Query), l.Filter), SortBy: l.Sort, SortOrder: l.order(), Count: &count,
-		Attributes: []string{"userName", "displayName", "name", "emails", "active", "meta.lastModified"},
+	find := (*userList).find
+	if l.Query != "" && !l.Inside {
+		find = (*userList).findBeginnings
 	}
-	if l.After != "" {
-		req.PageToken = &l.After
-	}
-	out, err := v.provisioning.ListUsers(v.Context(), req)
+	err := find(&view, v)
 	if isPageGone(err) {
 		return v.redirect(l.url(""))
 	}
-	problem, bad := problemOf(err)
-	switch {
-	case bad && l.Filter != "":
-		view.Problem = problem
-	case err != nil:
+	if problem, bad := problemOf(err); bad && l.Filter != "" {
+		view.Problem, err = problem, nil
+	}
+	if err != nil {
+		return err
+	}
+	return v.show("users", page{Title: "Users", Section: "users", Data: view})
+}
+
+// find reads a page of the list. How many there are in all is known without a filter
+// alone; to count what one matches would cost as much as to read it.
+func (list *userList) find(v *visit) error {
+	out, err := v.directory.FindUsers(v.Context(), &musterv1.FindUsersRequest{
+		Filter: both(contains(list.Query, "userName", "displayName", "name.familyName", "name.givenName", "emails.value"), list.Filter),
+		SortBy: list.sortBy(), SortOrder: list.order(), PageSize: pageSize, PageToken: list.After, ReadMask: rowMask,
+	})
+	if err != nil {
 		return err
 	}
 	for _, u := range out.GetUsers() {
-		view.Rows = append(view.Rows, rowOf(u))
+		list.Rows = append(list.Rows, rowOf(u))
 	}
-	view.Total = out.GetTotalResults()
-	view.Pager = l.pager(plural(view.Total, "user", "users"), out.GetNextPageToken())
-	return v.show("users", page{Title: "Users", Section: "users", Data: view})
+	text := list.pageText(len(list.Rows), out.GetNextPageToken(), "user", "users")
+	if !list.Narrowed() {
+		all, err := v.provisioning.ListUsers(v.Context(), &musterv1.ListUsersRequest{Count: new(int32)})
+		if err != nil {
+			return err
+		}
+		text = plural(all.GetTotalResults(), "user", "users")
+	}
+	list.Pager = list.pager(text, out.GetNextPageToken())
+	return nil
+}
+
+// findBeginnings finds users whose name, userName or e-mail address begins with what was
+// typed. Each of these has an index, so it is quick however many users there are; that
+// is why each is asked for by itself.
+func (list *userList) findBeginnings(v *visit) error {
+	filters := beginnings(list.Query)
+	found := make([]*musterv1.FindUsersResponse, len(filters))
+	g, ctx := errgroup.WithContext(v.Context())
+	for i, filter := range filters {
+		g.Go(func() (err error) {
+			found[i], err = v.directory.FindUsers(ctx, &musterv1.FindUsersRequest{Filter: both(filter, list.Filter), PageSize: pageSize, ReadMask: rowMask})
+			return err
+		})
+	}
+	if err := g.Wait(); err != nil {
+		return err
+	}
+	more := false
+	for _, part := range found {
+		more = more || part.GetNextPageToken() != ""
+		for _, u := range part.GetUsers() {
+			list.Rows = append(list.Rows, rowOf(u))
+		}
+	}
+	slices.SortFunc(list.Rows, func(a, b userRow) int {
+		return cmp.Or(strings.Compare(strings.ToLower(a.Name), strings.ToLower(b.Name)), strings.Compare(a.ID, b.ID))
+	})
+	list.Rows = slices.CompactFunc(list.Rows, func(a, b userRow) bool { return a.ID == b.ID })
+	if len(list.Rows) > pageSize {
+		list.Rows, more = list.Rows[:pageSize], true
+	}
+	list.Pager.Text = plural(len(list.Rows), "user", "users")
+	if more {
+		list.Pager.Text = "Some of many. Type more to see fewer."
+	}
+	return nil
+}
+
+// beginnings are the filters for what somebody typed: for one of the names and addresses
+// that begins with it, and for given and family name in either order.
+func beginnings(typed string) []string {
+	var all []string
+	for _, path := range []string{"userName", "displayName", "name.familyName", "name.givenName", "emails.value"} {
+		all = append(all, path+" sw "+literal(typed))
+	}
+	if first, rest, two := strings.Cut(typed, " "); two {
+		first, rest = literal(strings.TrimRight(first, ",")), literal(strings.TrimSpace(rest))
+		all = append(all, "name.givenName sw "+first+" and name.familyName sw "+rest, "name.familyName sw "+first+" and name.givenName sw "+rest)
+	}
+	return all
 }

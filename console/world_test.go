@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"google.golang.org/grpc/metadata"
+	"google.golang.org/protobuf/types/known/structpb"
 
 	musterv1 "github.com/muster-scim/muster/gen/muster/v1"
 	"github.com/muster-scim/muster/server"
@@ -100,4 +101,22 @@ func (w *world) group(t testing.TB, name string, members ...string) *musterv1.Gr
 		t.Fatal(err)
 	}
 	return out.GetGroup()
+}
+
+// addMembers adds the members of g to a group.
+func (w *world) addMembers(t testing.TB, id string, g *musterv1.Group) {
+	t.Helper()
+	var values []any
+	for _, m := range g.GetMembers() {
+		values = append(values, map[string]any{"value": m.GetValue()})
+	}
+	list, err := structpb.NewList(values)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := w.provisioning.PatchGroup(w.ctx, &musterv1.PatchGroupRequest{Id: id, Operations: []*musterv1.PatchOperation{
+		{Op: musterv1.PatchOperation_OP_ADD, Path: "members", Value: structpb.NewListValue(list)},
+	}}); err != nil {
+		t.Fatal(err)
+	}
 }

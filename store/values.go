@@ -25,12 +25,20 @@ type valueRow struct {
 	uniqueIn   string // within what it must be unique: see uniqueIn; "" where it need not
 }
 
-// emailsValue is the one attribute of the contract whose values have rows.
-const emailsValue = "emails.value"
+// The attributes of the contract whose values have rows: what people are searched by
+// that has no column.
+const (
+	emailsValue = "emails.value"
+	familyName  = "name.familyName"
+	givenName   = "name.givenName"
+)
 
 // hasRows tells whether the values of an attribute have rows: an index finds them.
 func hasRows(a *scim.Attribute) bool {
-	return a.Registered() && a.Unique() || !a.Registered() && a.Path == emailsValue
+	if a.Registered() {
+		return a.Unique()
+	}
+	return a.Path == emailsValue || a.Path == familyName || a.Path == givenName
 }
 
 // uniqueIn is what a unique value is unique within: the resource type, or all that
@@ -55,6 +63,8 @@ func lift(rt *scim.ResourceType, r scim.Resource) lifted {
 		for _, e := range r.GetEmails() {
 			l.add(valueRow{attr: emailsValue, text: scim.Fold(e.GetValue())})
 		}
+		l.add(valueRow{attr: familyName, text: scim.Fold(r.GetName().GetFamilyName())})
+		l.add(valueRow{attr: givenName, text: scim.Fold(r.GetName().GetGivenName())})
 	case *musterv1.Group:
 		l.displayName = textOrNull(scim.Fold(r.GetDisplayName()))
 		l.display = textOrNull(r.GetDisplayName())

@@ -17,6 +17,7 @@ import (
 
 	"github.com/chromedp/cdproto/cdp"
 	"github.com/chromedp/cdproto/emulation"
+	"github.com/chromedp/cdproto/input"
 	"github.com/chromedp/cdproto/log"
 	"github.com/chromedp/cdproto/network"
 	"github.com/chromedp/cdproto/page"
@@ -65,10 +66,14 @@ func startBrowser() {
 	)
 	allocator, stopAllocator := chromedp.NewExecAllocator(context.Background(), opts...)
 	var stopBrowser context.CancelFunc
-	browser, stopBrowser = chromedp.NewContext(allocator)
+	browser, stopBrowser = chromedp.NewContext(allocator, chromedp.WithErrorf(quiet))
 	stop = func() { stopBrowser(); stopAllocator() }
 	startup = chromedp.Run(browser)
 }
+
+// quiet is for what the library says of events that a newer browser has and it does not
+// know.
+func quiet(string, ...any) {}
 
 // Stop ends the browser, if one was started. TestMain calls it when all tests are done.
 func Stop() {
@@ -247,10 +252,13 @@ func (tab *Tab) Type(selector, text string) {
 	tab.run("typing into "+selector, chromedp.SendKeys(selector, text, chromedp.ByQuery, chromedp.NodeVisible))
 }
 
-// Press presses keys, wherever the focus is. Special ones are in chromedp's package kb.
+// Press presses one key after the other, wherever the focus is.
 func (tab *Tab) Press(keys string) {
 	tab.t.Helper()
-	tab.run("pressing "+keys, chromedp.KeyEvent(keys))
+	for _, key := range keys {
+		down := input.DispatchKeyEvent(input.KeyDown).WithKey(string(key)).WithText(string(key)) // a page may take it, and then it types nothing
+		tab.run("pressing "+keys, down, input.DispatchKeyEvent(input.KeyUp).WithKey(string(key)))
+	}
 }
 
 // Await waits until the page shows a text.
@@ -265,21 +273,23 @@ func (tab *Tab) AwaitGone(text string) {
 	tab.AwaitTrue(fmt.Sprintf("!document.body.innerText.includes(%q)", text))
 }
 
-// AwaitTrue waits until an expression of JavaScript is true.
+// AwaitTrue waits until an expression of JavaScript is true, whatever pages come and go
+// meanwhile.
 func (tab *Tab) AwaitTrue(expression string) {
 	tab.t.Helper()
-	var err error
-	for end := time.Now().Add(patience); time.Now().Before(end); time.Sleep(20 * time.Millisecond) {
-		// A page that is left meanwhile cannot answer; the next one can.
-		ctx, cancel := context.WithTimeout(tab.ctx, patience)
-		var now bool
-		err = chromedp.Run(ctx, chromedp.Evaluate("!!("+expression+")", &now))
-		cancel()
-		if err == nil && now {
+	ctx, cancel := context.WithTimeout(tab.ctx, patience)
+	defer cancel()
+	for {
+		var so bool
+		err := chromedp.Run(ctx, chromedp.Evaluate(expression, &so, awaitPromise))
+		switch {
+		case err == nil && so:
 			return
+		case ctx.Err() != nil:
+			tab.t.Fatalf("it does not become true: %s (%v)\n%s", expression, err, tab.state())
 		}
+		time.Sleep(20 * time.Millisecond)
 	}
-	tab.t.Fatalf("awaiting %s: %v\n%s", expression, err, tab.state())
 }
 
 // Text is the text that the page shows, or a part of it.
@@ -301,8 +311,10 @@ func (tab *Tab) Has(selector string) bool {
 // Evaluate evaluates an expression of JavaScript into a value, as JSON has it.
 func (tab *Tab) Evaluate(expression string, into any) {
 	tab.t.Helper()
-	tab.run("evaluating", chromedp.Evaluate(expression, into, func(p *runtime.EvaluateParams) *runtime.EvaluateParams { return p.WithAwaitPromise(true) }))
+	tab.run("evaluating", chromedp.Evaluate(expression, into, awaitPromise))
 }
+
+func awaitPromise(p *runtime.EvaluateParams) *runtime.EvaluateParams { return p.WithAwaitPromise(true) }
 
 // Path is the path and query of the page.
 func (tab *Tab) Path() string {

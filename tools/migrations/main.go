@@ -26,6 +26,7 @@ import (
 
 	entmigrate "github.com/muster-scim/muster/ent/migrate"
 	"github.com/muster-scim/muster/scim"
+	_ "github.com/muster-scim/muster/store" // registers muster_fold, which migrations call
 	"github.com/muster-scim/muster/test/postgres"
 )
 

@@ -1,0 +1,188 @@
+package console
+
+import (
+	"net/http"
+	"strings"
+	"testing"
+
+	musterv1 "github.com/muster-scim/muster/gen/muster/v1"
+	"github.com/muster-scim/muster/test/browser"
+)
+
+// read reads a user.
+func (w *world) read(t *testing.T, id string) *musterv1.User {
+	t.Helper()
+	out, err := w.provisioning.GetUser(w.ctx, &musterv1.GetUserRequest{Id: id})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return out.GetUser()
+}
+
+// Search finds by the beginning of each name and address, in any letter case, and what
+// stands inside of one on demand; a filter narrows it.
+func TestUsers_Search(t *testing.T) {
+	c := newCompany(t)
+	c.user(t, &musterv1.User{UserName: "jdoe", Name: &musterv1.Name{GivenName: "Jean", FamilyName: "Äther"}, Emails: []*musterv1.Email{{Value: "other@elsewhere.example"}}, Active: new(false)})
+	for query, want := range map[string]bool{
+		"q=jd": true, "q=JEAN": true, "q=%C3%A4th": true, "q=other%40": true, "q=jean+%C3%84": true, "q=%C3%84ther%2C+je": true, "q=jean+x": false,
+		"q=oe": false, "q=oe&inside=1": true, "q=elsewhere": false, "q=elsewhere&inside=1": true, "q=jd&filter=active+eq+true": false, "q=jd&filter=active+eq+false": true,
+		"filter=userName+eq+%22jdoe%22": true, "q=%22": false, "q=%25": false,
+	} {
+		answer, body := c.get(t, "users?"+query)
+		if got := strings.Contains(body, "jdoe"); got != want || answer.StatusCode != http.StatusOK {
+			t.Errorf("%s: %s, found: %t", query, answer.Status, got)
+		}
+	}
+	if _, body := c.get(t, "users?q=%3Cscript%3E"); strings.Contains(body, "<script>") {
+		t.Error("what was typed is in the page as it is")
+	}
+}
+
+// The pages of a list have every user once, in any order, and a page that is gone leads
+// to the first.
+func TestUsers_Pages(t *testing.T) {
+	c := newCompany(t)
+	for _, order := range []string{"", "sort=userName", "down=1", "sort=meta.lastModified"} {
+		seen := map[string]int{}
+		for path, pages := "users?"+order, 0; path != ""; pages++ {
+			_, body := c.get(t, path)
+			for _, part := range strings.Split(body, `class="row" href="/console/users/`)[1:] {
+				seen[part[:36]]++
+			}
+			_, rest, more := strings.Cut(body, `href="/console/users?after=`)
+			if path = ""; more && strings.Contains(rest, `rel="next"`) {
+				path = "users?after=" + strings.ReplaceAll(rest[:strings.Index(rest, `"`)], "&amp;", "&")
+			} else if i := strings.Index(body, `rel="next"`); i >= 0 {
+				t.Fatalf("%s: the next page is not where this test looks", order)
+			}
+			if pages > 3 {
+				t.Fatal("there is no end")
+			}
+		}
+		if len(seen) != 63 {
+			t.Errorf("%s: %d users", order, len(seen))
+		}
+		for id, n := range seen {
+			if n != 1 {
+				t.Errorf("%s: %s is there %d times", order, id, n)
+			}
+		}
+	}
+	if answer, _ := c.get(t, "users?sort=userName&after=gone"); answer.StatusCode != http.StatusSeeOther || answer.Header.Get("Location") != "/console/users?sort=userName" {
+		t.Errorf("a page that is gone: %s, %s", answer.Status, answer.Header.Get("Location"))
+	}
+}
+
+// A viewer is shown everything, and no button.
+func TestUsers_Viewer(t *testing.T) {
+	c := newCompany(t)
+	c.signIn("viewer")
+	for _, path := range []string{"users/" + c.ada.GetId(), "groups/" + c.staff.GetId()} {
+		answer, body := c.get(t, path)
+		if answer.StatusCode != http.StatusOK || strings.Contains(body, "activate") || strings.Contains(body, ">Remove<") {
+			t.Errorf("%s: %s, or it has a button", path, answer.Status)
+		}
+	}
+}
+
+// What somebody types is looked for while he types; the filter's mistake is told where it
+// is; a sorted list and the next page come without loading the page anew.
+func TestUsers_InABrowser(t *testing.T) {
+	c := newCompany(t)
+	tab := browser.Open(t, c.URL+root)
+	tab.Visit("users")
+	tab.Evaluate(`window.stays = true`, nil)
+	tab.Press("/")
+	tab.Press("lovel")
+	tab.AwaitGone("Grace Hopper")
+	tab.Await("Ada Lovelace")
+	if path := tab.Path(); path != "/console/users?q=lovel" {
+		t.Errorf("the address is %s", path)
+	}
+	tab.Visit("users")
+	tab.Click(".filter summary")
+	tab.Type("[name=filter]", `userName zz "a"`)
+	tab.ClickText("Apply")
+	tab.Await("expected an operator")
+	tab.Visit("users")
+	tab.Evaluate(`window.stays = true`, nil)
+	tab.ClickText("User name")
+	tab.AwaitTrue(`document.querySelector("#results tbody tr").innerText.includes("Ada Lovelace")`)
+	tab.ClickText("Next page")
+	tab.Await("First page")
+	tab.AwaitTrue(`window.stays === true`)
+	for _, problem := range tab.Problems() {
+		t.Error(problem)
+	}
+}
+
+// A user is deactivated after a question, and activated again; both are in the history.
+func TestUser_Deactivate(t *testing.T) {
+	c := newCompany(t)
+	tab := browser.Open(t, c.URL+root)
+	tab.Visit("users/" + c.ada.GetId())
+	tab.ClickText("Deactivate")
+	tab.Await("Deactivate Ada Lovelace?")
+	if !c.read(t, c.ada.GetId()).GetActive() {
+		t.Fatal("it is done before it is confirmed")
+	}
+	tab.ClickText("Cancel")
+	tab.AwaitTrue(`!document.querySelector("dialog")`)
+	tab.ClickText("Deactivate")
+	tab.Await("Deactivate Ada Lovelace?")
+	tab.Click("dialog button.danger")
+	tab.Await("Ada Lovelace is deactivated.")
+	if c.read(t, c.ada.GetId()).GetActive() {
+		t.Error("she is active still")
+	}
+	tab.AwaitTrue(`document.querySelector(".events li .before").innerText.includes("true") && document.querySelector(".events li .after").innerText.includes("false")`)
+	tab.NoScript()
+	tab.Visit("users/" + c.ada.GetId())
+	tab.Click(`a[href$="/activate"]`)
+	tab.Await("Activate Ada Lovelace?")
+	tab.Click("main form button")
+	tab.Await("Ada Lovelace is activated.")
+	if !c.read(t, c.ada.GetId()).GetActive() {
+		t.Error("she is not active")
+	}
+}
+
+// A member is removed after a question.
+func TestGroup_RemoveMember(t *testing.T) {
+	c := newCompany(t)
+	tab := browser.Open(t, c.URL+root)
+	tab.Visit("groups/" + c.staff.GetId())
+	tab.ClickText("Remove Board")
+	tab.Await("Remove Board from All staff?")
+	tab.Click("dialog button.danger")
+	tab.Await("Board is no longer a member.")
+	out, err := c.provisioning.GetGroup(c.ctx, &musterv1.GetGroupRequest{Id: c.staff.GetId()})
+	if err != nil || len(out.GetGroup().GetMembers()) != 1 {
+		t.Errorf("got %v, %v", out, err)
+	}
+}
+
+// Keys go to sections, through rows and to the help; the colours change and stay.
+func TestKeys_InABrowser(t *testing.T) {
+	c := newCompany(t)
+	tab := browser.Open(t, c.URL+root)
+	tab.Prefer("light")
+	tab.Visit("users")
+	tab.Press("gg")
+	tab.AwaitTrue(`location.pathname === "/console/groups"`)
+	tab.AwaitTrue(`document.documentElement.classList.contains("scripted") && document.readyState === "complete"`)
+	tab.Press("jj")
+	tab.AwaitTrue(`document.activeElement === document.querySelectorAll("#results a.row")[1]`)
+	tab.Press("?")
+	tab.AwaitTrue(`document.querySelector("dialog[open]")?.innerText.includes("Keyboard shortcuts") ?? false`)
+	tab.ClickText("Close")
+	tab.ClickText("Dark colours")
+	tab.AwaitTrue(`getComputedStyle(document.documentElement).colorScheme === "dark"`)
+	tab.AwaitTrue(`fetch("/console/groups").then(r => r.text()).then(text => text.includes('data-theme="dark"'))`)
+	tab.Visit("users")
+	tab.AwaitTrue(`getComputedStyle(document.documentElement).colorScheme === "dark"`)
+	for _, problem := range tab.Problems() {
+		t.Error(problem)
+	}
+}
