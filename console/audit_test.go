@@ -3,29 +3,12 @@ package console
 import (
 	"bufio"
 	"encoding/json"
-	"io"
-	"net/http"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/muster-scim/muster/test/browser"
 )
-
-// get is the body of a page, and the status.
-func (w *world) get(t testing.TB, path string) (string, *http.Response) {
-	t.Helper()
-	answer, err := w.Client().Get(w.URL + root + path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer answer.Body.Close()
-	body, err := io.ReadAll(answer.Body)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return string(body), answer
-}
 
 // An event is found by what it is about, and opened; without loading the page anew.
 func TestAudit_Narrowed(t *testing.T) {
@@ -85,7 +68,7 @@ func (w *world) sealed(t testing.TB) string {
 		if _, err := w.store.SealAudit(t.Context()); err != nil {
 			t.Fatal(err)
 		}
-		body, _ := w.get(t, "audit/verify")
+		_, body := w.get(t, "audit/verify")
 		if _, rest, found := strings.Cut(body, `<span class="secret"><code>`); found && !strings.Contains(body, "not sealed yet") {
 			head, _, _ := strings.Cut(rest, "<")
 			return head
@@ -99,7 +82,7 @@ func (w *world) sealed(t testing.TB) string {
 func TestAudit_Export(t *testing.T) {
 	c := newCompany(t)
 	c.sealed(t)
-	body, answer := c.get(t, "audit/export?method=ReplaceUser")
+	answer, body := c.get(t, "audit/export?method=ReplaceUser")
 	if how := answer.Header.Get("Content-Disposition"); !strings.Contains(how, "attachment; filename=muster-audit-") {
 		t.Errorf("it is %q", how)
 	}

@@ -21,18 +21,18 @@ import (
 var noRedirects = &http.Client{CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
 
 // get asks for a page; headers are pairs of name and value.
-func (w *world) get(t *testing.T, path string, headers ...string) (answer *http.Response, body string) {
+func (w *world) get(t testing.TB, path string, headers ...string) (answer *http.Response, body string) {
 	t.Helper()
 	return w.send(t, http.MethodGet, path, nil, headers...)
 }
 
 // post sends a form.
-func (w *world) post(t *testing.T, path string, form url.Values, headers ...string) (answer *http.Response, body string) {
+func (w *world) post(t testing.TB, path string, form url.Values, headers ...string) (answer *http.Response, body string) {
 	t.Helper()
 	return w.send(t, http.MethodPost, path, strings.NewReader(form.Encode()), append(headers, "Content-Type", "application/x-www-form-urlencoded")...)
 }
 
-func (w *world) send(t *testing.T, method, path string, body io.Reader, headers ...string) (answer *http.Response, text string) {
+func (w *world) send(t testing.TB, method, path string, body io.Reader, headers ...string) (answer *http.Response, text string) {
 	t.Helper()
 	r, err := http.NewRequest(method, w.URL+root+path, body)
 	if err != nil {

@@ -41,7 +41,9 @@ func (t Tenant) GetMany(ctx context.Context, rt *scim.ResourceType, ids []string
 // one of them.
 func (t Tenant) Members(ctx context.Context, group, behind string, limit int) (all []*musterv1.Member, err error) {
 	st := t.store.statement()
-	st.add("SELECT m.member_id, m.member_type, coalesce(x.display, '') FROM memberships m JOIN resources x ON x.id = m.member_id"+
+	// What a member is called is asked for one by one: a join may be planned as one of all
+	// members with all resources.
+	st.add("SELECT m.member_id, m.member_type, coalesce((SELECT x.display FROM resources x WHERE x.id = m.member_id), '') FROM memberships m"+
 		" WHERE m.group_id = ", arg{group}, " AND m.member_id > ", arg{behind}, " AND +m.tenant_id = ", arg{t.id}, " ORDER BY m.member_id LIMIT ", arg{limit})
 	err = t.store.read(ctx, st, func(scan scan) error {
 		m := &musterv1.Member{}
@@ -58,9 +60,9 @@ func (t Tenant) Memberships(ctx context.Context, member string, directOnly bool,
 	st := t.store.statement()
 	st.add("WITH RECURSIVE ")
 	t.addUp(st, member, directOnly)
-	st.add(" SELECT up.group_id, CASE max(up.direct) WHEN 1 THEN 'direct' ELSE 'indirect' END, coalesce(g.display, '')"+
-		" FROM up JOIN resources g ON g.id = up.group_id WHERE up.group_id > ", arg{behind},
-		" GROUP BY up.group_id, g.display ORDER BY up.group_id LIMIT ", arg{limit})
+	st.add(" SELECT up.group_id, CASE max(up.direct) WHEN 1 THEN 'direct' ELSE 'indirect' END,"+
+		" coalesce((SELECT g.display FROM resources g WHERE g.id = up.group_id), '') FROM up WHERE up.group_id > ", arg{behind},
+		" GROUP BY up.group_id ORDER BY up.group_id LIMIT ", arg{limit})
 	err = t.store.read(ctx, st, func(scan scan) error {
 		g := &musterv1.UserGroup{}
 		err := scan(&g.Value, &g.Type, &g.Display)
