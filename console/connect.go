@@ -120,6 +120,9 @@ func isInput(err error) bool {
 	return false
 }
 
+// messageOf is what an error of the core tells.
+func messageOf(err error) string { return status.Convert(err).Message() }
+
 // showConnect shows the form for another credential.
 func showConnect(v *visit) error {
 	f := &credentialForm{Kind: kindByWord(v.URL.Query().Get("kind")), Kinds: credentialKinds, Scope: "scim", Mode: "live"}
@@ -158,7 +161,7 @@ func (v *visit) showForm(f *credentialForm, problem error) error {
 		p.Title, p.Crumbs = "Edit "+f.Name, append(p.Crumbs, crumb{f.Name, f.Path})
 	}
 	if problem != nil {
-		f.Problem, p.Status = status.Convert(problem).Message(), http.StatusBadRequest
+		f.Problem, p.Status = messageOf(problem), http.StatusBadRequest
 	}
 	return v.show("credential-form", p)
 }

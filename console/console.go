@@ -18,6 +18,8 @@ const root = "/console/"
 type Options struct {
 	// Log gets one line for each request, and the cause of each internal error. Nil: no log.
 	Log *slog.Logger
+	// Version is that of the program, to be shown.
+	Version string
 	// Addressed tells how a browser addressed the server, as the base URL of SCIM, and
 	// from where. Nil: unknown.
 	Addressed func(r *http.Request) (base string, from netip.Addr)
@@ -28,6 +30,7 @@ type Console struct {
 	core
 
 	log       *slog.Logger
+	version   string
 	addressed func(*http.Request) (string, netip.Addr)
 	handler   http.Handler
 	templates templates
@@ -38,30 +41,34 @@ type Console struct {
 
 // core is the gRPC API.
 type core struct {
-	provisioning musterv1.ProvisioningServiceClient
-	directory    musterv1.DirectoryServiceClient
-	discovery    musterv1.DiscoveryServiceClient
-	audit        musterv1.AuditServiceClient
-	changes      musterv1.ChangeServiceClient
-	tenants      musterv1.TenantServiceClient
-	credentials  musterv1.CredentialServiceClient
-	registry     musterv1.RegistryServiceClient
-	recordings   musterv1.RecordingServiceClient
-	activity     musterv1.ActivityServiceClient
+	provisioning  musterv1.ProvisioningServiceClient
+	directory     musterv1.DirectoryServiceClient
+	discovery     musterv1.DiscoveryServiceClient
+	audit         musterv1.AuditServiceClient
+	changes       musterv1.ChangeServiceClient
+	tenants       musterv1.TenantServiceClient
+	credentials   musterv1.CredentialServiceClient
+	registry      musterv1.RegistryServiceClient
+	recordings    musterv1.RecordingServiceClient
+	activity      musterv1.ActivityServiceClient
+	operators     musterv1.OperatorServiceClient
+	subscriptions musterv1.SubscriptionServiceClient
 }
 
 func newCore(conn grpc.ClientConnInterface) core {
 	return core{
-		provisioning: musterv1.NewProvisioningServiceClient(conn),
-		directory:    musterv1.NewDirectoryServiceClient(conn),
-		discovery:    musterv1.NewDiscoveryServiceClient(conn),
-		audit:        musterv1.NewAuditServiceClient(conn),
-		changes:      musterv1.NewChangeServiceClient(conn),
-		tenants:      musterv1.NewTenantServiceClient(conn),
-		credentials:  musterv1.NewCredentialServiceClient(conn),
-		registry:     musterv1.NewRegistryServiceClient(conn),
-		recordings:   musterv1.NewRecordingServiceClient(conn),
-		activity:     musterv1.NewActivityServiceClient(conn),
+		provisioning:  musterv1.NewProvisioningServiceClient(conn),
+		directory:     musterv1.NewDirectoryServiceClient(conn),
+		discovery:     musterv1.NewDiscoveryServiceClient(conn),
+		audit:         musterv1.NewAuditServiceClient(conn),
+		changes:       musterv1.NewChangeServiceClient(conn),
+		tenants:       musterv1.NewTenantServiceClient(conn),
+		credentials:   musterv1.NewCredentialServiceClient(conn),
+		registry:      musterv1.NewRegistryServiceClient(conn),
+		recordings:    musterv1.NewRecordingServiceClient(conn),
+		activity:      musterv1.NewActivityServiceClient(conn),
+		operators:     musterv1.NewOperatorServiceClient(conn),
+		subscriptions: musterv1.NewSubscriptionServiceClient(conn),
 	}
 }
 
@@ -71,7 +78,7 @@ func New(conn grpc.ClientConnInterface, opts Options) (*Console, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := &Console{core: newCore(conn), log: opts.Log, addressed: opts.Addressed, templates: t, streams: newStreams()}
+	c := &Console{core: newCore(conn), log: opts.Log, version: opts.Version, addressed: opts.Addressed, templates: t, streams: newStreams()}
 	if c.log == nil {
 		c.log = slog.New(slog.DiscardHandler)
 	}

@@ -35,6 +35,18 @@ func (c *company) connect(t testing.TB) {
 	if _, err := c.tenants.SuspendTenant(c.ctx, &musterv1.SuspendTenantRequest{Name: "initech"}); err != nil {
 		t.Fatal(err)
 	}
+	if _, err := c.operators.SetSignInProvider(c.ctx, &musterv1.SetSignInProviderRequest{Provider: &musterv1.SignInProvider{
+		Name: "company", DisplayName: "The company's login", Kind: musterv1.SignInProvider_KIND_OIDC,
+		OfKind: &musterv1.SignInProvider_Oidc{Oidc: &musterv1.OidcProvider{Issuer: "https://login.example.com", ClientId: "muster"}},
+		Roles:  []*musterv1.RoleMapping{{Attribute: "groups", Value: "directory-admins", Role: musterv1.OperatorRole_OPERATOR_ROLE_ADMINISTRATOR}, {Attribute: "groups", Value: "service-desk", Role: musterv1.OperatorRole_OPERATOR_ROLE_OPERATOR}},
+	}}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := c.subscriptions.CreateSubscription(c.ctx, &musterv1.CreateSubscriptionRequest{Subscription: &musterv1.Subscription{
+		Name: "siem", Delivery: &musterv1.Subscription_Push{Push: &musterv1.PushDelivery{Endpoint: "https://siem.example.com/events", Authorization: "Bearer x"}},
+	}}); err != nil {
+		t.Fatal(err)
+	}
 	c.credential(t, &musterv1.Credential{Name: "cyberark", Scopes: []string{"scim"}, Kind: musterv1.Credential_KIND_OAUTH, Networks: []string{"192.0.2.0/24"},
 		OfKind: &musterv1.Credential_Oauth{Oauth: &musterv1.OAuthClient{RedirectUris: []string{"https://tenant.example.com/callback"}}}})
 	c.credential(t, &musterv1.Credential{Name: "portal", Scopes: []string{"scim:read"}, Kind: musterv1.Credential_KIND_BASIC, OfKind: &musterv1.Credential_Basic{Basic: &musterv1.BasicCredential{Login: "portal"}}, ExpireTime: timestamppb.New(time.Now().Add(9 * 24 * time.Hour))})

@@ -27,6 +27,7 @@ var functions = template.FuncMap{
 	"list":   func(of ...any) []any { return of },
 	"lower":  strings.ToLower,
 	"reason": reasonText,
+	"role":   roleWord,
 }
 
 // number writes a whole number in groups of three digits.

@@ -32,6 +32,7 @@ var sections = []section{
 	{"credentials", "SCIM configuration", "plug", "c", credentialsPath, look},
 	{"audit", "Audit log", "history", "l", auditPath, look},
 	{"tenants", "Tenants", "tenant", "t", tenantsPath, survey},
+	{"settings", "Settings", "settings", "s", settingsPath, look},
 }
 
 // sections are those that somebody sees.
@@ -76,7 +77,7 @@ func (v *view) With(data any) *view {
 type templates map[string]*template.Template
 
 // shared are the templates that each page has.
-var shared = []string{"layout.html", "parts.html", "connection.html"}
+var shared = []string{"layout.html", "parts.html", "shared.html"}
 
 func parseTemplates() (templates, error) {
 	base, err := template.New("").Funcs(functions).ParseFS(templateFiles, shared...)

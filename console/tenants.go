@@ -166,7 +166,7 @@ func (v *visit) showTenantForm(f *tenantForm, problem error) error {
 		p.Title = "Another tenant"
 	}
 	if problem != nil {
-		f.Problem, p.Status = status.Convert(problem).Message(), http.StatusBadRequest
+		f.Problem, p.Status = messageOf(problem), http.StatusBadRequest
 	}
 	if !f.New {
 		f.Base = v.baseOf(f.Name).URL

@@ -20,6 +20,7 @@ func consoleOptions(c config, log *slog.Logger) console.Options {
 			}
 			return base, from
 		},
-		Log: log,
+		Log:     log,
+		Version: programVersion(),
 	}
 }
