@@ -44,7 +44,11 @@ type exchange struct {
 	strict             bool   // the tenant's clients take RFC 7644 by its word
 	preview            bool   // nothing of it is kept
 	recording          string // where the exchange is recorded, as the core tells; empty: nowhere
-	answered           []byte // the body of the answer, where it is recorded
+	call               string // what the core wants back with the exchange
+	sampled            bool   // the core keeps the bodies of this one
+	refused            *problem
+	answered           []byte // the body of the answer, where it is kept
+	answerCut          bool   // it is too large for that
 }
 
 // body is the body of a request, read already. Decoding leaves its error here,
@@ -84,8 +88,8 @@ func (x *exchange) Write(data []byte) (int, error) {
 	}
 	h := x.Header()
 	empty := x.bodiless()
-	if x.recording != "" && !empty && x.request.Method != http.MethodHead {
-		x.answered = append(x.answered, data...)
+	if !empty && x.request.Method != http.MethodHead && x.keepsBodies() {
+		x.keepAnswer(data)
 	}
 	if empty {
 		h.Del("Content-Type")
@@ -101,6 +105,16 @@ func (x *exchange) Write(data []byte) (int, error) {
 		return len(data), nil
 	}
 	return x.ResponseWriter.Write(data)
+}
+
+// keepAnswer keeps what is sent until the exchange is handed back: all of it for a
+// recording, which says itself what is too much.
+func (x *exchange) keepAnswer(data []byte) {
+	if x.recording == "" && (x.answerCut || len(x.answered)+len(data) > maxKept) {
+		x.answered, x.answerCut = nil, true
+		return
+	}
+	x.answered = append(x.answered, data...)
 }
 
 // tag gives an answer that describes the server an ETag: it has no version but
@@ -127,7 +141,8 @@ func (x *exchange) learn(ctx context.Context) metadata.MD {
 	if x.preview = first(md.HeaderMD, "muster-mode") == "preview"; x.preview {
 		x.Header().Set("Muster-Mode", "preview")
 	}
-	x.recording = first(md.HeaderMD, "muster-recording")
+	x.recording, x.call = first(md.HeaderMD, "muster-recording"), first(md.HeaderMD, "muster-call")
+	x.sampled = first(md.HeaderMD, "muster-sampled") != ""
 	return md.HeaderMD
 }
 

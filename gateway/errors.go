@@ -136,6 +136,7 @@ func challenges(authorization string) []string {
 // refuse sends the error body of a problem, with the headers that belong to its
 // status.
 func (x *exchange) refuse(p *problem) {
+	x.refused = p
 	h := x.Header()
 	h.Del("Location") // of an answer that failed at its end
 	h.Del("ETag")

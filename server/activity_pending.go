@@ -9,27 +9,6 @@ import (
 // What the contract has and this server does not do yet: who may not ask is told so, and
 // everybody else that it is not implemented.
 
-func (s *activityService) ListExchanges(ctx context.Context, req *musterv1.ListExchangesRequest) (*musterv1.ListExchangesResponse, error) {
-	if _, err := s.observed(ctx, req.GetTenant()); err != nil {
-		return nil, err
-	}
-	return s.UnimplementedActivityServiceServer.ListExchanges(ctx, req)
-}
-
-func (s *activityService) GetExchange(ctx context.Context, req *musterv1.GetExchangeRequest) (*musterv1.GetExchangeResponse, error) {
-	if _, err := s.observed(ctx, req.GetTenant()); err != nil {
-		return nil, err
-	}
-	return s.UnimplementedActivityServiceServer.GetExchange(ctx, req)
-}
-
-func (s *activityService) GetTraffic(ctx context.Context, req *musterv1.GetTrafficRequest) (*musterv1.GetTrafficResponse, error) {
-	if _, err := s.observed(ctx, req.GetTenant()); err != nil {
-		return nil, err
-	}
-	return s.UnimplementedActivityServiceServer.GetTraffic(ctx, req)
-}
-
 func (s *activityService) ListWatchers(ctx context.Context, req *musterv1.ListWatchersRequest) (*musterv1.ListWatchersResponse, error) {
 	if _, err := s.observed(ctx, req.GetTenant()); err != nil {
 		return nil, err

@@ -43,10 +43,12 @@ func (s *Server) authenticate(ctx context.Context, c *call) error {
 // identifyOnce is identify, but for callers who failed too often of late.
 func (s *Server) identifyOnce(ctx context.Context, c *call) error {
 	header := first(ctx, "authorization")
+	c.shown = header
 	if access, known := policy[c.method]; header == "" || known && access.action == public {
 		return s.identify(ctx, c)
 	}
 	if err := s.throttle.Allow(c.address, header); err != nil {
+		c.cause = causeThrottled
 		return err
 	}
 	err := s.identify(ctx, c)
@@ -79,9 +81,11 @@ func (s *Server) identify(ctx context.Context, c *call) error {
 		p.Credential.Scopes = withinScopes(p.Granted, p.Credential.Scopes)
 	}
 	if base := first(ctx, baseTenantKey); base != "" && base != c.principal.TenantName {
+		c.cause = causeWrongTenant
 		return scim.Errorf(scim.Forbidden, "the credential is not one of the tenant %.80q", base)
 	}
 	if networks := c.principal.Credential.Networks; len(networks) > 0 && !slices.ContainsFunc(networks, func(n netip.Prefix) bool { return n.Contains(c.address) }) {
+		c.cause = causeWrongAddress
 		return scim.Errorf(scim.Forbidden, "the credential may not be used from this address")
 	}
 	return nil
@@ -98,17 +102,20 @@ func (s *Server) identifyShown(ctx context.Context, c *call) error {
 	}
 	shown, err := parseAuthorization(header)
 	if err != nil {
+		c.cause = causeOfHeader(header)
 		return err
 	}
 	c.principal, err = s.store.Authenticate(ctx, HashToken(shown.secret))
 	if shown.scheme == bearerScheme && scim.ReasonOf(err) == scim.Unauthenticated && c.principal.ID == 0 && looksLikeJWT(shown.secret) {
 		c.principal, err = s.issuers.identify(ctx, c.requestID, shown.secret)
-		return err
 	}
 	if err != nil {
+		c.cause, c.why = causeOfRefusal(&c.principal, err)
 		return err
 	}
 	if !shown.proves(&c.principal.Credential) {
+		c.cause, c.why = shown.mistake(&c.principal.Credential)
+		c.claimed = c.principal
 		c.principal = store.Principal{}
 		return scim.Errorf(scim.Unauthenticated, "the credential is not valid")
 	}

@@ -39,6 +39,14 @@ type call struct {
 	// throughConsole: it came through ConsoleConn, and its operator is known where it needs one.
 	throughConsole bool
 	act            store.Act // what is being done, for the audit log
+	answer         any       // the message, of a call of one that succeeded
+
+	// Why the caller was not let in, for operators, and whose secret it has shown that is
+	// no proof of anything.
+	cause   cause
+	why     string
+	claimed store.Principal
+	shown   string // the authorization header
 
 	ahead  []interceptor // the steps that are still to take
 	read   handler       // reads the message and goes on; nil for a stream
@@ -62,8 +70,11 @@ const (
 	credentialKey = "muster-credential" //nolint:gosec // a name
 	profileKey    = "muster-profile"
 	modeKey       = "muster-mode"
-	// Tells the REST face that, and where, the exchange is recorded.
+	// Tells the REST face that, and where, the exchange is recorded; what it is to hand
+	// back with the exchange in any case; and that the bodies of this one are kept.
 	recordingKey = "muster-recording"
+	handBackKey  = "muster-call"
+	sampledKey   = "muster-sampled"
 	// What the REST face tells of its client; believed in process only.
 	addressKey = "muster-address"
 	agentKey   = "muster-agent"
@@ -126,13 +137,12 @@ func (g guarded) RegisterService(desc *grpc.ServiceDesc, service any) {
 // and calls what is left of the interceptors.
 func (s *Server) unary(name string, generated grpc.MethodHandler) grpc.MethodHandler {
 	return func(service any, ctx context.Context, decode func(any) error, _ grpc.UnaryServerInterceptor) (any, error) {
-		var answer any
 		c := &call{method: name}
 		c.read = func(ctx context.Context) error {
 			_, err := generated(service, ctx, decode, func(ctx context.Context, request any, _ *grpc.UnaryServerInfo, h grpc.UnaryHandler) (any, error) {
 				c.request = request
 				c.handle = func(ctx context.Context) (err error) {
-					answer, err = h(ctx, request)
+					c.answer, err = h(ctx, request)
 					return err
 				}
 				return nil, c.proceed(ctx)
@@ -142,7 +152,7 @@ func (s *Server) unary(name string, generated grpc.MethodHandler) grpc.MethodHan
 		if err := s.run(ctx, c); err != nil {
 			return nil, err
 		}
-		return answer, nil
+		return c.answer, nil
 	}
 }
 

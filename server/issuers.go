@@ -64,10 +64,20 @@ func (i *issuers) identify(ctx context.Context, requestID, token string) (store.
 	if fault, ok := errors.AsType[tokenError](err); ok {
 		i.log.LogAttrs(ctx, slog.LevelInfo, "a token of an outside issuer is not valid",
 			slog.String("cause", fault.cause), slog.String("request_id", requestID))
-		return store.Principal{}, scim.Errorf(scim.Unauthenticated, "the credential is not valid")
+		return store.Principal{}, &outsideError{scim.Errorf(scim.Unauthenticated, "the credential is not valid"), fault.cause}
 	}
 	return p, err
 }
+
+// outsideError is what the client of a token that is not valid is told, with the cause,
+// which it is not told.
+type outsideError struct {
+	error
+
+	cause string
+}
+
+func (e *outsideError) Unwrap() error { return e.error }
 
 // claims are what is read of a token.
 type claims struct {

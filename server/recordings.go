@@ -32,12 +32,11 @@ const (
 type recordingService struct {
 	musterv1.UnimplementedRecordingServiceServer
 
-	store    *store.Store
-	recorder *recorder
+	server *Server
 }
 
 func (s *recordingService) StartRecording(ctx context.Context, req *musterv1.StartRecordingRequest) (*musterv1.StartRecordingResponse, error) {
-	tenant, err := administered(ctx, s.store, req.GetTenant())
+	tenant, err := administered(ctx, s.server.store, req.GetTenant())
 	if err != nil {
 		return nil, err
 	}
@@ -49,7 +48,7 @@ func (s *recordingService) StartRecording(ctx context.Context, req *musterv1.Sta
 	if err != nil {
 		return nil, err
 	}
-	return &musterv1.StartRecordingResponse{Recording: recordingMessage(nameOfTenant(ctx, req.GetTenant()), &made)}, s.recorder.refresh(ctx)
+	return &musterv1.StartRecordingResponse{Recording: recordingMessage(nameOfTenant(ctx, req.GetTenant()), &made)}, s.server.recorder.refresh(ctx)
 }
 
 // attributeName is the name of an attribute that can be redacted.
@@ -117,7 +116,7 @@ func parseRecording(id string) (int64, error) {
 
 // recordingOf finds what a request is about.
 func (s *recordingService) recordingOf(ctx context.Context, tenantName, id string) (store.Tenant, int64, error) {
-	tenant, err := administered(ctx, s.store, tenantName)
+	tenant, err := administered(ctx, s.server.store, tenantName)
 	if err != nil {
 		return tenant, 0, err
 	}
@@ -134,11 +133,11 @@ func (s *recordingService) StopRecording(ctx context.Context, req *musterv1.Stop
 	if err != nil {
 		return nil, err
 	}
-	return &musterv1.StopRecordingResponse{Recording: recordingMessage(nameOfTenant(ctx, req.GetTenant()), &r)}, s.recorder.refresh(ctx)
+	return &musterv1.StopRecordingResponse{Recording: recordingMessage(nameOfTenant(ctx, req.GetTenant()), &r)}, s.server.recorder.refresh(ctx)
 }
 
 func (s *recordingService) ListRecordings(ctx context.Context, req *musterv1.ListRecordingsRequest) (*musterv1.ListRecordingsResponse, error) {
-	tenant, err := administered(ctx, s.store, req.GetTenant())
+	tenant, err := administered(ctx, s.server.store, req.GetTenant())
 	if err != nil {
 		return nil, err
 	}
@@ -199,11 +198,15 @@ func (s *recordingService) DeleteRecording(ctx context.Context, req *musterv1.De
 	if err := tenant.DeleteRecording(ctx, id); err != nil {
 		return nil, err
 	}
-	return &musterv1.DeleteRecordingResponse{}, s.recorder.refresh(ctx)
+	return &musterv1.DeleteRecordingResponse{}, s.server.recorder.refresh(ctx)
 }
 
 func (s *recordingService) RecordExchange(ctx context.Context, req *musterv1.RecordExchangeRequest) (*musterv1.RecordExchangeResponse, error) {
-	return &musterv1.RecordExchangeResponse{}, s.recorder.record(ctx, req)
+	s.server.activity.noteREST(ctx, req)
+	if req.GetRecording() == "" {
+		return &musterv1.RecordExchangeResponse{}, nil
+	}
+	return &musterv1.RecordExchangeResponse{}, s.server.recorder.record(ctx, req)
 }
 
 // recordingMessage is what the contract makes of a recording.

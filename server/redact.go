@@ -65,11 +65,15 @@ func (r *redactor) learn(catalog *scim.Catalog) {
 	if catalog == nil || catalog == r.secrets.Load().catalog() {
 		return
 	}
+	r.secrets.Store(secretsOf(catalog))
+}
+
+func secretsOf(catalog *scim.Catalog) *secretNames {
 	s := &secretNames{catalog, map[string]bool{"password": true}}
 	for _, rt := range catalog.ResourceTypes() {
 		s.add(rt.Attributes())
 	}
-	r.secrets.Store(s)
+	return s
 }
 
 func (s *secretNames) catalog() *scim.Catalog {

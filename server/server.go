@@ -53,6 +53,8 @@ type Options struct {
 	Limits Limits
 	// Sessions are those of operators.
 	Sessions Sessions
+	// Activity is what is kept of what clients ask and are answered.
+	Activity Activity
 	// Proxies are believed about the address of the client (x-forwarded-for).
 	Proxies transport.Proxies
 	// Tokens signs what is told of changes. Nil: a signer without an issuer.
@@ -82,6 +84,7 @@ type Server struct {
 	recorder     *recorder
 	sessions     Sessions
 	tokens       *events.Tokens
+	activity     *activity
 	public       *semaphore.Weighted // calls that need no credential
 }
 
@@ -101,9 +104,10 @@ func New(st *store.Store, opts Options) *Server {
 	if s.tokens = opts.Tokens; s.tokens == nil {
 		s.tokens = events.NewTokens(st, "", "")
 	}
+	s.activity = newActivity(st, s.log, opts.Activity)
 	s.audit = newAuditLog(st, s.log, opts.AuditReads)
 	s.previews = newPreviews(st, s.log, opts.Preview)
-	s.interceptors = []interceptor{s.logCall, s.translateErrors, recoverPanics, s.audit.intercept, s.authenticate, authorize, s.receive, beginAct, s.previews.await, s.limit, usePreview}
+	s.interceptors = []interceptor{s.logCall, s.translateErrors, s.activity.intercept, recoverPanics, s.audit.intercept, s.authenticate, authorize, s.receive, beginAct, s.previews.await, s.limit, usePreview}
 	s.grpc = grpc.NewServer(
 		grpc.Creds(s.transportCredentials(opts.TLS)),
 		grpc.StreamInterceptor(s.stream),
@@ -123,7 +127,7 @@ func New(st *store.Store, opts Options) *Server {
 		musterv1.RegisterRegistryServiceServer(r, &registry{store: st})
 		musterv1.RegisterTenantServiceServer(r, &tenantService{store: st})
 		musterv1.RegisterCredentialServiceServer(r, &credentialService{store: st, previews: s.previews})
-		musterv1.RegisterRecordingServiceServer(r, &recordingService{store: st, recorder: s.recorder})
+		musterv1.RegisterRecordingServiceServer(r, &recordingService{server: s})
 		musterv1.RegisterDiscoveryServiceServer(r, &discovery{})
 		musterv1.RegisterChangeServiceServer(r, s.changes)
 		musterv1.RegisterDirectoryServiceServer(r, &directory{server: s, passwords: s.provisioning.passwords, cursors: s.provisioning.cursors})
@@ -158,7 +162,7 @@ func (s *Server) Serve(l net.Listener) error { return s.grpc.Serve(l) }
 // Shutdown takes no more calls and waits for those under way, and for what they leave
 // to be written; when ctx ends it cuts them off and returns its error.
 func (s *Server) Shutdown(ctx context.Context) error {
-	err := errors.Join(s.drain(ctx), s.audit.flush(ctx), s.uses.flush(ctx))
+	err := errors.Join(s.drain(ctx), s.audit.flush(ctx), s.uses.flush(ctx), s.activity.flush(ctx))
 	s.previews.close()
 	return err
 }

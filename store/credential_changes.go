@@ -235,9 +235,15 @@ func (t Tenant) RotateCredential(ctx context.Context, name string, hash [32]byte
 		}
 		at := now()
 		ends := at + overlap.Milliseconds()
+		st := t.store.statement().add("UPDATE tokens SET expires_at = ", arg{ends}, " WHERE credential_id = ", arg{id}, " AND purpose = '"+purposeSecret+"'",
+			" AND (expires_at IS NULL OR expires_at > ", arg{ends}, ")")
+		if err := tx.write(ctx, st); err != nil {
+			return err
+		}
+		if err := t.store.rememberTokens(ctx, tx, true, "k.credential_id = ", arg{id}, " AND k.purpose = '"+purposeSecret+"' AND k.expires_at <= ", arg{at}); err != nil {
+			return err
+		}
 		for _, st := range []*statement{
-			t.store.statement().add("UPDATE tokens SET expires_at = ", arg{ends}, " WHERE credential_id = ", arg{id}, " AND purpose = '"+purposeSecret+"'",
-				" AND (expires_at IS NULL OR expires_at > ", arg{ends}, ")"),
 			t.store.statement().add("DELETE FROM tokens WHERE credential_id = ", arg{id}, " AND purpose = '"+purposeSecret+"' AND expires_at <= ", arg{at}),
 			t.store.statement().add("INSERT INTO tokens (credential_id, purpose, hash, created_at) VALUES (", arg{id}, ", '"+purposeSecret+"', ", arg{hash[:]}, ", ", arg{at}, ")"),
 		} {
@@ -256,6 +262,9 @@ func (t Tenant) RevokeCredential(ctx context.Context, name string) error {
 	return t.write(ctx, func(ctx context.Context, tx tx) error {
 		id, c, err := t.lockCredential(ctx, tx, name)
 		if err != nil {
+			return err
+		}
+		if err := t.store.rememberTokens(ctx, tx, false, "k.credential_id = ", arg{id}, " AND k.purpose IN ('"+purposeSecret+"', '"+purposeAccess+"')"); err != nil {
 			return err
 		}
 		if err := tx.write(ctx, t.store.statement().add("DELETE FROM credentials WHERE id = ", arg{id})); err != nil { // and its tokens

@@ -243,6 +243,9 @@ func (s *Store) RemoveExpiredTokens(ctx context.Context) (removed int, err error
 		return 0, err
 	}
 	err = s.write(ctx, func(ctx context.Context, tx tx) error {
+		if err := s.rememberTokens(ctx, tx, true, "k.id IN (", strings.Join(ids, ", "), ") AND k.purpose = '"+purposeSecret+"' AND k.expires_at <= ", arg{now()}); err != nil {
+			return err
+		}
 		st := s.statement()
 		// The time again: a code that was being spent may be kept for longer by now.
 		st.add("DELETE FROM tokens WHERE id IN (", strings.Join(ids, ", "), ") AND expires_at <= ", arg{now()})

@@ -41,6 +41,11 @@ type config struct {
 	AuditReads     bool
 	AuditRetention time.Duration
 
+	ActivityRetention time.Duration
+	ActivityMax       int
+	ActivityBodies    int
+	TrafficRetention  time.Duration
+
 	TLSCert, TLSKey              string
 	GRPCClientCA, GRPCClientCert string
 	Plaintext                    bool
@@ -76,6 +81,10 @@ var settings = slices.Concat([]setting{
 	{"changes-max-bytes", "0", "how large the change log of a tenant may be, such as 1GiB; 0: any size", size{func(c *config) *int64 { return &c.ChangesMaxBytes }}},
 	{"audit-retention", "9600h0m0s", "how long the audit log is kept; 0: for ever", func(c *config) *time.Duration { return &c.AuditRetention }},
 	{"audit-reads", "false", "record in the audit log what reads resources, too", func(c *config) *bool { return &c.AuditReads }},
+	{"activity-retention", "168h0m0s", "how long it is kept what clients asked and were answered; 0: it is not kept", func(c *config) *time.Duration { return &c.ActivityRetention }},
+	{"activity-max", "50000", "how many exchanges of a tenant are kept at most; 0: any number", integer{func(c *config) *int { return &c.ActivityMax }, 0, math.MaxInt}},
+	{"activity-bodies", "10", "of how many exchanges of a tenant, each second, the bodies are kept beside those of errors; -1: no bodies at all", integer{func(c *config) *int { return &c.ActivityBodies }, -1, 1000}},
+	{"traffic-retention", "336h0m0s", "how long the numbers of requests, errors and latencies of each minute are kept", func(c *config) *time.Duration { return &c.TrafficRetention }},
 	{"tls-cert", "", "PEM file with the certificate of both addresses, and those that lead to its root; read again when it changes", func(c *config) *string { return &c.TLSCert }},
 	{"tls-key", "", "PEM file with the private key of --tls-cert", func(c *config) *string { return &c.TLSKey }},
 	{"grpc-client-ca", "", "PEM file with the certificates that client certificates of gRPC are verified by; read again when it changes", func(c *config) *string { return &c.GRPCClientCA }},

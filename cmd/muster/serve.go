@@ -41,6 +41,10 @@ const (
 // How long a recording is kept after its end: it holds what clients say of people.
 const recordingsRetention = 30 * 24 * time.Hour
 
+// How long it is remembered that a token was revoked, to tell operators why a client
+// that still shows it is refused.
+const revokedRetention = 90 * 24 * time.Hour
+
 const serveHelp = `Serve SCIM over REST and gRPC until told to stop by SIGTERM or Ctrl-C; requests
 under way are finished first.
 
@@ -150,7 +154,8 @@ func openProgram(ctx context.Context, c config, log *slog.Logger, out io.Writer)
 	}
 	tokens := p.tokensOf(c)
 	p.delivery = p.deliveryOf(c, tokens)
-	p.core = server.New(p.store, server.Options{Tokens: tokens, Log: log, Preview: preview, TLS: p.grpcTLS(c), Proxies: c.proxies, AuditReads: c.AuditReads, Limits: c.Limits})
+	p.core = server.New(p.store, server.Options{Tokens: tokens, Log: log, Preview: preview, TLS: p.grpcTLS(c), Proxies: c.proxies, AuditReads: c.AuditReads, Limits: c.Limits,
+		Activity: server.Activity{Off: c.ActivityRetention == 0, Bodies: c.ActivityBodies}})
 	documents, err := c.documents()
 	if err != nil {
 		return nil, err
@@ -193,6 +198,15 @@ func (p *program) upkeeps(c config) []upkeep {
 		{"looking for recordings", time.Second, func(ctx context.Context) error { return p.core.RefreshRecordings(ctx) }},
 		{"removing old recordings", time.Hour, func(ctx context.Context) error {
 			return p.store.RemoveRecordings(ctx, time.Now().Add(-recordingsRetention))
+		}},
+		{"removing old exchanges", time.Minute, untilNone(func(ctx context.Context) (int, error) {
+			return p.store.TrimExchanges(ctx, time.Now().Add(-c.ActivityRetention), c.ActivityMax)
+		})},
+		{"removing old traffic", time.Hour, func(ctx context.Context) error {
+			return p.store.RemoveTraffic(ctx, time.Now().Add(-c.TrafficRetention))
+		}},
+		{"forgetting tokens that were revoked long ago", time.Hour, func(ctx context.Context) error {
+			return p.store.RemoveRevokedTokens(ctx, time.Now().Add(-revokedRetention))
 		}},
 		{"deleting the tenants whose deletion was interrupted", 10 * time.Second, func(ctx context.Context) error {
 			names, err := p.store.FinishDeletions(ctx)

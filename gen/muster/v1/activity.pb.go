@@ -177,7 +177,7 @@ const (
 	LoggedExchange_CAUSE_WRONG_SCHEME LoggedExchange_Cause = 7
 	// The password is right and the login is not.
 	LoggedExchange_CAUSE_WRONG_LOGIN LoggedExchange_Cause = 8
-	// A token of an outside issuer that is not accepted; detail says why.
+	// A token of an outside issuer that is not accepted: detail says why.
 	LoggedExchange_CAUSE_OUTSIDE_TOKEN LoggedExchange_Cause = 9
 	// The credential may not be used from the address.
 	LoggedExchange_CAUSE_WRONG_ADDRESS LoggedExchange_Cause = 10
@@ -292,7 +292,7 @@ type LoggedExchange struct {
 	Code string `protobuf:"bytes,15,opt,name=code,proto3" json:"code,omitempty"`
 	// Of an error, as in ErrorInfo. Where SCIM has a word for it, that is scimType.
 	Reason string `protobuf:"bytes,16,opt,name=reason,proto3" json:"reason,omitempty"`
-	// What the client was told of it.
+	// What the client was told of it; of some causes, also what it was not told.
 	Detail string               `protobuf:"bytes,17,opt,name=detail,proto3" json:"detail,omitempty"`
 	Cause  LoggedExchange_Cause `protobuf:"varint,18,opt,name=cause,proto3,enum=muster.v1.LoggedExchange_Cause" json:"cause,omitempty"`
 	// What to mend, and where, in plain words; where the cause is a common one.

@@ -811,8 +811,16 @@ type RecordExchangeRequest struct {
 	// What the server has told of the recording with the answer.
 	Recording string `protobuf:"bytes,1,opt,name=recording,proto3" json:"recording,omitempty"`
 	// The SCIM base URL that the answer was written with.
-	Base          string    `protobuf:"bytes,2,opt,name=base,proto3" json:"base,omitempty"`
-	Exchange      *Exchange `protobuf:"bytes,3,opt,name=exchange,proto3" json:"exchange,omitempty"`
+	Base string `protobuf:"bytes,2,opt,name=base,proto3" json:"base,omitempty"`
+	// Where nobody keeps its bodies and headers, it has none.
+	Exchange *Exchange `protobuf:"bytes,3,opt,name=exchange,proto3" json:"exchange,omitempty"`
+	// What the server has told of the call with the answer; empty: it was not called.
+	Call string `protobuf:"bytes,4,opt,name=call,proto3" json:"call,omitempty"`
+	// As it was sent, with the query.
+	Path string `protobuf:"bytes,5,opt,name=path,proto3" json:"path,omitempty"`
+	// Of an error: as in ErrorInfo, and what the client was told.
+	Reason        string `protobuf:"bytes,6,opt,name=reason,proto3" json:"reason,omitempty"`
+	Detail        string `protobuf:"bytes,7,opt,name=detail,proto3" json:"detail,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -866,6 +874,34 @@ func (x *RecordExchangeRequest) GetExchange() *Exchange {
 		return x.Exchange
 	}
 	return nil
+}
+
+func (x *RecordExchangeRequest) GetCall() string {
+	if x != nil {
+		return x.Call
+	}
+	return ""
+}
+
+func (x *RecordExchangeRequest) GetPath() string {
+	if x != nil {
+		return x.Path
+	}
+	return ""
+}
+
+func (x *RecordExchangeRequest) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
+}
+
+func (x *RecordExchangeRequest) GetDetail() string {
+	if x != nil {
+		return x.Detail
+	}
+	return ""
 }
 
 type RecordExchangeResponse struct {
@@ -979,11 +1015,15 @@ const file_muster_v1_recording_proto_rawDesc = "" +
 	"\x16DeleteRecordingRequest\x12\x16\n" +
 	"\x06tenant\x18\x01 \x01(\tR\x06tenant\x12\x0e\n" +
 	"\x02id\x18\x02 \x01(\tR\x02id\"\x19\n" +
-	"\x17DeleteRecordingResponse\"z\n" +
+	"\x17DeleteRecordingResponse\"\xd2\x01\n" +
 	"\x15RecordExchangeRequest\x12\x1c\n" +
 	"\trecording\x18\x01 \x01(\tR\trecording\x12\x12\n" +
 	"\x04base\x18\x02 \x01(\tR\x04base\x12/\n" +
-	"\bexchange\x18\x03 \x01(\v2\x13.muster.v1.ExchangeR\bexchange\"\x18\n" +
+	"\bexchange\x18\x03 \x01(\v2\x13.muster.v1.ExchangeR\bexchange\x12\x12\n" +
+	"\x04call\x18\x04 \x01(\tR\x04call\x12\x12\n" +
+	"\x04path\x18\x05 \x01(\tR\x04path\x12\x16\n" +
+	"\x06reason\x18\x06 \x01(\tR\x06reason\x12\x16\n" +
+	"\x06detail\x18\a \x01(\tR\x06detail\"\x18\n" +
 	"\x16RecordExchangeResponse2\x9f\x04\n" +
 	"\x10RecordingService\x12U\n" +
 	"\x0eStartRecording\x12 .muster.v1.StartRecordingRequest\x1a!.muster.v1.StartRecordingResponse\x12R\n" +

@@ -52,7 +52,8 @@ type RecordingServiceClient interface {
 	ExportRecording(ctx context.Context, in *ExportRecordingRequest, opts ...grpc.CallOption) (*ExportRecordingResponse, error)
 	// Removes a recording with all that it holds.
 	DeleteRecording(ctx context.Context, in *DeleteRecordingRequest, opts ...grpc.CallOption) (*DeleteRecordingResponse, error)
-	// Adds an exchange to a recording. Only the REST face of the server itself may.
+	// Hands back an exchange: it is counted, listed by ActivityService, and added to a
+	// recording where there is one. Only the REST face of the server itself may.
 	RecordExchange(ctx context.Context, in *RecordExchangeRequest, opts ...grpc.CallOption) (*RecordExchangeResponse, error)
 }
 
@@ -147,7 +148,8 @@ type RecordingServiceServer interface {
 	ExportRecording(context.Context, *ExportRecordingRequest) (*ExportRecordingResponse, error)
 	// Removes a recording with all that it holds.
 	DeleteRecording(context.Context, *DeleteRecordingRequest) (*DeleteRecordingResponse, error)
-	// Adds an exchange to a recording. Only the REST face of the server itself may.
+	// Hands back an exchange: it is counted, listed by ActivityService, and added to a
+	// recording where there is one. Only the REST face of the server itself may.
 	RecordExchange(context.Context, *RecordExchangeRequest) (*RecordExchangeResponse, error)
 	mustEmbedUnimplementedRecordingServiceServer()
 }
