@@ -32,9 +32,18 @@ type canned struct {
 	method  string
 	request proto.Message
 	sent    metadata.MD
+
+	// What was handed back at the end, with what it was asked before.
+	exchange *musterv1.RecordExchangeRequest
+	handed   metadata.MD
 }
 
 func (c *canned) Invoke(ctx context.Context, method string, args, reply any, opts ...grpc.CallOption) error {
+	if r, ok := args.(*musterv1.RecordExchangeRequest); ok {
+		c.exchange = r
+		c.handed, _ = metadata.FromOutgoingContext(ctx)
+		return nil
+	}
 	c.calls++
 	c.method, c.request = method, args.(proto.Message)
 	c.sent, _ = metadata.FromOutgoingContext(ctx)

@@ -123,7 +123,7 @@ func (a *activity) intercept(ctx context.Context, c *call) error {
 func (a *activity) samples(c *call) bool {
 	switch policy[c.method].action {
 	case read, write, discover:
-	case public, admin, adminRead, internal:
+	case public, admin, adminRead, internal, signIn, own:
 		return false
 	}
 	if a.Off || a.Bodies <= 0 {

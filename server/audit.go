@@ -20,6 +20,7 @@ import (
 type auditLog struct {
 	queue  *auditQueue
 	floods *floods
+	pushes *pushes
 	reads  bool // what reads resources is recorded too
 	// readings are when who read the audit log, as of the last event that says so.
 	readings readings
@@ -27,7 +28,7 @@ type auditLog struct {
 
 func newAuditLog(st *store.Store, log *slog.Logger, reads bool) *auditLog {
 	a := &auditLog{queue: newAuditQueue(st, log), reads: reads}
-	a.floods = newFloods(a.queue)
+	a.floods, a.pushes = newFloods(a.queue), newPushes(st, log)
 	return a
 }
 
@@ -106,6 +107,9 @@ func (a *auditLog) note(ctx context.Context, c *call, err error) {
 			a.queue.add(ctx, e)
 		}
 		return
+	}
+	if err == nil {
+		a.pushes.note(act) //nolint:contextcheck // it is written later, in the background
 	}
 	e := act.Event()
 	if err != nil {

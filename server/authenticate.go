@@ -108,6 +108,8 @@ func (s *Server) identifyShown(ctx context.Context, c *call) error {
 	c.principal, err = s.store.Authenticate(ctx, HashToken(shown.secret))
 	if shown.scheme == bearerScheme && scim.ReasonOf(err) == scim.Unauthenticated && c.principal.ID == 0 && looksLikeJWT(shown.secret) {
 		c.principal, err = s.issuers.identify(ctx, c.requestID, shown.secret)
+		c.cause, c.why = causeOfRefusal(&c.principal, err)
+		return err
 	}
 	if err != nil {
 		c.cause, c.why = causeOfRefusal(&c.principal, err)

@@ -51,6 +51,8 @@ func causeOfHeader(header string) cause {
 func causeOfRefusal(p *store.Principal, err error) (of cause, why string) {
 	outside, isOutside := errors.AsType[*outsideError](err)
 	switch reason := scim.ReasonOf(err); {
+	case err == nil:
+		return "", ""
 	case isOutside:
 		return causeOutsideToken, outside.cause
 	case reason == scim.Forbidden:

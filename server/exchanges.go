@@ -172,7 +172,7 @@ func (s *activityService) WatchExchanges(req *musterv1.WatchExchangesRequest, st
 	} else if q.After, err = s.server.store.LastExchange(ctx); err != nil {
 		return err
 	}
-	w := &exchangeWatch{service: s, stream: stream, of: of, query: q, checked: time.Now()}
+	w := &exchangeWatch{service: s, stream: stream, of: of, query: q, vigil: newVigil(s.server, "")}
 	return w.follow(ctx)
 }
 
@@ -182,7 +182,7 @@ type exchangeWatch struct {
 	stream  grpc.ServerStreamingServer[musterv1.WatchExchangesResponse]
 	of      audience
 	query   *store.ExchangeQuery // After: all up to it were sent
-	checked time.Time
+	vigil   *vigil
 }
 
 // follow sends exchanges until the call ends. At its beginning, and while nothing comes,
@@ -204,7 +204,7 @@ func (w *exchangeWatch) follow(ctx context.Context) error {
 		select {
 		case <-written:
 		case <-look.C:
-			err = w.check(ctx)
+			err = w.vigil.check(ctx)
 		case <-beat.C:
 			err = w.stream.Send(&musterv1.WatchExchangesResponse{})
 		case <-w.service.server.stopping:
@@ -240,17 +240,4 @@ func (w *exchangeWatch) send(ctx context.Context) error {
 			return nil
 		}
 	}
-}
-
-// check makes sure from time to time that the caller may still look.
-func (w *exchangeWatch) check(ctx context.Context) error {
-	if time.Since(w.checked) < recheck {
-		return nil
-	}
-	w.checked = time.Now()
-	c := callOf(ctx)
-	if err := w.service.server.identify(ctx, c); err != nil {
-		return err
-	}
-	return c.permit(c.method, "")
 }

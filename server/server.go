@@ -162,7 +162,7 @@ func (s *Server) Serve(l net.Listener) error { return s.grpc.Serve(l) }
 // Shutdown takes no more calls and waits for those under way, and for what they leave
 // to be written; when ctx ends it cuts them off and returns its error.
 func (s *Server) Shutdown(ctx context.Context) error {
-	err := errors.Join(s.drain(ctx), s.audit.flush(ctx), s.uses.flush(ctx), s.activity.flush(ctx))
+	err := errors.Join(s.drain(ctx), s.audit.flush(ctx), s.uses.flush(ctx), s.activity.flush(ctx), s.audit.pushes.flush(ctx))
 	s.previews.close()
 	return err
 }

@@ -49,6 +49,9 @@ func (s *activityService) ListStaleGroups(ctx context.Context, req *musterv1.Lis
 	if err != nil {
 		return nil, err
 	}
+	if err := s.server.audit.pushes.flush(ctx); err != nil {
+		return nil, err
+	}
 	found, err := tenant.StaleGroups(ctx, since, behind, size)
 	if err != nil {
 		return nil, err
@@ -104,6 +107,9 @@ func (s *activityService) DeleteStaleGroups(ctx context.Context, req *musterv1.D
 	}
 	if len(req.GetIds()) > maxStaleIDs {
 		return nil, scim.Errorf(scim.InvalidValue, "at most %d ids are given", maxStaleIDs).At("ids")
+	}
+	if err := s.server.audit.pushes.flush(ctx); err != nil {
+		return nil, err
 	}
 	found, err := someStale(ctx, tenant, since, req.GetIds(), most)
 	if err != nil {
