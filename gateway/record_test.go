@@ -64,7 +64,11 @@ func TestRecord_HandsBackEach(t *testing.T) {
 		if test.sampled {
 			c.header.Set("muster-sampled", "1")
 		}
-		res := ask(t, newFace(t, c, Options{}), test.method, test.target, `{"name":"of-the-body"}`, "Authorization", "Bearer x", "User-Agent", "tester", "X-Request-Id", "id-1")
+		body := `{"userName":"of-the-body"}`
+		if strings.HasPrefix(test.target, "/admin") {
+			body = `{"name":"of-the-body"}`
+		}
+		res := ask(t, newFace(t, c, Options{}), test.method, test.target, body, "Authorization", "Bearer x", "User-Agent", "tester", "X-Request-Id", "id-1")
 		r, e := c.exchange, c.exchange.GetExchange()
 		if r.GetPath() != test.target || e.GetMethod() != test.method || int(e.GetStatus()) != res.StatusCode || r.GetReason() != test.reason || !strings.Contains(r.GetDetail(), test.detail) ||
 			(r.GetCall() == "of the core") != (c.calls == 1) || (e.GetAnswerHeader() != nil) != test.bodies || (e.GetAnswerBody() != "") != test.bodies ||
