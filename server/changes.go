@@ -117,10 +117,13 @@ func (s *changes) WatchChanges(req *musterv1.WatchChangesRequest, stream grpc.Se
 	}
 	defer s.server.store.FollowChanges()()
 	w := &watch{service: s, stream: stream, filter: f, show: newShowing(ctx), position: max(req.GetAfterPosition(), 0), vigil: newVigil(s.server, f.Types...)}
+	w.following = s.server.watchers.begin(callOf(ctx), w.position, req.GetSnapshot())
+	defer w.following.end()
 	if req.GetSnapshot() {
 		if err := w.snapshot(ctx); err != nil {
 			return err
 		}
+		w.following.follows()
 	}
 	return w.follow(ctx)
 }
@@ -133,6 +136,8 @@ type watch struct {
 	show     showing
 	position int64 // all up to it has been sent
 	vigil    *vigil
+
+	following *following
 }
 
 // follow sends changes until the call ends.
@@ -185,6 +190,7 @@ func (w *watch) sendChanges(ctx context.Context) (sent bool, err error) {
 			sent = true
 		}
 		w.position = p.Position
+		w.following.at(p.Position, len(p.Changes) > 0)
 		if !p.More {
 			return sent, nil
 		}

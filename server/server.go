@@ -85,6 +85,7 @@ type Server struct {
 	sessions     Sessions
 	tokens       *events.Tokens
 	activity     *activity
+	watchers     *watchers
 	public       *semaphore.Weighted // calls that need no credential
 }
 
@@ -105,6 +106,7 @@ func New(st *store.Store, opts Options) *Server {
 		s.tokens = events.NewTokens(st, "", "")
 	}
 	s.activity = newActivity(st, s.log, opts.Activity)
+	s.watchers = newWatchers(st, s.log, s.activity.server)
 	s.audit = newAuditLog(st, s.log, opts.AuditReads)
 	s.previews = newPreviews(st, s.log, opts.Preview)
 	s.interceptors = []interceptor{s.logCall, s.translateErrors, s.activity.intercept, recoverPanics, s.audit.intercept, s.authenticate, authorize, s.receive, beginAct, s.previews.await, s.limit, usePreview}
@@ -162,7 +164,7 @@ func (s *Server) Serve(l net.Listener) error { return s.grpc.Serve(l) }
 // Shutdown takes no more calls and waits for those under way, and for what they leave
 // to be written; when ctx ends it cuts them off and returns its error.
 func (s *Server) Shutdown(ctx context.Context) error {
-	err := errors.Join(s.drain(ctx), s.audit.flush(ctx), s.uses.flush(ctx), s.activity.flush(ctx), s.audit.pushes.flush(ctx))
+	err := errors.Join(s.drain(ctx), s.audit.flush(ctx), s.uses.flush(ctx), s.activity.flush(ctx), s.watchers.flush(ctx), s.audit.pushes.flush(ctx))
 	s.previews.close()
 	return err
 }

@@ -328,3 +328,78 @@ func TestStaleGroups_AreDeletedAsOthers(t *testing.T) {
 		}
 	})
 }
+
+// Who follows the changes is known on every server, with how far it has come, until it
+// is gone.
+func TestWatchers_OnEveryServer(t *testing.T) {
+	onBothDatabases(t, func(t *testing.T, database string) {
+		p := start(t, database)
+		other := p
+		if strings.HasPrefix(database, "postgres") {
+			other = serve(t, database)
+		}
+		c, look, _ := other.observer(t)
+		ctx, cancel := context.WithCancel(authorized())
+		stream, err := musterv1.NewChangeServiceClient(p.dial(t)).WatchChanges(ctx, &musterv1.WatchChangesRequest{Snapshot: true})
+		if err != nil {
+			t.Fatal(err)
+		}
+		p.must(t, 201, http.MethodPost, "/Users", `{"userName":"seen"}`)
+		go func() {
+			for {
+				if _, err := stream.Recv(); err != nil {
+					return
+				}
+			}
+		}()
+		wait := func(what string, fits func(*musterv1.ListWatchersResponse) bool) {
+			t.Helper()
+			for deadline := time.Now().Add(20 * time.Second); ; time.Sleep(100 * time.Millisecond) {
+				got, err := c.ListWatchers(look, &musterv1.ListWatchersRequest{})
+				if err == nil && fits(got) {
+					return
+				}
+				if time.Now().After(deadline) {
+					t.Fatalf("%s: %v, %v", what, got, err)
+				}
+			}
+		}
+		wait("it follows", func(got *musterv1.ListWatchersResponse) bool {
+			w := got.GetWatchers()
+			return len(w) == 1 && w[0].GetCredential() == "bootstrap" && w[0].GetPosition() > 0 && w[0].GetLag() == 0 && !w[0].GetSnapshot() && w[0].GetServer() != ""
+		})
+		cancel()
+		wait("it is gone", func(got *musterv1.ListWatchersResponse) bool { return len(got.GetWatchers()) == 0 })
+	})
+}
+
+// Each attribute is counted once for each resource that has it.
+func TestAttributeUse(t *testing.T) {
+	onBoth(t, func(t *testing.T, p *program) {
+		c, look, _ := p.observer(t)
+		user := p.must(t, 201, http.MethodPost, "/Users", `{"userName":"a","title":"t","password":"correct horse","emails":[{"value":"a@x.test","type":"work"},{"value":"b@x.test","type":"home"}],
+			"urn:ietf:params:scim:schemas:extension:enterprise:2.0:User":{"department":"d"}}`)["id"].(string)
+		p.must(t, 201, http.MethodPost, "/Users", `{"userName":"b","name":{"givenName":"B"}}`)
+		p.must(t, 201, http.MethodPost, "/Groups", `{"displayName":"g","members":[{"value":"`+user+`"}]}`)
+		p.must(t, 201, http.MethodPost, "/Groups", `{"displayName":"h"}`)
+		for rt, want := range map[string]map[string]int64{
+			"User": {"userName": 2, "title": 1, "password": 1, "emails": 1, "emails.value": 1, "name": 1, "name.givenName": 1, "name.familyName": 0, "nickName": 0, "groups": 1,
+				"urn:ietf:params:scim:schemas:extension:enterprise:2.0:User:department": 1, "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User:division": 0},
+			"Group": {"displayName": 2, "members": 1},
+		} {
+			got, err := c.ListAttributeUse(look, &musterv1.ListAttributeUseRequest{ResourceType: rt})
+			if err != nil || !got.GetExact() || got.GetCounted() != 2 || got.GetResources() != 2 {
+				t.Fatalf("%s: %v, %v", rt, got, err)
+			}
+			found := map[string]int64{}
+			for _, a := range got.GetAttributes() {
+				found[a.GetPath()] = a.GetResources()
+			}
+			for path, n := range want {
+				if has, ok := found[path]; !ok || has != n {
+					t.Errorf("%s of %s: %d, %v, want %d", path, rt, has, ok, n)
+				}
+			}
+		}
+	})
+}
