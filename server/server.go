@@ -169,6 +169,10 @@ func (s *Server) Shutdown(ctx context.Context) error {
 	return err
 }
 
+// EndWaits ends the streams, and the calls that wait for something to happen. Shutdown does
+// so too; a face whose requests are such calls must have them ended before it can stop.
+func (s *Server) EndWaits() { s.stop() }
+
 func (s *Server) drain(ctx context.Context) error {
 	s.health.Shutdown()
 	s.stop()

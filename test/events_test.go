@@ -149,10 +149,26 @@ func TestEvents_Poll(t *testing.T) {
 		begun := time.Now()
 		time.AfterFunc(300*time.Millisecond, func() { _, _ = p.tryREST(http.MethodDelete, "/Users/"+ada, "") })
 		_, sets, _ = p.polls(t, reader, "portal", `{}`)
-		if _, _, events := p.onlyEvent(t, sets, audience); events["urn:ietf:params:scim:event:prov:delete"] == nil || time.Since(begun) > 10*time.Second {
+		third, _, events := p.onlyEvent(t, sets, audience)
+		if events["urn:ietf:params:scim:event:prov:delete"] == nil || time.Since(begun) > 10*time.Second {
 			t.Errorf("after %v: %v", time.Since(begun), events)
 		}
+		p.polls(t, reader, "portal", `{"maxEvents":0,"ack":["`+third+`"]}`)
 		p.refusesPollers(t, reader)
+		// One who waits does not keep the server from ending.
+		waiting := make(chan error, 1)
+		go func() {
+			_, err := p.tryREST(http.MethodPost, p.eventOrigin()+"/subscriptions/portal/poll", `{"maxEvents":5,"ack":[]}`, "Authorization", "Bearer "+reader, "Content-Type", "application/json")
+			waiting <- err
+		}()
+		time.Sleep(300 * time.Millisecond)
+		begun = time.Now()
+		if err := p.terminate(t); err != nil || time.Since(begun) > 10*time.Second {
+			t.Errorf("the end took %v: %v", time.Since(begun), err)
+		}
+		if err := <-waiting; err != nil {
+			t.Errorf("who waited got no answer: %v", err)
+		}
 	})
 }
 

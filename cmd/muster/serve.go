@@ -171,6 +171,7 @@ func openProgram(ctx context.Context, c config, log *slog.Logger, out io.Writer)
 	}
 	p.face = gateway.Server(c.HTTP, pages.Before(authorization.Before(handler)))
 	p.face.RegisterOnShutdown(pages.EndStreams)
+	p.face.RegisterOnShutdown(p.core.EndWaits)
 	p.face.ErrorLog = slog.NewLogLogger(log.Handler(), slog.LevelInfo) // mostly handshakes that failed
 	return p, p.announce(c, token, out)
 }
