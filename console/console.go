@@ -20,6 +20,11 @@ type Options struct {
 	Log *slog.Logger
 	// Version is that of the program, to be shown.
 	Version string
+	// Public: the base URL that Addressed tells is a setting. Otherwise operators sign in
+	// with providers only on this very machine.
+	Public bool
+	// ClientSecret finds the secret of an OpenID client; empty: it has none. Nil: none has.
+	ClientSecret func(issuer, clientID string) (string, error)
 	// Addressed tells how a browser addressed the server, as the base URL of SCIM, and
 	// from where. Nil: unknown.
 	Addressed func(r *http.Request) (base string, from netip.Addr)
@@ -35,8 +40,12 @@ type Console struct {
 	handler   http.Handler
 	templates templates
 	streams   *streams
-	// find tells who makes a request; nil: nobody who is signed in.
-	find func(*http.Request) (*session, error)
+	public    bool
+	issuers   *issuers
+	// clientSecret finds the secret of an OpenID client; nil: none has one.
+	clientSecret func(issuer, clientID string) (string, error)
+	// find tells who makes a visit; nil: nobody who is signed in.
+	find func(*visit) (*session, error)
 }
 
 // core is the gRPC API.
@@ -72,20 +81,20 @@ func newCore(conn grpc.ClientConnInterface) core {
 	}
 }
 
-// New makes a console over a connection to the core.
+// New makes a console over a connection to the core that knows the sessions of operators.
 func New(conn grpc.ClientConnInterface, opts Options) (*Console, error) {
 	t, err := parseTemplates()
 	if err != nil {
 		return nil, err
 	}
-	c := &Console{core: newCore(conn), log: opts.Log, version: opts.Version, addressed: opts.Addressed, templates: t, streams: newStreams()}
+	c := &Console{core: newCore(conn), log: opts.Log, version: opts.Version, addressed: opts.Addressed, templates: t, streams: newStreams(),
+		public: opts.Public, issuers: newIssuers(), clientSecret: opts.ClientSecret, find: findSession}
 	if c.log == nil {
 		c.log = slog.New(slog.DiscardHandler)
 	}
 	if c.addressed == nil {
 		c.addressed = func(*http.Request) (string, netip.Addr) { return "", netip.Addr{} }
 	}
-	c.find = func(*http.Request) (*session, error) { return nil, nil } //nolint:nilnil // nobody
 	c.handler = c.protect(c.mux())
 	return c, nil
 }

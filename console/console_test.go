@@ -127,7 +127,7 @@ func TestPost_FromAnotherSite(t *testing.T) {
 	c := newCompany(t)
 	for _, rt := range routes {
 		method, path := c.pathOf(rt)
-		if method != http.MethodPost {
+		if method != http.MethodPost || root+path == acsPath { // that is what SAML providers do, and it is signed
 			continue
 		}
 		for _, header := range [][]string{{"Sec-Fetch-Site", "cross-site"}, {"Sec-Fetch-Site", "same-site"}, {"Origin", "https://evil.example"}} {

@@ -63,6 +63,6 @@ func setTheme(v *visit) error {
 
 func (v *visit) setCookie(name, value string, age int) {
 	http.SetCookie(v.w, &http.Cookie{
-		Name: name, Value: value, Path: root, MaxAge: age, HttpOnly: true, Secure: v.TLS != nil, SameSite: http.SameSiteLaxMode,
+		Name: name, Value: value, Path: root, MaxAge: age, HttpOnly: true, Secure: v.secure(), SameSite: http.SameSiteLaxMode,
 	})
 }

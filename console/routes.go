@@ -16,6 +16,16 @@ var routes = []route{
 	{"POST /theme", open, setTheme},
 	{"GET /keys", look, showKeys},
 
+	{"GET /signin", open, showSignIn},
+	{"POST /signin", open, signInByLink},
+	{"GET /signin/start", open, startSignIn},
+	{"GET /oidc/callback", open, finishOIDC},
+	{"GET /saml/metadata", open, showSAMLMetadata},
+	{"POST /saml/acs", open, finishSAML},
+	{"POST /signout", open, signOut},
+	{"GET /tenant", look, askTenant},
+	{"POST /tenant", look, setTenant},
+
 	{"GET /users", look, listUsers},
 	{"GET /users/{id}", look, showUser},
 	{"GET /users/{id}/deactivate", write, askDeactivate},

@@ -111,11 +111,11 @@ func (v *visit) run(rt route) (err error) {
 	}()
 	ctx := v.calling(v.Request.Context())
 	v.Request = v.Request.WithContext(ctx)
-	if v.session, err = v.find(v.Request); err != nil {
+	if v.session, err = v.find(v); err != nil && rt.needs != open {
 		return err
 	}
 	if v.session != nil {
-		ctx = metadata.AppendToOutgoingContext(ctx, authorizationKey, "Bearer "+v.session.secret)
+		ctx = as(ctx, v.session.secret, v.session.Tenant)
 		v.Request = v.Request.WithContext(context.WithValue(ctx, sessionKey{}, v.session))
 	}
 	switch {

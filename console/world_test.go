@@ -26,8 +26,8 @@ type world struct {
 	console *Console
 	store   *store.Store
 	ctx     context.Context // may call the core
-	secret  string          // of who may do everything
-	session *session        // nil: nobody is signed in
+	server  *server.Server
+	session *session // nil: nobody is signed in
 }
 
 // newWorld is a world without users, of an administrator.
@@ -55,7 +55,7 @@ func newWorldOn(t testing.TB, database string) *world {
 	if err != nil {
 		t.Fatal(err)
 	}
-	c, err := New(s.Conn(), Options{Addressed: func(*http.Request) (string, netip.Addr) {
+	c, err := New(s.ConsoleConn(), Options{Addressed: func(*http.Request) (string, netip.Addr) {
 		return "https://scim.example.com/scim/v2", netip.MustParseAddr("127.0.0.1")
 	}})
 	if err != nil {
@@ -63,9 +63,9 @@ func newWorldOn(t testing.TB, database string) *world {
 	}
 	fake := &fakeActivity{}
 	c.activity = fake
-	w := &world{fake: fake, core: newCore(s.Conn()), console: c, store: st, secret: made.GetSecret(), ctx: metadata.AppendToOutgoingContext(ctx, authorizationKey, "Bearer "+made.GetSecret())}
+	w := &world{fake: fake, core: newCore(s.Conn()), console: c, store: st, server: s, ctx: metadata.AppendToOutgoingContext(ctx, authorizationKey, "Bearer "+made.GetSecret())}
 	w.signIn("administrator")
-	c.find = func(*http.Request) (*session, error) { return w.session, nil }
+	c.find = func(*visit) (*session, error) { return w.session, nil }
 	w.Server = httptest.NewServer(c)
 	t.Cleanup(func() {
 		c.EndStreams()
@@ -74,9 +74,23 @@ func newWorldOn(t testing.TB, database string) *world {
 	return w
 }
 
-// signIn makes another role the one that is signed in.
+// signIn makes another role the one that is signed in, with a session of the core's.
 func (w *world) signIn(role string) {
-	w.session = &session{Operator: "ada@example.com", Role: role, Tenant: "default", Switches: true, secret: w.secret}
+	ctx := context.Background()
+	for of, name := range roleNames {
+		if name != role {
+			continue
+		}
+		link, err := newCore(w.server.LocalConn()).operators.CreateLoginLink(ctx, &musterv1.CreateLoginLinkRequest{Operator: "ada@example.com", Role: of})
+		if err != nil {
+			panic(err)
+		}
+		out, err := w.console.operators.SignIn(ctx, &musterv1.SignInRequest{By: &musterv1.SignInRequest_LoginSecret{LoginSecret: link.GetSecret()}})
+		if err != nil {
+			panic(err)
+		}
+		w.session = &session{Operator: "ada@example.com", Role: role, Tenant: "default", Switches: true, secret: out.GetSecret()}
+	}
 }
 
 // user makes a user.

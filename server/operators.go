@@ -16,8 +16,8 @@ import (
 )
 
 const (
-	// maxLinkTime is how long a login link is good at most.
-	maxLinkTime = 15 * time.Minute
+	// MaxLinkTime is how long a login link is good at most.
+	MaxLinkTime = 15 * time.Minute
 	// rotationOverlap is how long a session's secret is good once it was replaced: for
 	// the requests that the browser had sent before it knew.
 	rotationOverlap = 10 * time.Second
@@ -62,12 +62,12 @@ func (s *operatorService) CreateLoginLink(ctx context.Context, req *musterv1.Cre
 	if err := checkOperatorName(req.GetOperator()); err != nil {
 		return nil, err
 	}
-	lifetime := maxLinkTime
+	lifetime := MaxLinkTime
 	if req.GetLifetime() != nil {
 		lifetime = req.GetLifetime().AsDuration()
 	}
-	if lifetime <= 0 || lifetime > maxLinkTime || req.GetLifetime() != nil && !req.GetLifetime().IsValid() {
-		return nil, scim.Errorf(scim.InvalidValue, "a login link is good for at most %d minutes", int(maxLinkTime.Minutes())).At("lifetime")
+	if lifetime <= 0 || lifetime > MaxLinkTime || req.GetLifetime() != nil && !req.GetLifetime().IsValid() {
+		return nil, scim.Errorf(scim.InvalidValue, "a login link is good for at most %d minutes", int(MaxLinkTime.Minutes())).At("lifetime")
 	}
 	secret, link := NewLoginSecret(), store.LoginLink{Operator: req.GetOperator(), Role: role, Expires: time.Now().Add(lifetime)}
 	if err := tenant.AddLoginLink(ctx, link, HashToken(secret)); err != nil {
@@ -92,13 +92,15 @@ func checkOperatorName(name string) error {
 // who have one.
 func sessionOf(ctx context.Context) *store.Session { return principalOf(ctx).Session }
 
-func (s *operatorService) GetSession(ctx context.Context, _ *musterv1.GetSessionRequest) (*musterv1.GetSessionResponse, error) {
+func (s *operatorService) GetSession(ctx context.Context, req *musterv1.GetSessionRequest) (*musterv1.GetSessionResponse, error) {
 	session := *sessionOf(ctx)
-	active, err := s.store.KeepSession(ctx, &session)
-	if err != nil {
-		return nil, err
+	if !req.GetBackground() {
+		active, err := s.store.KeepSession(ctx, &session)
+		if err != nil {
+			return nil, err
+		}
+		session.Active = active
 	}
-	session.Active = active
 	return &musterv1.GetSessionResponse{Session: s.message(&session, session.Tenant), Tenant: principalOf(ctx).TenantName}, nil
 }
 

@@ -20,6 +20,7 @@ import (
 const (
 	maxAssertionTime  = 24 * time.Hour // that its replay must be remembered
 	maxAssertionID    = 500
+	maxSubject        = 1000
 	maxAttributes     = 100
 	maxAttributeValue = 10_000 // values of all attributes together
 )
@@ -66,6 +67,8 @@ func (s *operatorService) SignIn(ctx context.Context, req *musterv1.SignInReques
 	case *musterv1.SignInRequest_Identity:
 		tenant = by.Identity.GetTenant()
 		begin, err = s.signInIdentity(ctx, by.Identity, begin, HashToken(secret))
+	case *musterv1.SignInRequest_Refused:
+		err = s.refused(ctx, by.Refused)
 	default:
 		err = scim.Errorf(scim.InvalidValue, "say who signs in: a login secret or an identity")
 	}
@@ -80,7 +83,7 @@ func (s *operatorService) signInIdentity(ctx context.Context, who *musterv1.Sign
 	if err := checkIdentity(who); err != nil {
 		return begin, err
 	}
-	begin.Operator = cmp.Or(who.GetEmail(), who.GetSubject())
+	begin.Operator, begin.Subject = cmp.Or(who.GetEmail(), who.GetSubject()), who.GetSubject()
 	begin.DisplayName = cmp.Or(shownName(who.GetDisplayName()), begin.Operator)
 	if err := checkOperatorName(begin.Operator); err != nil {
 		return begin, err
@@ -102,6 +105,15 @@ func (s *operatorService) signInIdentity(ctx context.Context, who *musterv1.Sign
 	return tenant.SignIn(ctx, &provider, assertion, begin, hash)
 }
 
+// refused is the error of an attempt that the console has refused: the interceptors
+// record it.
+func (s *operatorService) refused(ctx context.Context, r *musterv1.RefusedSignIn) error {
+	if tenant, err := s.store.Tenant(ctx, r.GetTenant()); err == nil {
+		callOf(ctx).act.TenantID = tenant.ID()
+	}
+	return scim.Errorf(scim.Unauthenticated, "%.80s: %.500s", r.GetProvider(), strings.ToValidUTF8(r.GetDetail(), ""))
+}
+
 // checkIdentity refuses what no provider can mean.
 func checkIdentity(who *musterv1.SignInIdentity) error {
 	values, expires := 0, who.GetAssertionExpireTime()
@@ -109,8 +121,8 @@ func checkIdentity(who *musterv1.SignInIdentity) error {
 		values += len(a.GetValues())
 	}
 	switch {
-	case who.GetSubject() == "":
-		return scim.Errorf(scim.InvalidValue, "the provider does not say who it is").At("subject")
+	case who.GetSubject() == "" || len(who.GetSubject()) > maxSubject:
+		return scim.Errorf(scim.InvalidValue, "the provider does not say who it is in at most %d bytes", maxSubject).At("subject")
 	case len(who.GetAttributes()) > maxAttributes || values > maxAttributeValue:
 		return scim.Errorf(scim.InvalidValue, "the provider says more than %d attributes or %d values; let it send those alone that give roles", maxAttributes, maxAttributeValue).At("attributes")
 	case who.GetAssertionId() == "" || len(who.GetAssertionId()) > maxAssertionID:

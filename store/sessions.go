@@ -26,6 +26,7 @@ type Session struct {
 	Tenant      string // that the operator belongs to; only of AuthenticateSession
 	Operator    string // what the audit log calls the operator
 	DisplayName string
+	Subject     string // what the provider itself calls the operator; only when it begins
 	Role        Role
 	Provider    string // its name; empty: it began with a login link
 	Address     string // where it began

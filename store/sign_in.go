@@ -120,7 +120,7 @@ func (s *Store) beginSession(ctx context.Context, tx tx, tenantID int64, provide
 	}
 	says := map[string]any{"operator": x.Operator, "role": x.Role, "expires": x.Expires.UTC()}
 	if x.Provider != "" {
-		says["provider"] = x.Provider
+		says["provider"], says["subject"] = x.Provider, x.Subject
 	}
 	return tenant, s.audit(ctx, tx, "", sessionType, strconv.FormatInt(x.ID, 10), stateChanges(nil, says))
 }

@@ -53,6 +53,9 @@ type config struct {
 	proxies                      transport.Proxies // the same, understood
 
 	Events         events.Options
+	Sessions       server.Sessions
+	OIDCSecretFile string
+
 	Preview        server.Preview
 	Limits         server.Limits
 	Sizes          scim.Limits
@@ -93,7 +96,7 @@ var settings = slices.Concat([]setting{
 	{"trusted-proxies", "", "addresses and prefixes of the proxies whose X-Forwarded-For, -Proto and -Host are believed, separated by commas", func(c *config) *string { return &c.TrustedProxies }},
 	{"log-level", "info", "debug, info, warn or error", func(c *config) *string { return &c.LogLevel }},
 	{"log-format", "auto", "text, json, or auto: text on a terminal, JSON otherwise", func(c *config) *string { return &c.LogFormat }},
-}, eventSettings, previewSettings, limitSettings)
+}, consoleSettings, eventSettings, previewSettings, limitSettings)
 
 // addSettings gives a command the flags of the settings, or of only some, and
 // --config.
@@ -175,7 +178,7 @@ func (c *config) check() error {
 	if c.AuditRetention < 0 {
 		return fmt.Errorf("audit-retention is %s; give a duration such as 400d, or 0 to keep all", c.AuditRetention)
 	}
-	return errors.Join(c.checkTransport(), c.checkPreview(), c.checkEvents())
+	return errors.Join(c.checkTransport(), c.checkConsole(), c.checkPreview(), c.checkEvents())
 }
 
 // databaseURL is what store.Open is given.

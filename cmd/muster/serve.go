@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -154,7 +155,7 @@ func openProgram(ctx context.Context, c config, log *slog.Logger, out io.Writer)
 	}
 	tokens := p.tokensOf(c)
 	p.delivery = p.deliveryOf(c, tokens)
-	p.core = server.New(p.store, server.Options{Tokens: tokens, Log: log, Preview: preview, TLS: p.grpcTLS(c), Proxies: c.proxies, AuditReads: c.AuditReads, Limits: c.Limits,
+	p.core = server.New(p.store, server.Options{Tokens: tokens, Log: log, Preview: preview, TLS: p.grpcTLS(c), Proxies: c.proxies, AuditReads: c.AuditReads, Limits: c.Limits, Sessions: c.Sessions,
 		Activity: server.Activity{Off: c.ActivityRetention == 0, Bodies: c.ActivityBodies}})
 	documents, err := c.documents()
 	if err != nil {
@@ -165,7 +166,7 @@ func openProgram(ctx context.Context, c config, log *slog.Logger, out io.Writer)
 		return nil, err
 	}
 	authorization := oauth.New(p.store, oauthOptions(c, p.core, log))
-	pages, err := console.New(p.core.Conn(), consoleOptions(c, log))
+	pages, err := console.New(p.core.ConsoleConn(), consoleOptions(c, log))
 	if err != nil {
 		return nil, err
 	}
@@ -173,7 +174,11 @@ func openProgram(ctx context.Context, c config, log *slog.Logger, out io.Writer)
 	p.face.RegisterOnShutdown(pages.EndStreams)
 	p.face.RegisterOnShutdown(p.core.EndWaits)
 	p.face.ErrorLog = slog.NewLogLogger(log.Handler(), slog.LevelInfo) // mostly handshakes that failed
-	return p, p.announce(c, token, out)
+	link, err := p.firstLink(ctx, token != "")
+	if err != nil {
+		return nil, err
+	}
+	return p, p.announce(c, token, link, out)
 }
 
 // documents are what describes the program to everybody.
@@ -312,12 +317,32 @@ func (p *program) listen(ctx context.Context, c config) (err error) {
 	return p.checkPlaintext(c)
 }
 
+// firstLink makes the link by which the first administrator signs in to the console, at
+// the first start; it returns its secret.
+func (p *program) firstLink(ctx context.Context, first bool) (secret string, err error) {
+	if !first {
+		return "", nil
+	}
+	tenant, err := p.store.Tenant(ctx, server.DefaultTenant)
+	if err != nil {
+		return "", err
+	}
+	secret = server.NewLoginSecret()
+	link := store.LoginLink{Operator: cmp.Or(userName(), "administrator"), Role: store.RoleAdministrator, Expires: time.Now().Add(server.MaxLinkTime)}
+	return secret, tenant.AddLoginLink(starting(ctx, "muster serve/CreateLoginLink", tenant.ID()), link, server.HashToken(secret))
+}
+
 // announce prints what an administrator needs.
-func (p *program) announce(c config, token string, out io.Writer) error {
+func (p *program) announce(c config, token, link string, out io.Writer) error {
+	base := p.base(c)
 	if token != "" {
 		token = "Bearer token:  " + token + "\n"
 	}
-	_, err := fmt.Fprintf(out, "SCIM Base URL: %s\n%sgRPC address:  %s\n", p.base(c), token, p.grpc.Addr())
+	console := consoleURL(base, "")
+	if link != "" {
+		console = loginURL(base, link) + "   (good once, for 15 minutes)"
+	}
+	_, err := fmt.Fprintf(out, "SCIM Base URL: %s\n%sConsole:       %s\ngRPC address:  %s\n", base, token, console, p.grpc.Addr())
 	return err
 }
 

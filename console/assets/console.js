@@ -89,6 +89,16 @@
     });
   }
 
+  // A secret that stands behind # in the address goes into its field, and out of the history.
+  for (const field of document.querySelectorAll("[data-hash]")) {
+    if (location.hash.length < 2) continue;
+    field.value = decodeURIComponent(location.hash.slice(1));
+    history.replaceState(null, "", location.pathname + location.search);
+  }
+
+  // A form that goes on by itself.
+  for (const form of document.querySelectorAll("form[data-submit]")) form.submit();
+
   // Dialogs: a page that is shown above this one.
   async function openDialog(url) {
     const { html } = await fragment(url, "dialog");

@@ -691,7 +691,7 @@ func (x *CreateLoginLinkRequest) GetLifetime() *durationpb.Duration {
 
 type CreateLoginLinkResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// What stands behind /console/login# in the link. It is never shown again.
+	// What stands behind /console/signin# in the link. It is never shown again.
 	Secret        string                 `protobuf:"bytes,1,opt,name=secret,proto3" json:"secret,omitempty"`
 	ExpireTime    *timestamppb.Timestamp `protobuf:"bytes,2,opt,name=expire_time,json=expireTime,proto3" json:"expire_time,omitempty"`
 	unknownFields protoimpl.UnknownFields
@@ -1008,6 +1008,7 @@ type SignInRequest struct {
 	//
 	//	*SignInRequest_LoginSecret
 	//	*SignInRequest_Identity
+	//	*SignInRequest_Refused
 	By            isSignInRequest_By `protobuf_oneof:"by"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1068,6 +1069,15 @@ func (x *SignInRequest) GetIdentity() *SignInIdentity {
 	return nil
 }
 
+func (x *SignInRequest) GetRefused() *RefusedSignIn {
+	if x != nil {
+		if x, ok := x.By.(*SignInRequest_Refused); ok {
+			return x.Refused
+		}
+	}
+	return nil
+}
+
 type isSignInRequest_By interface {
 	isSignInRequest_By()
 }
@@ -1081,9 +1091,78 @@ type SignInRequest_Identity struct {
 	Identity *SignInIdentity `protobuf:"bytes,2,opt,name=identity,proto3,oneof"`
 }
 
+type SignInRequest_Refused struct {
+	Refused *RefusedSignIn `protobuf:"bytes,3,opt,name=refused,proto3,oneof"`
+}
+
 func (*SignInRequest_LoginSecret) isSignInRequest_By() {}
 
 func (*SignInRequest_Identity) isSignInRequest_By() {}
+
+func (*SignInRequest_Refused) isSignInRequest_By() {}
+
+// RefusedSignIn is an attempt that the console has refused: what came from a provider,
+// or in its name, is not valid.
+type RefusedSignIn struct {
+	state    protoimpl.MessageState `protogen:"open.v1"`
+	Tenant   string                 `protobuf:"bytes,1,opt,name=tenant,proto3" json:"tenant,omitempty"`
+	Provider string                 `protobuf:"bytes,2,opt,name=provider,proto3" json:"provider,omitempty"`
+	// Why, at most 500 characters.
+	Detail        string `protobuf:"bytes,3,opt,name=detail,proto3" json:"detail,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RefusedSignIn) Reset() {
+	*x = RefusedSignIn{}
+	mi := &file_muster_v1_operator_proto_msgTypes[12]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RefusedSignIn) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RefusedSignIn) ProtoMessage() {}
+
+func (x *RefusedSignIn) ProtoReflect() protoreflect.Message {
+	mi := &file_muster_v1_operator_proto_msgTypes[12]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RefusedSignIn.ProtoReflect.Descriptor instead.
+func (*RefusedSignIn) Descriptor() ([]byte, []int) {
+	return file_muster_v1_operator_proto_rawDescGZIP(), []int{12}
+}
+
+func (x *RefusedSignIn) GetTenant() string {
+	if x != nil {
+		return x.Tenant
+	}
+	return ""
+}
+
+func (x *RefusedSignIn) GetProvider() string {
+	if x != nil {
+		return x.Provider
+	}
+	return ""
+}
+
+func (x *RefusedSignIn) GetDetail() string {
+	if x != nil {
+		return x.Detail
+	}
+	return ""
+}
 
 type SignInResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -1096,7 +1175,7 @@ type SignInResponse struct {
 
 func (x *SignInResponse) Reset() {
 	*x = SignInResponse{}
-	mi := &file_muster_v1_operator_proto_msgTypes[12]
+	mi := &file_muster_v1_operator_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1108,7 +1187,7 @@ func (x *SignInResponse) String() string {
 func (*SignInResponse) ProtoMessage() {}
 
 func (x *SignInResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_muster_v1_operator_proto_msgTypes[12]
+	mi := &file_muster_v1_operator_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1121,7 +1200,7 @@ func (x *SignInResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SignInResponse.ProtoReflect.Descriptor instead.
 func (*SignInResponse) Descriptor() ([]byte, []int) {
-	return file_muster_v1_operator_proto_rawDescGZIP(), []int{12}
+	return file_muster_v1_operator_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *SignInResponse) GetSecret() string {
@@ -1139,14 +1218,17 @@ func (x *SignInResponse) GetSession() *Session {
 }
 
 type GetSessionRequest struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The call is made by a page and not by its operator, who may not be there: it does
+	// not keep the session from ending.
+	Background    bool `protobuf:"varint,1,opt,name=background,proto3" json:"background,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *GetSessionRequest) Reset() {
 	*x = GetSessionRequest{}
-	mi := &file_muster_v1_operator_proto_msgTypes[13]
+	mi := &file_muster_v1_operator_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1158,7 +1240,7 @@ func (x *GetSessionRequest) String() string {
 func (*GetSessionRequest) ProtoMessage() {}
 
 func (x *GetSessionRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_muster_v1_operator_proto_msgTypes[13]
+	mi := &file_muster_v1_operator_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1171,7 +1253,14 @@ func (x *GetSessionRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetSessionRequest.ProtoReflect.Descriptor instead.
 func (*GetSessionRequest) Descriptor() ([]byte, []int) {
-	return file_muster_v1_operator_proto_rawDescGZIP(), []int{13}
+	return file_muster_v1_operator_proto_rawDescGZIP(), []int{14}
+}
+
+func (x *GetSessionRequest) GetBackground() bool {
+	if x != nil {
+		return x.Background
+	}
+	return false
 }
 
 type GetSessionResponse struct {
@@ -1185,7 +1274,7 @@ type GetSessionResponse struct {
 
 func (x *GetSessionResponse) Reset() {
 	*x = GetSessionResponse{}
-	mi := &file_muster_v1_operator_proto_msgTypes[14]
+	mi := &file_muster_v1_operator_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1197,7 +1286,7 @@ func (x *GetSessionResponse) String() string {
 func (*GetSessionResponse) ProtoMessage() {}
 
 func (x *GetSessionResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_muster_v1_operator_proto_msgTypes[14]
+	mi := &file_muster_v1_operator_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1210,7 +1299,7 @@ func (x *GetSessionResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetSessionResponse.ProtoReflect.Descriptor instead.
 func (*GetSessionResponse) Descriptor() ([]byte, []int) {
-	return file_muster_v1_operator_proto_rawDescGZIP(), []int{14}
+	return file_muster_v1_operator_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *GetSessionResponse) GetSession() *Session {
@@ -1235,7 +1324,7 @@ type RotateSessionRequest struct {
 
 func (x *RotateSessionRequest) Reset() {
 	*x = RotateSessionRequest{}
-	mi := &file_muster_v1_operator_proto_msgTypes[15]
+	mi := &file_muster_v1_operator_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1247,7 +1336,7 @@ func (x *RotateSessionRequest) String() string {
 func (*RotateSessionRequest) ProtoMessage() {}
 
 func (x *RotateSessionRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_muster_v1_operator_proto_msgTypes[15]
+	mi := &file_muster_v1_operator_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1260,7 +1349,7 @@ func (x *RotateSessionRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RotateSessionRequest.ProtoReflect.Descriptor instead.
 func (*RotateSessionRequest) Descriptor() ([]byte, []int) {
-	return file_muster_v1_operator_proto_rawDescGZIP(), []int{15}
+	return file_muster_v1_operator_proto_rawDescGZIP(), []int{16}
 }
 
 type RotateSessionResponse struct {
@@ -1273,7 +1362,7 @@ type RotateSessionResponse struct {
 
 func (x *RotateSessionResponse) Reset() {
 	*x = RotateSessionResponse{}
-	mi := &file_muster_v1_operator_proto_msgTypes[16]
+	mi := &file_muster_v1_operator_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1285,7 +1374,7 @@ func (x *RotateSessionResponse) String() string {
 func (*RotateSessionResponse) ProtoMessage() {}
 
 func (x *RotateSessionResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_muster_v1_operator_proto_msgTypes[16]
+	mi := &file_muster_v1_operator_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1298,7 +1387,7 @@ func (x *RotateSessionResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RotateSessionResponse.ProtoReflect.Descriptor instead.
 func (*RotateSessionResponse) Descriptor() ([]byte, []int) {
-	return file_muster_v1_operator_proto_rawDescGZIP(), []int{16}
+	return file_muster_v1_operator_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *RotateSessionResponse) GetSecret() string {
@@ -1316,7 +1405,7 @@ type EndSessionRequest struct {
 
 func (x *EndSessionRequest) Reset() {
 	*x = EndSessionRequest{}
-	mi := &file_muster_v1_operator_proto_msgTypes[17]
+	mi := &file_muster_v1_operator_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1328,7 +1417,7 @@ func (x *EndSessionRequest) String() string {
 func (*EndSessionRequest) ProtoMessage() {}
 
 func (x *EndSessionRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_muster_v1_operator_proto_msgTypes[17]
+	mi := &file_muster_v1_operator_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1341,7 +1430,7 @@ func (x *EndSessionRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EndSessionRequest.ProtoReflect.Descriptor instead.
 func (*EndSessionRequest) Descriptor() ([]byte, []int) {
-	return file_muster_v1_operator_proto_rawDescGZIP(), []int{17}
+	return file_muster_v1_operator_proto_rawDescGZIP(), []int{18}
 }
 
 type EndSessionResponse struct {
@@ -1352,7 +1441,7 @@ type EndSessionResponse struct {
 
 func (x *EndSessionResponse) Reset() {
 	*x = EndSessionResponse{}
-	mi := &file_muster_v1_operator_proto_msgTypes[18]
+	mi := &file_muster_v1_operator_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1364,7 +1453,7 @@ func (x *EndSessionResponse) String() string {
 func (*EndSessionResponse) ProtoMessage() {}
 
 func (x *EndSessionResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_muster_v1_operator_proto_msgTypes[18]
+	mi := &file_muster_v1_operator_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1377,7 +1466,7 @@ func (x *EndSessionResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EndSessionResponse.ProtoReflect.Descriptor instead.
 func (*EndSessionResponse) Descriptor() ([]byte, []int) {
-	return file_muster_v1_operator_proto_rawDescGZIP(), []int{18}
+	return file_muster_v1_operator_proto_rawDescGZIP(), []int{19}
 }
 
 type ListSessionsRequest struct {
@@ -1389,7 +1478,7 @@ type ListSessionsRequest struct {
 
 func (x *ListSessionsRequest) Reset() {
 	*x = ListSessionsRequest{}
-	mi := &file_muster_v1_operator_proto_msgTypes[19]
+	mi := &file_muster_v1_operator_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1401,7 +1490,7 @@ func (x *ListSessionsRequest) String() string {
 func (*ListSessionsRequest) ProtoMessage() {}
 
 func (x *ListSessionsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_muster_v1_operator_proto_msgTypes[19]
+	mi := &file_muster_v1_operator_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1414,7 +1503,7 @@ func (x *ListSessionsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListSessionsRequest.ProtoReflect.Descriptor instead.
 func (*ListSessionsRequest) Descriptor() ([]byte, []int) {
-	return file_muster_v1_operator_proto_rawDescGZIP(), []int{19}
+	return file_muster_v1_operator_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *ListSessionsRequest) GetTenant() string {
@@ -1433,7 +1522,7 @@ type ListSessionsResponse struct {
 
 func (x *ListSessionsResponse) Reset() {
 	*x = ListSessionsResponse{}
-	mi := &file_muster_v1_operator_proto_msgTypes[20]
+	mi := &file_muster_v1_operator_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1445,7 +1534,7 @@ func (x *ListSessionsResponse) String() string {
 func (*ListSessionsResponse) ProtoMessage() {}
 
 func (x *ListSessionsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_muster_v1_operator_proto_msgTypes[20]
+	mi := &file_muster_v1_operator_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1458,7 +1547,7 @@ func (x *ListSessionsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListSessionsResponse.ProtoReflect.Descriptor instead.
 func (*ListSessionsResponse) Descriptor() ([]byte, []int) {
-	return file_muster_v1_operator_proto_rawDescGZIP(), []int{20}
+	return file_muster_v1_operator_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *ListSessionsResponse) GetSessions() []*Session {
@@ -1478,7 +1567,7 @@ type RevokeSessionRequest struct {
 
 func (x *RevokeSessionRequest) Reset() {
 	*x = RevokeSessionRequest{}
-	mi := &file_muster_v1_operator_proto_msgTypes[21]
+	mi := &file_muster_v1_operator_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1490,7 +1579,7 @@ func (x *RevokeSessionRequest) String() string {
 func (*RevokeSessionRequest) ProtoMessage() {}
 
 func (x *RevokeSessionRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_muster_v1_operator_proto_msgTypes[21]
+	mi := &file_muster_v1_operator_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1503,7 +1592,7 @@ func (x *RevokeSessionRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RevokeSessionRequest.ProtoReflect.Descriptor instead.
 func (*RevokeSessionRequest) Descriptor() ([]byte, []int) {
-	return file_muster_v1_operator_proto_rawDescGZIP(), []int{21}
+	return file_muster_v1_operator_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *RevokeSessionRequest) GetTenant() string {
@@ -1528,7 +1617,7 @@ type RevokeSessionResponse struct {
 
 func (x *RevokeSessionResponse) Reset() {
 	*x = RevokeSessionResponse{}
-	mi := &file_muster_v1_operator_proto_msgTypes[22]
+	mi := &file_muster_v1_operator_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1540,7 +1629,7 @@ func (x *RevokeSessionResponse) String() string {
 func (*RevokeSessionResponse) ProtoMessage() {}
 
 func (x *RevokeSessionResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_muster_v1_operator_proto_msgTypes[22]
+	mi := &file_muster_v1_operator_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1553,7 +1642,7 @@ func (x *RevokeSessionResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RevokeSessionResponse.ProtoReflect.Descriptor instead.
 func (*RevokeSessionResponse) Descriptor() ([]byte, []int) {
-	return file_muster_v1_operator_proto_rawDescGZIP(), []int{22}
+	return file_muster_v1_operator_proto_rawDescGZIP(), []int{23}
 }
 
 type GetSignInProviderRequest struct {
@@ -1566,7 +1655,7 @@ type GetSignInProviderRequest struct {
 
 func (x *GetSignInProviderRequest) Reset() {
 	*x = GetSignInProviderRequest{}
-	mi := &file_muster_v1_operator_proto_msgTypes[23]
+	mi := &file_muster_v1_operator_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1578,7 +1667,7 @@ func (x *GetSignInProviderRequest) String() string {
 func (*GetSignInProviderRequest) ProtoMessage() {}
 
 func (x *GetSignInProviderRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_muster_v1_operator_proto_msgTypes[23]
+	mi := &file_muster_v1_operator_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1591,7 +1680,7 @@ func (x *GetSignInProviderRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetSignInProviderRequest.ProtoReflect.Descriptor instead.
 func (*GetSignInProviderRequest) Descriptor() ([]byte, []int) {
-	return file_muster_v1_operator_proto_rawDescGZIP(), []int{23}
+	return file_muster_v1_operator_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *GetSignInProviderRequest) GetTenant() string {
@@ -1617,7 +1706,7 @@ type GetSignInProviderResponse struct {
 
 func (x *GetSignInProviderResponse) Reset() {
 	*x = GetSignInProviderResponse{}
-	mi := &file_muster_v1_operator_proto_msgTypes[24]
+	mi := &file_muster_v1_operator_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1629,7 +1718,7 @@ func (x *GetSignInProviderResponse) String() string {
 func (*GetSignInProviderResponse) ProtoMessage() {}
 
 func (x *GetSignInProviderResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_muster_v1_operator_proto_msgTypes[24]
+	mi := &file_muster_v1_operator_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1642,7 +1731,7 @@ func (x *GetSignInProviderResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetSignInProviderResponse.ProtoReflect.Descriptor instead.
 func (*GetSignInProviderResponse) Descriptor() ([]byte, []int) {
-	return file_muster_v1_operator_proto_rawDescGZIP(), []int{24}
+	return file_muster_v1_operator_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *GetSignInProviderResponse) GetProvider() *SignInProvider {
@@ -1661,7 +1750,7 @@ type ListSignInProvidersRequest struct {
 
 func (x *ListSignInProvidersRequest) Reset() {
 	*x = ListSignInProvidersRequest{}
-	mi := &file_muster_v1_operator_proto_msgTypes[25]
+	mi := &file_muster_v1_operator_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1673,7 +1762,7 @@ func (x *ListSignInProvidersRequest) String() string {
 func (*ListSignInProvidersRequest) ProtoMessage() {}
 
 func (x *ListSignInProvidersRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_muster_v1_operator_proto_msgTypes[25]
+	mi := &file_muster_v1_operator_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1686,7 +1775,7 @@ func (x *ListSignInProvidersRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListSignInProvidersRequest.ProtoReflect.Descriptor instead.
 func (*ListSignInProvidersRequest) Descriptor() ([]byte, []int) {
-	return file_muster_v1_operator_proto_rawDescGZIP(), []int{25}
+	return file_muster_v1_operator_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *ListSignInProvidersRequest) GetTenant() string {
@@ -1705,7 +1794,7 @@ type ListSignInProvidersResponse struct {
 
 func (x *ListSignInProvidersResponse) Reset() {
 	*x = ListSignInProvidersResponse{}
-	mi := &file_muster_v1_operator_proto_msgTypes[26]
+	mi := &file_muster_v1_operator_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1717,7 +1806,7 @@ func (x *ListSignInProvidersResponse) String() string {
 func (*ListSignInProvidersResponse) ProtoMessage() {}
 
 func (x *ListSignInProvidersResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_muster_v1_operator_proto_msgTypes[26]
+	mi := &file_muster_v1_operator_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1730,7 +1819,7 @@ func (x *ListSignInProvidersResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListSignInProvidersResponse.ProtoReflect.Descriptor instead.
 func (*ListSignInProvidersResponse) Descriptor() ([]byte, []int) {
-	return file_muster_v1_operator_proto_rawDescGZIP(), []int{26}
+	return file_muster_v1_operator_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *ListSignInProvidersResponse) GetProviders() []*SignInProvider {
@@ -1749,7 +1838,7 @@ type SetSignInProviderRequest struct {
 
 func (x *SetSignInProviderRequest) Reset() {
 	*x = SetSignInProviderRequest{}
-	mi := &file_muster_v1_operator_proto_msgTypes[27]
+	mi := &file_muster_v1_operator_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1761,7 +1850,7 @@ func (x *SetSignInProviderRequest) String() string {
 func (*SetSignInProviderRequest) ProtoMessage() {}
 
 func (x *SetSignInProviderRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_muster_v1_operator_proto_msgTypes[27]
+	mi := &file_muster_v1_operator_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1774,7 +1863,7 @@ func (x *SetSignInProviderRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SetSignInProviderRequest.ProtoReflect.Descriptor instead.
 func (*SetSignInProviderRequest) Descriptor() ([]byte, []int) {
-	return file_muster_v1_operator_proto_rawDescGZIP(), []int{27}
+	return file_muster_v1_operator_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *SetSignInProviderRequest) GetProvider() *SignInProvider {
@@ -1793,7 +1882,7 @@ type SetSignInProviderResponse struct {
 
 func (x *SetSignInProviderResponse) Reset() {
 	*x = SetSignInProviderResponse{}
-	mi := &file_muster_v1_operator_proto_msgTypes[28]
+	mi := &file_muster_v1_operator_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1805,7 +1894,7 @@ func (x *SetSignInProviderResponse) String() string {
 func (*SetSignInProviderResponse) ProtoMessage() {}
 
 func (x *SetSignInProviderResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_muster_v1_operator_proto_msgTypes[28]
+	mi := &file_muster_v1_operator_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1818,7 +1907,7 @@ func (x *SetSignInProviderResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SetSignInProviderResponse.ProtoReflect.Descriptor instead.
 func (*SetSignInProviderResponse) Descriptor() ([]byte, []int) {
-	return file_muster_v1_operator_proto_rawDescGZIP(), []int{28}
+	return file_muster_v1_operator_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *SetSignInProviderResponse) GetProvider() *SignInProvider {
@@ -1838,7 +1927,7 @@ type DeleteSignInProviderRequest struct {
 
 func (x *DeleteSignInProviderRequest) Reset() {
 	*x = DeleteSignInProviderRequest{}
-	mi := &file_muster_v1_operator_proto_msgTypes[29]
+	mi := &file_muster_v1_operator_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1850,7 +1939,7 @@ func (x *DeleteSignInProviderRequest) String() string {
 func (*DeleteSignInProviderRequest) ProtoMessage() {}
 
 func (x *DeleteSignInProviderRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_muster_v1_operator_proto_msgTypes[29]
+	mi := &file_muster_v1_operator_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1863,7 +1952,7 @@ func (x *DeleteSignInProviderRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeleteSignInProviderRequest.ProtoReflect.Descriptor instead.
 func (*DeleteSignInProviderRequest) Descriptor() ([]byte, []int) {
-	return file_muster_v1_operator_proto_rawDescGZIP(), []int{29}
+	return file_muster_v1_operator_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *DeleteSignInProviderRequest) GetTenant() string {
@@ -1888,7 +1977,7 @@ type DeleteSignInProviderResponse struct {
 
 func (x *DeleteSignInProviderResponse) Reset() {
 	*x = DeleteSignInProviderResponse{}
-	mi := &file_muster_v1_operator_proto_msgTypes[30]
+	mi := &file_muster_v1_operator_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1900,7 +1989,7 @@ func (x *DeleteSignInProviderResponse) String() string {
 func (*DeleteSignInProviderResponse) ProtoMessage() {}
 
 func (x *DeleteSignInProviderResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_muster_v1_operator_proto_msgTypes[30]
+	mi := &file_muster_v1_operator_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1913,7 +2002,7 @@ func (x *DeleteSignInProviderResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeleteSignInProviderResponse.ProtoReflect.Descriptor instead.
 func (*DeleteSignInProviderResponse) Descriptor() ([]byte, []int) {
-	return file_muster_v1_operator_proto_rawDescGZIP(), []int{30}
+	return file_muster_v1_operator_proto_rawDescGZIP(), []int{31}
 }
 
 var File_muster_v1_operator_proto protoreflect.FileDescriptor
@@ -1994,15 +2083,23 @@ const file_muster_v1_operator_proto_rawDesc = "" +
 	"\x15assertion_expire_time\x18\b \x01(\v2\x1a.google.protobuf.TimestampR\x13assertionExpireTime\"?\n" +
 	"\x11IdentityAttribute\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x16\n" +
-	"\x06values\x18\x02 \x03(\tR\x06values\"s\n" +
+	"\x06values\x18\x02 \x03(\tR\x06values\"\xa9\x01\n" +
 	"\rSignInRequest\x12#\n" +
 	"\flogin_secret\x18\x01 \x01(\tH\x00R\vloginSecret\x127\n" +
-	"\bidentity\x18\x02 \x01(\v2\x19.muster.v1.SignInIdentityH\x00R\bidentityB\x04\n" +
-	"\x02by\"V\n" +
+	"\bidentity\x18\x02 \x01(\v2\x19.muster.v1.SignInIdentityH\x00R\bidentity\x124\n" +
+	"\arefused\x18\x03 \x01(\v2\x18.muster.v1.RefusedSignInH\x00R\arefusedB\x04\n" +
+	"\x02by\"[\n" +
+	"\rRefusedSignIn\x12\x16\n" +
+	"\x06tenant\x18\x01 \x01(\tR\x06tenant\x12\x1a\n" +
+	"\bprovider\x18\x02 \x01(\tR\bprovider\x12\x16\n" +
+	"\x06detail\x18\x03 \x01(\tR\x06detail\"V\n" +
 	"\x0eSignInResponse\x12\x16\n" +
 	"\x06secret\x18\x01 \x01(\tR\x06secret\x12,\n" +
-	"\asession\x18\x02 \x01(\v2\x12.muster.v1.SessionR\asession\"\x13\n" +
-	"\x11GetSessionRequest\"Z\n" +
+	"\asession\x18\x02 \x01(\v2\x12.muster.v1.SessionR\asession\"3\n" +
+	"\x11GetSessionRequest\x12\x1e\n" +
+	"\n" +
+	"background\x18\x01 \x01(\bR\n" +
+	"background\"Z\n" +
 	"\x12GetSessionResponse\x12,\n" +
 	"\asession\x18\x01 \x01(\v2\x12.muster.v1.SessionR\asession\x12\x16\n" +
 	"\x06tenant\x18\x02 \x01(\tR\x06tenant\"\x16\n" +
@@ -2072,7 +2169,7 @@ func file_muster_v1_operator_proto_rawDescGZIP() []byte {
 }
 
 var file_muster_v1_operator_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
-var file_muster_v1_operator_proto_msgTypes = make([]protoimpl.MessageInfo, 31)
+var file_muster_v1_operator_proto_msgTypes = make([]protoimpl.MessageInfo, 32)
 var file_muster_v1_operator_proto_goTypes = []any{
 	(OperatorRole)(0),                    // 0: muster.v1.OperatorRole
 	(SignInProvider_Kind)(0),             // 1: muster.v1.SignInProvider.Kind
@@ -2088,84 +2185,86 @@ var file_muster_v1_operator_proto_goTypes = []any{
 	(*SignInIdentity)(nil),               // 11: muster.v1.SignInIdentity
 	(*IdentityAttribute)(nil),            // 12: muster.v1.IdentityAttribute
 	(*SignInRequest)(nil),                // 13: muster.v1.SignInRequest
-	(*SignInResponse)(nil),               // 14: muster.v1.SignInResponse
-	(*GetSessionRequest)(nil),            // 15: muster.v1.GetSessionRequest
-	(*GetSessionResponse)(nil),           // 16: muster.v1.GetSessionResponse
-	(*RotateSessionRequest)(nil),         // 17: muster.v1.RotateSessionRequest
-	(*RotateSessionResponse)(nil),        // 18: muster.v1.RotateSessionResponse
-	(*EndSessionRequest)(nil),            // 19: muster.v1.EndSessionRequest
-	(*EndSessionResponse)(nil),           // 20: muster.v1.EndSessionResponse
-	(*ListSessionsRequest)(nil),          // 21: muster.v1.ListSessionsRequest
-	(*ListSessionsResponse)(nil),         // 22: muster.v1.ListSessionsResponse
-	(*RevokeSessionRequest)(nil),         // 23: muster.v1.RevokeSessionRequest
-	(*RevokeSessionResponse)(nil),        // 24: muster.v1.RevokeSessionResponse
-	(*GetSignInProviderRequest)(nil),     // 25: muster.v1.GetSignInProviderRequest
-	(*GetSignInProviderResponse)(nil),    // 26: muster.v1.GetSignInProviderResponse
-	(*ListSignInProvidersRequest)(nil),   // 27: muster.v1.ListSignInProvidersRequest
-	(*ListSignInProvidersResponse)(nil),  // 28: muster.v1.ListSignInProvidersResponse
-	(*SetSignInProviderRequest)(nil),     // 29: muster.v1.SetSignInProviderRequest
-	(*SetSignInProviderResponse)(nil),    // 30: muster.v1.SetSignInProviderResponse
-	(*DeleteSignInProviderRequest)(nil),  // 31: muster.v1.DeleteSignInProviderRequest
-	(*DeleteSignInProviderResponse)(nil), // 32: muster.v1.DeleteSignInProviderResponse
-	(*timestamppb.Timestamp)(nil),        // 33: google.protobuf.Timestamp
-	(*durationpb.Duration)(nil),          // 34: google.protobuf.Duration
+	(*RefusedSignIn)(nil),                // 14: muster.v1.RefusedSignIn
+	(*SignInResponse)(nil),               // 15: muster.v1.SignInResponse
+	(*GetSessionRequest)(nil),            // 16: muster.v1.GetSessionRequest
+	(*GetSessionResponse)(nil),           // 17: muster.v1.GetSessionResponse
+	(*RotateSessionRequest)(nil),         // 18: muster.v1.RotateSessionRequest
+	(*RotateSessionResponse)(nil),        // 19: muster.v1.RotateSessionResponse
+	(*EndSessionRequest)(nil),            // 20: muster.v1.EndSessionRequest
+	(*EndSessionResponse)(nil),           // 21: muster.v1.EndSessionResponse
+	(*ListSessionsRequest)(nil),          // 22: muster.v1.ListSessionsRequest
+	(*ListSessionsResponse)(nil),         // 23: muster.v1.ListSessionsResponse
+	(*RevokeSessionRequest)(nil),         // 24: muster.v1.RevokeSessionRequest
+	(*RevokeSessionResponse)(nil),        // 25: muster.v1.RevokeSessionResponse
+	(*GetSignInProviderRequest)(nil),     // 26: muster.v1.GetSignInProviderRequest
+	(*GetSignInProviderResponse)(nil),    // 27: muster.v1.GetSignInProviderResponse
+	(*ListSignInProvidersRequest)(nil),   // 28: muster.v1.ListSignInProvidersRequest
+	(*ListSignInProvidersResponse)(nil),  // 29: muster.v1.ListSignInProvidersResponse
+	(*SetSignInProviderRequest)(nil),     // 30: muster.v1.SetSignInProviderRequest
+	(*SetSignInProviderResponse)(nil),    // 31: muster.v1.SetSignInProviderResponse
+	(*DeleteSignInProviderRequest)(nil),  // 32: muster.v1.DeleteSignInProviderRequest
+	(*DeleteSignInProviderResponse)(nil), // 33: muster.v1.DeleteSignInProviderResponse
+	(*timestamppb.Timestamp)(nil),        // 34: google.protobuf.Timestamp
+	(*durationpb.Duration)(nil),          // 35: google.protobuf.Duration
 }
 var file_muster_v1_operator_proto_depIdxs = []int32{
 	0,  // 0: muster.v1.Session.role:type_name -> muster.v1.OperatorRole
-	33, // 1: muster.v1.Session.create_time:type_name -> google.protobuf.Timestamp
-	33, // 2: muster.v1.Session.active_time:type_name -> google.protobuf.Timestamp
-	33, // 3: muster.v1.Session.idle_expire_time:type_name -> google.protobuf.Timestamp
-	33, // 4: muster.v1.Session.expire_time:type_name -> google.protobuf.Timestamp
-	33, // 5: muster.v1.Session.secret_time:type_name -> google.protobuf.Timestamp
+	34, // 1: muster.v1.Session.create_time:type_name -> google.protobuf.Timestamp
+	34, // 2: muster.v1.Session.active_time:type_name -> google.protobuf.Timestamp
+	34, // 3: muster.v1.Session.idle_expire_time:type_name -> google.protobuf.Timestamp
+	34, // 4: muster.v1.Session.expire_time:type_name -> google.protobuf.Timestamp
+	34, // 5: muster.v1.Session.secret_time:type_name -> google.protobuf.Timestamp
 	1,  // 6: muster.v1.SignInProvider.kind:type_name -> muster.v1.SignInProvider.Kind
 	4,  // 7: muster.v1.SignInProvider.roles:type_name -> muster.v1.RoleMapping
 	5,  // 8: muster.v1.SignInProvider.oidc:type_name -> muster.v1.OidcProvider
 	6,  // 9: muster.v1.SignInProvider.saml:type_name -> muster.v1.SamlProvider
-	33, // 10: muster.v1.SignInProvider.create_time:type_name -> google.protobuf.Timestamp
+	34, // 10: muster.v1.SignInProvider.create_time:type_name -> google.protobuf.Timestamp
 	0,  // 11: muster.v1.RoleMapping.role:type_name -> muster.v1.OperatorRole
 	0,  // 12: muster.v1.CreateLoginLinkRequest.role:type_name -> muster.v1.OperatorRole
-	34, // 13: muster.v1.CreateLoginLinkRequest.lifetime:type_name -> google.protobuf.Duration
-	33, // 14: muster.v1.CreateLoginLinkResponse.expire_time:type_name -> google.protobuf.Timestamp
+	35, // 13: muster.v1.CreateLoginLinkRequest.lifetime:type_name -> google.protobuf.Duration
+	34, // 14: muster.v1.CreateLoginLinkResponse.expire_time:type_name -> google.protobuf.Timestamp
 	3,  // 15: muster.v1.PrepareSignInResponse.providers:type_name -> muster.v1.SignInProvider
 	12, // 16: muster.v1.SignInIdentity.attributes:type_name -> muster.v1.IdentityAttribute
-	33, // 17: muster.v1.SignInIdentity.assertion_expire_time:type_name -> google.protobuf.Timestamp
+	34, // 17: muster.v1.SignInIdentity.assertion_expire_time:type_name -> google.protobuf.Timestamp
 	11, // 18: muster.v1.SignInRequest.identity:type_name -> muster.v1.SignInIdentity
-	2,  // 19: muster.v1.SignInResponse.session:type_name -> muster.v1.Session
-	2,  // 20: muster.v1.GetSessionResponse.session:type_name -> muster.v1.Session
-	2,  // 21: muster.v1.ListSessionsResponse.sessions:type_name -> muster.v1.Session
-	3,  // 22: muster.v1.GetSignInProviderResponse.provider:type_name -> muster.v1.SignInProvider
-	3,  // 23: muster.v1.ListSignInProvidersResponse.providers:type_name -> muster.v1.SignInProvider
-	3,  // 24: muster.v1.SetSignInProviderRequest.provider:type_name -> muster.v1.SignInProvider
-	3,  // 25: muster.v1.SetSignInProviderResponse.provider:type_name -> muster.v1.SignInProvider
-	7,  // 26: muster.v1.OperatorService.CreateLoginLink:input_type -> muster.v1.CreateLoginLinkRequest
-	9,  // 27: muster.v1.OperatorService.PrepareSignIn:input_type -> muster.v1.PrepareSignInRequest
-	13, // 28: muster.v1.OperatorService.SignIn:input_type -> muster.v1.SignInRequest
-	15, // 29: muster.v1.OperatorService.GetSession:input_type -> muster.v1.GetSessionRequest
-	17, // 30: muster.v1.OperatorService.RotateSession:input_type -> muster.v1.RotateSessionRequest
-	19, // 31: muster.v1.OperatorService.EndSession:input_type -> muster.v1.EndSessionRequest
-	21, // 32: muster.v1.OperatorService.ListSessions:input_type -> muster.v1.ListSessionsRequest
-	23, // 33: muster.v1.OperatorService.RevokeSession:input_type -> muster.v1.RevokeSessionRequest
-	25, // 34: muster.v1.OperatorService.GetSignInProvider:input_type -> muster.v1.GetSignInProviderRequest
-	27, // 35: muster.v1.OperatorService.ListSignInProviders:input_type -> muster.v1.ListSignInProvidersRequest
-	29, // 36: muster.v1.OperatorService.SetSignInProvider:input_type -> muster.v1.SetSignInProviderRequest
-	31, // 37: muster.v1.OperatorService.DeleteSignInProvider:input_type -> muster.v1.DeleteSignInProviderRequest
-	8,  // 38: muster.v1.OperatorService.CreateLoginLink:output_type -> muster.v1.CreateLoginLinkResponse
-	10, // 39: muster.v1.OperatorService.PrepareSignIn:output_type -> muster.v1.PrepareSignInResponse
-	14, // 40: muster.v1.OperatorService.SignIn:output_type -> muster.v1.SignInResponse
-	16, // 41: muster.v1.OperatorService.GetSession:output_type -> muster.v1.GetSessionResponse
-	18, // 42: muster.v1.OperatorService.RotateSession:output_type -> muster.v1.RotateSessionResponse
-	20, // 43: muster.v1.OperatorService.EndSession:output_type -> muster.v1.EndSessionResponse
-	22, // 44: muster.v1.OperatorService.ListSessions:output_type -> muster.v1.ListSessionsResponse
-	24, // 45: muster.v1.OperatorService.RevokeSession:output_type -> muster.v1.RevokeSessionResponse
-	26, // 46: muster.v1.OperatorService.GetSignInProvider:output_type -> muster.v1.GetSignInProviderResponse
-	28, // 47: muster.v1.OperatorService.ListSignInProviders:output_type -> muster.v1.ListSignInProvidersResponse
-	30, // 48: muster.v1.OperatorService.SetSignInProvider:output_type -> muster.v1.SetSignInProviderResponse
-	32, // 49: muster.v1.OperatorService.DeleteSignInProvider:output_type -> muster.v1.DeleteSignInProviderResponse
-	38, // [38:50] is the sub-list for method output_type
-	26, // [26:38] is the sub-list for method input_type
-	26, // [26:26] is the sub-list for extension type_name
-	26, // [26:26] is the sub-list for extension extendee
-	0,  // [0:26] is the sub-list for field type_name
+	14, // 19: muster.v1.SignInRequest.refused:type_name -> muster.v1.RefusedSignIn
+	2,  // 20: muster.v1.SignInResponse.session:type_name -> muster.v1.Session
+	2,  // 21: muster.v1.GetSessionResponse.session:type_name -> muster.v1.Session
+	2,  // 22: muster.v1.ListSessionsResponse.sessions:type_name -> muster.v1.Session
+	3,  // 23: muster.v1.GetSignInProviderResponse.provider:type_name -> muster.v1.SignInProvider
+	3,  // 24: muster.v1.ListSignInProvidersResponse.providers:type_name -> muster.v1.SignInProvider
+	3,  // 25: muster.v1.SetSignInProviderRequest.provider:type_name -> muster.v1.SignInProvider
+	3,  // 26: muster.v1.SetSignInProviderResponse.provider:type_name -> muster.v1.SignInProvider
+	7,  // 27: muster.v1.OperatorService.CreateLoginLink:input_type -> muster.v1.CreateLoginLinkRequest
+	9,  // 28: muster.v1.OperatorService.PrepareSignIn:input_type -> muster.v1.PrepareSignInRequest
+	13, // 29: muster.v1.OperatorService.SignIn:input_type -> muster.v1.SignInRequest
+	16, // 30: muster.v1.OperatorService.GetSession:input_type -> muster.v1.GetSessionRequest
+	18, // 31: muster.v1.OperatorService.RotateSession:input_type -> muster.v1.RotateSessionRequest
+	20, // 32: muster.v1.OperatorService.EndSession:input_type -> muster.v1.EndSessionRequest
+	22, // 33: muster.v1.OperatorService.ListSessions:input_type -> muster.v1.ListSessionsRequest
+	24, // 34: muster.v1.OperatorService.RevokeSession:input_type -> muster.v1.RevokeSessionRequest
+	26, // 35: muster.v1.OperatorService.GetSignInProvider:input_type -> muster.v1.GetSignInProviderRequest
+	28, // 36: muster.v1.OperatorService.ListSignInProviders:input_type -> muster.v1.ListSignInProvidersRequest
+	30, // 37: muster.v1.OperatorService.SetSignInProvider:input_type -> muster.v1.SetSignInProviderRequest
+	32, // 38: muster.v1.OperatorService.DeleteSignInProvider:input_type -> muster.v1.DeleteSignInProviderRequest
+	8,  // 39: muster.v1.OperatorService.CreateLoginLink:output_type -> muster.v1.CreateLoginLinkResponse
+	10, // 40: muster.v1.OperatorService.PrepareSignIn:output_type -> muster.v1.PrepareSignInResponse
+	15, // 41: muster.v1.OperatorService.SignIn:output_type -> muster.v1.SignInResponse
+	17, // 42: muster.v1.OperatorService.GetSession:output_type -> muster.v1.GetSessionResponse
+	19, // 43: muster.v1.OperatorService.RotateSession:output_type -> muster.v1.RotateSessionResponse
+	21, // 44: muster.v1.OperatorService.EndSession:output_type -> muster.v1.EndSessionResponse
+	23, // 45: muster.v1.OperatorService.ListSessions:output_type -> muster.v1.ListSessionsResponse
+	25, // 46: muster.v1.OperatorService.RevokeSession:output_type -> muster.v1.RevokeSessionResponse
+	27, // 47: muster.v1.OperatorService.GetSignInProvider:output_type -> muster.v1.GetSignInProviderResponse
+	29, // 48: muster.v1.OperatorService.ListSignInProviders:output_type -> muster.v1.ListSignInProvidersResponse
+	31, // 49: muster.v1.OperatorService.SetSignInProvider:output_type -> muster.v1.SetSignInProviderResponse
+	33, // 50: muster.v1.OperatorService.DeleteSignInProvider:output_type -> muster.v1.DeleteSignInProviderResponse
+	39, // [39:51] is the sub-list for method output_type
+	27, // [27:39] is the sub-list for method input_type
+	27, // [27:27] is the sub-list for extension type_name
+	27, // [27:27] is the sub-list for extension extendee
+	0,  // [0:27] is the sub-list for field type_name
 }
 
 func init() { file_muster_v1_operator_proto_init() }
@@ -2180,6 +2279,7 @@ func file_muster_v1_operator_proto_init() {
 	file_muster_v1_operator_proto_msgTypes[11].OneofWrappers = []any{
 		(*SignInRequest_LoginSecret)(nil),
 		(*SignInRequest_Identity)(nil),
+		(*SignInRequest_Refused)(nil),
 	}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
@@ -2187,7 +2287,7 @@ func file_muster_v1_operator_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_muster_v1_operator_proto_rawDesc), len(file_muster_v1_operator_proto_rawDesc)),
 			NumEnums:      2,
-			NumMessages:   31,
+			NumMessages:   32,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -55,12 +55,13 @@ type OperatorServiceClient interface {
 	PrepareSignIn(ctx context.Context, in *PrepareSignInRequest, opts ...grpc.CallOption) (*PrepareSignInResponse, error)
 	// Begins a session, of who shows a login secret or is named by a provider. For the
 	// console of this process, which has verified what the provider says. Fails with
-	// unauthenticated where a secret is not valid or an assertion was used before, and
-	// with forbidden where the provider gives the operator no role.
+	// unauthenticated where a secret is not valid or an assertion was used before, with
+	// forbidden where the provider gives the operator no role, and always where the
+	// console itself refuses somebody, which the audit log has thereby.
 	SignIn(ctx context.Context, in *SignInRequest, opts ...grpc.CallOption) (*SignInResponse, error)
 	// Tells of the session of the caller, and that its operator is there: only this
-	// keeps it from ending for idleness, so that a page which asks for news by itself
-	// should not call it.
+	// keeps it from ending for idleness, unless the call says that it is made in the
+	// background.
 	GetSession(ctx context.Context, in *GetSessionRequest, opts ...grpc.CallOption) (*GetSessionResponse, error)
 	// Gives the session of the caller another secret. The present one is good for some
 	// seconds more, for calls that are under way.
@@ -230,12 +231,13 @@ type OperatorServiceServer interface {
 	PrepareSignIn(context.Context, *PrepareSignInRequest) (*PrepareSignInResponse, error)
 	// Begins a session, of who shows a login secret or is named by a provider. For the
 	// console of this process, which has verified what the provider says. Fails with
-	// unauthenticated where a secret is not valid or an assertion was used before, and
-	// with forbidden where the provider gives the operator no role.
+	// unauthenticated where a secret is not valid or an assertion was used before, with
+	// forbidden where the provider gives the operator no role, and always where the
+	// console itself refuses somebody, which the audit log has thereby.
 	SignIn(context.Context, *SignInRequest) (*SignInResponse, error)
 	// Tells of the session of the caller, and that its operator is there: only this
-	// keeps it from ending for idleness, so that a page which asks for news by itself
-	// should not call it.
+	// keeps it from ending for idleness, unless the call says that it is made in the
+	// background.
 	GetSession(context.Context, *GetSessionRequest) (*GetSessionResponse, error)
 	// Gives the session of the caller another secret. The present one is good for some
 	// seconds more, for calls that are under way.
