@@ -74,7 +74,7 @@ func rootCommand() *cobra.Command {
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
 		return fmt.Errorf("%w; see `%s --help`", err, cmd.CommandPath())
 	})
-	root.AddCommand(serveCommand(), migrateCommand(), configCommand(), tenantCommand(), credentialCommand(), subscriptionCommand(), recordingCommand(), auditCommand(), consoleCommand(), schemaCommand(), conformanceCommand(), simulateCommand(), versionCommand())
+	root.AddCommand(serveCommand(), migrateCommand(), configCommand(), tenantCommand(), credentialCommand(), subscriptionCommand(), recordingCommand(), activityCommand(), trafficCommand(), groupsCommand(), auditCommand(), consoleCommand(), schemaCommand(), conformanceCommand(), simulateCommand(), versionCommand())
 	pointToHelp(root)
 	return root
 }
