@@ -91,6 +91,9 @@ func TestDatabase_HoldsNoSecrets(t *testing.T) {
 				t.Errorf("the database has %q", secret)
 			}
 		}
+		if !strings.Contains(rows, `"password\":\"redacted-`) {
+			t.Error("no exchange has a body: this test looks in the wrong place")
+		}
 		if !strings.Contains(rows, "$argon2id$") || file && !holds(t, path, "$argon2id$") {
 			t.Error("the database has no hash: this test looks in the wrong place")
 		}
