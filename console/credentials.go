@@ -11,9 +11,6 @@ import (
 // The end of the base URL, as the REST face has it.
 const scimPath = "/scim/v2"
 
-// defaultTenant is the tenant whose operators look after all others.
-const defaultTenant = "default"
-
 // credentialsPath is the page of the SCIM configuration, and begins that of each credential.
 const credentialsPath = root + "credentials"
 
@@ -80,7 +77,7 @@ func (v *visit) baseOf(tenant string) baseURL {
 	base, _ := v.addressed(v.Request)
 	before, _ := strings.CutSuffix(base, scimPath)
 	b := baseURL{URL: base, Issuer: before}
-	if tenant != defaultTenant {
+	if tenant != firstTenant {
 		b.URL = before + "/t/" + tenant + scimPath
 	}
 	if u, err := url.Parse(base); err == nil {

@@ -1,6 +1,7 @@
 package console
 
 import (
+	"net/http"
 	"testing"
 	"time"
 
@@ -18,6 +19,28 @@ func (w *world) credential(t testing.TB, c *musterv1.Credential) string {
 		t.Fatal(err)
 	}
 	return out.GetSecret()
+}
+
+// verifying are paths below the base URL that CyberArk Identity reads when it verifies.
+var verifying = []string{"/ServiceProviderConfig", "/ResourceTypes/User", "/ResourceTypes/Group", "/Schemas/urn:ietf:params:scim:schemas:core:2.0:User", "/Users?count=1"}
+
+// scim asks the REST face with a bearer token.
+func (w *world) scim(t testing.TB, token, path string, want int) {
+	t.Helper()
+	r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, w.URL+scimPath+path, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.Header.Set("Authorization", "Bearer "+token)
+	r.Header.Set("User-Agent", "CyberArk-SCIM/1.0")
+	out, err := http.DefaultClient.Do(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	out.Body.Close()
+	if out.StatusCode != want {
+		t.Errorf("%s: %s", path, out.Status)
+	}
 }
 
 // connect makes some clients: one that is connected, one that is not yet, and one that
@@ -47,7 +70,8 @@ func (c *company) connect(t testing.TB) {
 	}}); err != nil {
 		t.Fatal(err)
 	}
-	c.credential(t, &musterv1.Credential{Name: "cyberark", Scopes: []string{"scim"}, Kind: musterv1.Credential_KIND_OAUTH, Networks: []string{"192.0.2.0/24"},
+	cyberark := c.credential(t, &musterv1.Credential{Name: "cyberark", Scopes: []string{"scim"}, Networks: []string{"127.0.0.0/8", "::1/128"}})
+	c.credential(t, &musterv1.Credential{Name: "sync", Scopes: []string{"scim:User"}, Kind: musterv1.Credential_KIND_OAUTH,
 		OfKind: &musterv1.Credential_Oauth{Oauth: &musterv1.OAuthClient{RedirectUris: []string{"https://tenant.example.com/callback"}}}})
 	c.credential(t, &musterv1.Credential{Name: "portal", Scopes: []string{"scim:read"}, Kind: musterv1.Credential_KIND_BASIC, OfKind: &musterv1.Credential_Basic{Basic: &musterv1.BasicCredential{Login: "portal"}}, ExpireTime: timestamppb.New(time.Now().Add(9 * 24 * time.Hour))})
 	secret := c.credential(t, &musterv1.Credential{Name: "rehearsal", Scopes: []string{"scim"}, Mode: musterv1.Credential_MODE_PREVIEW})
@@ -62,8 +86,8 @@ func (c *company) connect(t testing.TB) {
 	if _, err := w.provisioning.CreateUser(as, &musterv1.CreateUserRequest{User: &musterv1.User{UserName: c.ada.GetUserName()}}); err == nil {
 		t.Fatal("the same userName twice")
 	}
-	for _, path := range []string{"/oauth2/token", "/scim/v2/ServiceProviderConfig", "/scim/v2/ResourceTypes/User", "/scim/v2/Schemas/urn:ietf:params:scim:schemas:core:2.0:User", "/scim/v2/Users?count=1"} {
-		c.fake.put(&musterv1.LoggedExchange{Door: musterv1.Door_DOOR_REST, Method: "GET", Path: path, Status: 200, Credential: "cyberark", Client: "CyberArk-SCIM/1.0", Address: "192.0.2.7"})
+	for _, path := range verifying {
+		c.scim(t, cyberark, path, http.StatusOK)
 	}
-	c.fake.put(&musterv1.LoggedExchange{Door: musterv1.Door_DOOR_REST, Method: "GET", Path: "/scim/v2/ServiceProviderConfig", Status: 401, Cause: musterv1.LoggedExchange_CAUSE_UNKNOWN_SECRET, Hint: "Make another secret and paste it as Token, without the word Bearer.", Client: "CyberArk-SCIM/1.0", Address: "192.0.2.7"})
+	c.scim(t, "no-secret-of-anybody", verifying[0], http.StatusUnauthorized)
 }

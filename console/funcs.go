@@ -11,6 +11,8 @@ import (
 	"unicode"
 
 	"google.golang.org/protobuf/types/known/timestamppb"
+
+	musterv1 "github.com/muster-scim/muster/gen/muster/v1"
 )
 
 // functions are what templates can call.
@@ -27,7 +29,7 @@ var functions = template.FuncMap{
 	"list":   func(of ...any) []any { return of },
 	"lower":  strings.ToLower,
 	"reason": reasonText,
-	"role":   roleWord,
+	"role":   func(r musterv1.OperatorRole) string { return roleNames[r] },
 }
 
 // number writes a whole number in groups of three digits.

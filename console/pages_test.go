@@ -42,6 +42,7 @@ var pages = []struct {
 	{"credential", at("credentials/cyberark")},
 	{"credential-connected", at("credentials/cyberark/connect")},
 	{"credential-refused", at("credentials/portal/connect")},
+	{"credential-oauth", at("credentials/sync/connect")},
 	{"credential-edit", at("credentials/cyberark/edit")},
 	{"credential-rotate", at("credentials/cyberark/rotate")},
 	{"credential-revoke", at("credentials/cyberark/revoke")},

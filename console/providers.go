@@ -61,7 +61,7 @@ func providerFormOf(p *musterv1.SignInProvider) *providerForm {
 		Metadata: p.GetSaml().GetMetadata(), Unasked: p.GetSaml().GetAllowIdpInitiated(), Path: providersPath + "/" + url.PathEscape(p.GetName()),
 	}
 	for _, r := range p.GetRoles() {
-		f.Roles = append(f.Roles, roleRow{r.GetAttribute(), r.GetValue(), roleWord(r.GetRole())})
+		f.Roles = append(f.Roles, roleRow{r.GetAttribute(), r.GetValue(), roleNames[r.GetRole()]})
 	}
 	return f
 }
@@ -76,7 +76,7 @@ func (f *providerForm) provider() *musterv1.SignInProvider {
 		p.OfKind = &musterv1.SignInProvider_Oidc{Oidc: &musterv1.OidcProvider{Issuer: f.Issuer, ClientId: f.Client, Scopes: words(f.Scopes)}}
 	}
 	for _, r := range f.Roles {
-		p.Roles = append(p.Roles, &musterv1.RoleMapping{Attribute: r.Attribute, Value: r.Value, Role: operatorRoles[r.Role]})
+		p.Roles = append(p.Roles, &musterv1.RoleMapping{Attribute: r.Attribute, Value: r.Value, Role: roleOf(r.Role)})
 	}
 	return p
 }

@@ -82,26 +82,21 @@ func (v *visit) showSessions(view sessionsView, problem error) error {
 	return v.showSetting("sessions", "Sessions", settingsPath+"/sessions", view)
 }
 
-// operatorRoles are the roles, by the word that forms have.
-var operatorRoles = map[string]musterv1.OperatorRole{
-	"viewer": musterv1.OperatorRole_OPERATOR_ROLE_VIEWER, "operator": musterv1.OperatorRole_OPERATOR_ROLE_OPERATOR, "administrator": musterv1.OperatorRole_OPERATOR_ROLE_ADMINISTRATOR,
-}
-
-// roleWord is the word for a role.
-func roleWord(role musterv1.OperatorRole) string {
-	for word, r := range operatorRoles {
-		if r == role {
-			return word
+// roleOf is the role of a word.
+func roleOf(word string) musterv1.OperatorRole {
+	for role, name := range roleNames {
+		if name == word {
+			return role
 		}
 	}
-	return "none"
+	return musterv1.OperatorRole_OPERATOR_ROLE_UNSPECIFIED
 }
 
 // createLink makes a link that lets somebody in once, and shows it this once.
 func createLink(v *visit) error {
 	view := sessionsView{Operator: v.PostFormValue("operator"), Role: v.PostFormValue("role")}
 	out, err := v.operators.CreateLoginLink(v.Context(), &musterv1.CreateLoginLinkRequest{
-		Operator: view.Operator, Role: operatorRoles[view.Role], Lifetime: durationpb.New(15 * time.Minute),
+		Operator: view.Operator, Role: roleOf(view.Role), Lifetime: durationpb.New(15 * time.Minute),
 	})
 	if isInput(err) {
 		return v.showSessions(view, err)

@@ -26,7 +26,7 @@ const maxDeleting = 5 * time.Second
 func (v *visit) atHome() context.Context {
 	md, _ := metadata.FromOutgoingContext(v.Context())
 	md = md.Copy()
-	md.Delete("muster-tenant")
+	md.Delete(tenantKey)
 	return metadata.NewOutgoingContext(v.Context(), md)
 }
 
@@ -61,7 +61,7 @@ func (t tenantRow) Disables() bool {
 }
 
 // IsDefault tells whether it is the tenant that is never suspended or deleted.
-func (t tenantRow) IsDefault() bool { return t.GetName() == defaultTenant }
+func (t tenantRow) IsDefault() bool { return t.GetName() == firstTenant }
 
 // LimitTexts are the limits that it has of its own, in words.
 func (t tenantRow) LimitTexts() []string {

@@ -10,8 +10,6 @@ import (
 	"strings"
 	"time"
 
-	"google.golang.org/grpc/codes"
-	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	musterv1 "github.com/muster-scim/muster/gen/muster/v1"
@@ -19,7 +17,7 @@ import (
 
 // Limits of what the panel of a connection looks at.
 const (
-	maxCallsShown  = 12
+	maxCallsShown  = 8
 	maxCallsLooked = 60
 	// refusedFor is how long a refused call that names nobody is of interest.
 	refusedFor = time.Hour
@@ -128,11 +126,11 @@ func (n *connection) add(e *musterv1.LoggedExchange) bool {
 	if !n.concerns(e) {
 		return false
 	}
-	own := e.GetCredential() == n.Credential.GetName()
-	if c := n.checkOf(e); c != nil && !c.Needed && c.State == stateGood && e.GetStatus() < http.StatusBadRequest {
+	c := n.checkOf(e)
+	if c != nil && !c.Needed && c.State == stateGood && !isRefusal(e) && n.State() != stateBad {
 		return false // a sync reads users all the time
 	}
-	if c := n.checkOf(e); c != nil && (own || c.State != stateGood) {
+	if own := e.GetCredential() == n.Credential.GetName(); c != nil && (own || c.State != stateGood) {
 		c.Call = e
 		if c.State = stateGood; e.GetStatus() >= http.StatusBadRequest {
 			c.State = stateBad
@@ -256,14 +254,11 @@ func (v *visit) connection(c credentialRow) (*connection, string, error) {
 // exchanges are calls of clients, the newest first.
 func (v *visit) exchanges(req *musterv1.ListExchangesRequest) ([]*musterv1.LoggedExchange, error) {
 	out, err := v.activity.ListExchanges(v.Context(), req)
-	if status.Code(err) == codes.Unimplemented {
-		return nil, nil
-	}
 	return out.GetExchanges(), err
 }
 
 // seesUnknown tells whether the operator may see calls of no known tenant.
-func (v *visit) seesUnknown() bool { return v.session != nil && v.session.Tenant == defaultTenant }
+func (v *visit) seesUnknown() bool { return v.session != nil && v.session.Tenant == firstTenant }
 
 // compareIDs compares ids of exchanges, which grow with time.
 func compareIDs(a, b string) int {

@@ -12,6 +12,7 @@ import (
 	"google.golang.org/grpc/metadata"
 	"google.golang.org/protobuf/types/known/structpb"
 
+	"github.com/muster-scim/muster/gateway"
 	musterv1 "github.com/muster-scim/muster/gen/muster/v1"
 	"github.com/muster-scim/muster/server"
 	"github.com/muster-scim/muster/store"
@@ -22,7 +23,7 @@ type world struct {
 	core
 	*httptest.Server
 
-	fake    *fakeActivity
+	base    string // of SCIM, as pages tell it
 	console *Console
 	store   *store.Store
 	ctx     context.Context // may call the core
@@ -55,18 +56,21 @@ func newWorldOn(t testing.TB, database string) *world {
 	if err != nil {
 		t.Fatal(err)
 	}
-	c, err := New(s.ConsoleConn(), Options{Addressed: func(*http.Request) (string, netip.Addr) {
-		return "https://scim.example.com/scim/v2", netip.MustParseAddr("127.0.0.1")
+	face, err := gateway.New(s.Conn(), gateway.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var w *world
+	c, err := New(s.ConsoleConn(), Options{Version: "v0.0.0-test", Addressed: func(*http.Request) (string, netip.Addr) {
+		return w.base, netip.MustParseAddr("127.0.0.1")
 	}})
 	if err != nil {
 		t.Fatal(err)
 	}
-	fake := &fakeActivity{}
-	c.activity = fake
-	w := &world{fake: fake, core: newCore(s.Conn()), console: c, store: st, server: s, ctx: metadata.AppendToOutgoingContext(ctx, authorizationKey, "Bearer "+made.GetSecret())}
+	w = &world{base: "https://scim.example.com/scim/v2", core: newCore(s.Conn()), console: c, store: st, server: s, ctx: metadata.AppendToOutgoingContext(ctx, authorizationKey, "Bearer "+made.GetSecret())}
 	w.signIn("administrator")
 	c.find = func(*visit) (*session, error) { return w.session, nil }
-	w.Server = httptest.NewServer(c)
+	w.Server = httptest.NewServer(c.Before(face))
 	t.Cleanup(func() {
 		c.EndStreams()
 		w.Close()
