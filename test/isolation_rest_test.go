@@ -41,6 +41,7 @@ func (p *program) twoTenants(t *testing.T) *twoTenants {
 	p.must(t, 200, http.MethodPost, "/Bulk", `{"Operations":[`+post("/Users", "bulk-id-of-one", "bulk-"+mark, "")+`]}`)
 	o.cursor, _ = p.must(t, 200, http.MethodGet, "/Users?cursor&count=1", "")["nextCursor"].(string)
 	o.recording = p.record(t)
+	p.runs(t, "subscription", "create", "of-one", "--poll", "--audience", mark, "--from", "beginning")
 	id("/Users", `{"userName":"recorded-`+mark+`"}`)
 	if o.cursor == "" || o.recording == "" {
 		t.Fatalf("there is no cursor or no recording: %+v", o)
@@ -93,7 +94,8 @@ func TestTenants_GetNothingOfEachOtherOverREST(t *testing.T) {
 		ids, nobody := []string{o.user, o.group, o.own, o.recording}, "00000000-0000-7000-8000-000000000000"
 		of := func(template, tenant, id, resourceType string) string {
 			return strings.NewReplacer("{id}", id, "{resource_type}", resourceType, "{tenant}", tenant, "{credential.tenant}", tenant, "{tenant.name}", tenant,
-				"{name}", map[bool]string{true: "bootstrap", false: tenant}[strings.Contains(template, "/credentials/")], "{credential.name}", "bootstrap").Replace(template)
+				"{name}", map[bool]string{true: "bootstrap", false: tenant}[strings.Contains(template, "/credentials/")], "{credential.name}", "bootstrap",
+				"{subscription.tenant}", tenant, "{subscription}", "of-one", "{subscription.name}", "of-one").Replace(template)
 		}
 		named := 0
 		for _, r := range routes(t) {
