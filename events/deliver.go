@@ -59,6 +59,10 @@ func setDefault[T comparable](value *T, otherwise T) {
 // few, so that servers which start together share them.
 const takenAtOnce = 4
 
+// faultPause is how long a subscription rests whose delivery met a fault of this server or
+// its database.
+const faultPause = 5 * time.Second
+
 // A Delivery sends the tokens of subscriptions to their receivers. Each server of a
 // database has one; they share the subscriptions by leases.
 type Delivery struct {
@@ -143,8 +147,7 @@ func (d *Delivery) complain(ctx context.Context, what string, err error) {
 // look begins what there is to deliver, anew where an administrator has changed it, and
 // ends what is not this server's to deliver any more.
 func (d *Delivery) look(ctx context.Context) error {
-	until := time.Now().Add(d.options.Lease)
-	all, err := d.store.Deliveries(ctx, d.owner, until, takenAtOnce)
+	all, err := d.store.Deliveries(ctx, d.owner, time.Now().Add(d.options.Lease), takenAtOnce)
 	if err != nil {
 		return err
 	}
@@ -156,11 +159,10 @@ func (d *Delivery) look(ctx context.Context) error {
 			continue
 		}
 		if u != nil {
-			until = u.leased()
 			u.end()
 			continue // it is read anew at the next look, with what the end of it has written
 		}
-		d.begin(ctx, found, until)
+		d.begin(ctx, found)
 	}
 	for id, u := range d.runs {
 		if !present[id] || u.isDone() {
@@ -171,9 +173,9 @@ func (d *Delivery) look(ctx context.Context) error {
 	return nil
 }
 
-func (d *Delivery) begin(ctx context.Context, found store.Delivery, until time.Time) {
+func (d *Delivery) begin(ctx context.Context, found store.Delivery) {
 	ctx, stop := context.WithCancel(ctx)
-	u := &underway{revision: found.Revision, stop: stop, done: make(chan struct{}), until: until}
+	u := &underway{revision: found.Revision, stop: stop, done: make(chan struct{}), until: found.Until}
 	d.runs[found.ID] = u
 	d.ended.Go(func() {
 		defer close(u.done)
@@ -181,6 +183,10 @@ func (d *Delivery) begin(ctx context.Context, found store.Delivery, until time.T
 		r := &run{delivery: d, sub: found.Subscription, tenantName: found.Tenant, lease: u}
 		if err := r.run(ctx); err != nil {
 			d.complain(ctx, "delivering the subscription "+found.Tenant+"/"+found.Name+" was interrupted; it begins anew", err)
+			select { // a fault that stays is not complained of all the time
+			case <-time.After(faultPause):
+			case <-ctx.Done():
+			}
 		}
 	})
 }

@@ -10,7 +10,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"math/big"
 	"math/rand/v2"
 	"net/http"
 	"net/http/httptest"
@@ -174,7 +173,10 @@ func (w *world) published(t *testing.T) map[string]*ecdsa.PublicKey {
 	for _, k := range keys {
 		x, _ := base64.RawURLEncoding.DecodeString(k.GetX())
 		y, _ := base64.RawURLEncoding.DecodeString(k.GetY())
-		all[k.GetKid()] = &ecdsa.PublicKey{Curve: elliptic.P256(), X: new(big.Int).SetBytes(x), Y: new(big.Int).SetBytes(y)}
+		point := slices.Concat([]byte{4}, x, y)
+		if all[k.GetKid()], err = ecdsa.ParseUncompressedPublicKey(elliptic.P256(), point); err != nil {
+			t.Error(err)
+		}
 	}
 	return all
 }

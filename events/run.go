@@ -65,7 +65,7 @@ func (r *run) run(ctx context.Context) (err error) {
 		return err
 	}
 	r.full = roomForDead(ctx, r.tenant, &r.sub, patience) != nil
-	defer r.delivery.store.FollowChanges()()
+	defer r.delivery.store.FollowChanges()() //nolint:contextcheck // who looks does so for others, too
 	r.outcomes, r.refused, r.saved = make(chan attempt, atOnce), make(map[string]bool), time.Now()
 	err = r.follow(ctx)
 	for ; r.busy > 0; r.busy-- { // their requests end with ctx
@@ -239,7 +239,7 @@ func (r *run) pause(now time.Time, reason string) {
 }
 
 // wait is how long an event waits after so many attempts.
-func (o *Options) wait(attempts int) time.Duration {
+func (o Options) wait(attempts int) time.Duration {
 	b := retry.WithJitterPercent(25, retry.WithCappedDuration(o.LongestWait, retry.NewExponential(o.FirstWait)))
 	wait := o.FirstWait
 	for range min(attempts, 60) {

@@ -169,12 +169,13 @@ func (t *Tokens) Sign(ctx context.Context, tenant string, sub *store.Subscriptio
 		audience = list[0]
 	}
 	payload, err := json.Marshal(struct {
+		Claims
+
 		Issuer   string `json:"iss"`
 		IssuedAt int64  `json:"iat"`
 		ID       string `json:"jti"`
 		Audience any    `json:"aud"`
-		Claims
-	}{t.issuer, time.Now().Unix(), id, audience, e.Claims})
+	}{e.Claims, t.issuer, time.Now().Unix(), id, audience})
 	if err != nil {
 		return "", "", err
 	}

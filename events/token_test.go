@@ -8,6 +8,7 @@ import (
 	"net/netip"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -153,8 +154,8 @@ func TestSend(t *testing.T) {
 	elsewhere := 0
 	other := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { elsewhere++ }))
 	defer other.Close()
-	var answer http.HandlerFunc
-	r := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) { answer(w, req) }))
+	var answer atomic.Value // of http.HandlerFunc
+	r := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) { answer.Load().(http.HandlerFunc)(w, req) }))
 	defer r.Close()
 	sub := &store.Subscription{Secret: "Bearer s3cret", Settings: store.SubscriptionSettings{Endpoint: r.URL}}
 	for name, test := range map[string]struct {
@@ -162,23 +163,25 @@ func TestSend(t *testing.T) {
 		want   string // empty: accepted
 		after  time.Duration
 	}{
-		"accepted":      {func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(202) }, "", 0},
-		"also accepted": {func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(204) }, "", 0},
+		"accepted":      {func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusAccepted) }, "", 0},
+		"also accepted": {func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusNoContent) }, "", 0},
 		"refused": {func(w http.ResponseWriter, req *http.Request) {
-			w.WriteHeader(400)
+			w.WriteHeader(http.StatusBadRequest)
 			_, _ = w.Write([]byte(`{"err":"access_denied","description":"I know ` + req.Header.Get("Authorization") + ` and s3cret"}`))
 		}, "the receiver answers 400 Bad Request: access_denied: I know … and …", 0},
-		"no JSON": {func(w http.ResponseWriter, _ *http.Request) { http.Error(w, "secret page", 500) }, "the receiver answers 500 Internal Server Error", 0},
+		"no JSON": {func(w http.ResponseWriter, _ *http.Request) {
+			http.Error(w, "secret page", http.StatusInternalServerError)
+		}, "the receiver answers 500 Internal Server Error", 0},
 		"redirect": {func(w http.ResponseWriter, req *http.Request) {
 			http.Redirect(w, req, other.URL, http.StatusTemporaryRedirect)
 		}, "the receiver answers 307 Temporary Redirect; redirects are not followed", 0},
 		"later": {func(w http.ResponseWriter, _ *http.Request) {
 			w.Header().Set("Retry-After", "7")
-			w.WriteHeader(503)
+			w.WriteHeader(http.StatusServiceUnavailable)
 		}, "the receiver answers 503 Service Unavailable", 7 * time.Second},
 		"much later": {func(w http.ResponseWriter, _ *http.Request) {
 			w.Header().Set("Retry-After", "99999999999")
-			w.WriteHeader(429)
+			w.WriteHeader(http.StatusTooManyRequests)
 		}, "the receiver answers 429 Too Many Requests", time.Hour},
 		"never": {func(_ http.ResponseWriter, req *http.Request) {
 			select {
@@ -187,7 +190,7 @@ func TestSend(t *testing.T) {
 			}
 		}, "the receiver does not answer in time", 0},
 	} {
-		answer = test.answer
+		answer.Store(test.answer)
 		got := newPusher(Options{Private: true, Timeout: 500 * time.Millisecond}.orDefaults()).send(context.Background(), sub, "token")
 		if got.accepted != (test.want == "") || got.reason != test.want || got.retryAfter != test.after {
 			t.Errorf("%s: %+v", name, got)

@@ -36,7 +36,7 @@ func (s *eventService) PollEvents(ctx context.Context, req *musterv1.PollEventsR
 	for id, e := range req.GetSetErrs() {
 		p.Errors[id] = rejection(e)
 	}
-	defer s.server.store.FollowChanges()()
+	defer s.server.store.FollowChanges()() //nolint:contextcheck // who looks does so for others, too
 	over := time.NewTimer(events.LongPoll)
 	defer over.Stop()
 	for {

@@ -36,6 +36,8 @@ type Delivery struct {
 	Subscription
 
 	Tenant string // its name
+	// Until is when the lease ends.
+	Until time.Time
 }
 
 // Deliveries are the subscriptions that the server delivers: those whose lease it has,
@@ -43,15 +45,17 @@ type Delivery struct {
 func (s *Store) Deliveries(ctx context.Context, owner string, until time.Time, most int) (all []Delivery, err error) {
 	at := now()
 	st := s.statement()
-	st.add("SELECT "+subscriptionColumns+", t.name, coalesce(s.lease_owner, '') = ", arg{owner}, " AND coalesce(s.lease_until, 0) > ", arg{at},
+	st.add("SELECT "+subscriptionColumns+", t.name, coalesce(s.lease_until, 0), coalesce(s.lease_owner, '') = ", arg{owner}, " AND coalesce(s.lease_until, 0) > ", arg{at},
 		" FROM subscriptions s JOIN tenants t ON t.id = s.tenant_id WHERE s.push AND NOT s.paused AND s.failure IS NULL AND t.state IS NULL AND (s.lease_owner = ", arg{owner},
 		" OR coalesce(s.lease_until, 0) <= ", arg{at}, ") ORDER BY s.id")
 	var free []Delivery
 	err = s.read(ctx, st, func(scan scan) error {
 		var d Delivery
 		var own bool
-		d.Subscription, err = readSubscription(func(dest ...any) error { return scan(append(dest, &d.Tenant, &own)...) })
-		if own {
+		var leased int64
+		var err error
+		d.Subscription, err = readSubscription(func(dest ...any) error { return scan(append(dest, &d.Tenant, &leased, &own)...) })
+		if d.Until = time.UnixMilli(leased); own {
 			all = append(all, d)
 		} else {
 			free = append(free, d)
@@ -67,6 +71,7 @@ func (s *Store) Deliveries(ctx context.Context, owner string, until time.Time, m
 			return nil, err
 		}
 		if taken {
+			free[i].Until = until
 			all = append(all, free[i])
 		}
 	}

@@ -7,11 +7,11 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"math/big"
 	"net/http"
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -31,19 +31,21 @@ func (p *program) eventKeys() (map[string]*ecdsa.PublicKey, error) {
 	}
 	defer res.Body.Close()
 	var set struct {
-		Keys []struct{ Kty, Crv, X, Y, Kid, Alg, Use string }
+		Keys []map[string]string `json:"keys"`
 	}
 	if err := json.NewDecoder(res.Body).Decode(&set); err != nil || res.StatusCode != 200 || !strings.Contains(res.Header.Get("Cache-Control"), "max-age") {
-		return nil, fmt.Errorf("the keys: %d %v %v", res.StatusCode, res.Header, err)
+		return nil, fmt.Errorf("the keys: %d %v %v", res.StatusCode, res.Header, err) //nolint:errorlint // it may be none
 	}
 	keys := make(map[string]*ecdsa.PublicKey)
 	for _, k := range set.Keys {
-		x, _ := base64.RawURLEncoding.DecodeString(k.X)
-		y, _ := base64.RawURLEncoding.DecodeString(k.Y)
-		if k.Kty != "EC" || k.Crv != "P-256" || k.Alg != "ES256" || k.Use != "sig" {
-			return nil, fmt.Errorf("the key is %+v", k)
+		x, _ := base64.RawURLEncoding.DecodeString(k["x"])
+		y, _ := base64.RawURLEncoding.DecodeString(k["y"])
+		if k["kty"] != "EC" || k["crv"] != "P-256" || k["alg"] != "ES256" || k["use"] != "sig" || k["d"] != "" {
+			return nil, fmt.Errorf("the key is %v", k)
 		}
-		keys[k.Kid] = &ecdsa.PublicKey{Curve: elliptic.P256(), X: new(big.Int).SetBytes(x), Y: new(big.Int).SetBytes(y)}
+		if keys[k["kid"]], err = ecdsa.ParseUncompressedPublicKey(elliptic.P256(), slices.Concat([]byte{4}, x, y)); err != nil {
+			return nil, err
+		}
 	}
 	return keys, nil
 }
@@ -71,8 +73,8 @@ func (p *program) polls(t *testing.T, bearer, name, body string) (status int, se
 	t.Helper()
 	got := p.rest(t, http.MethodPost, p.eventOrigin()+"/subscriptions/"+name+"/poll", body, "Authorization", "Bearer "+bearer, "Content-Type", "application/json")
 	var answer struct {
-		Sets          map[string]string
-		MoreAvailable bool
+		Sets          map[string]string `json:"sets"`
+		MoreAvailable bool              `json:"moreAvailable"`
 	}
 	if err := json.Unmarshal(got.body, &answer); err != nil {
 		t.Fatalf("%s: %v", got.body, err)
