@@ -36,8 +36,9 @@ import (
 type signInWorld struct {
 	*httptest.Server
 
-	core *server.Server
-	jar  *cookiejar.Jar
+	core    *server.Server
+	console *Console
+	jar     *cookiejar.Jar
 }
 
 func newSignInWorld(t *testing.T) *signInWorld {
@@ -62,7 +63,7 @@ func newSignInWorld(t *testing.T) *signInWorld {
 	if err != nil {
 		t.Fatal(err)
 	}
-	w.Server = httptest.NewServer(c)
+	w.Server, w.console = httptest.NewServer(c), c
 	t.Cleanup(w.Close)
 	return w
 }
