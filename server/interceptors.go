@@ -36,6 +36,8 @@ type call struct {
 	principal store.Principal // who is calling, once authenticated
 	preview   *preview        // what it works on in place of its tenant; nil: nothing
 	operator  string          // the human behind it, where one is known
+	// throughFace: it came through Conn.
+	throughFace bool
 	// throughConsole: it came through ConsoleConn, and its operator is known where it needs one.
 	throughConsole bool
 	act            store.Act // what is being done, for the audit log
@@ -101,7 +103,7 @@ func tenantOf(ctx context.Context) store.Tenant { return principalOf(ctx).Tenant
 func (s *Server) run(ctx context.Context, c *call) error {
 	stream, inProcess := grpc.ServerTransportStreamFromContext(ctx).(*transportStream)
 	if inProcess {
-		c.inProcess, c.request = true, stream.request
+		c.inProcess, c.request, c.throughFace = true, stream.request, stream.door == faceDoor
 	}
 	c.address, c.agent = s.callerOf(ctx, c.inProcess)
 	if c.inProcess && !isConsole(ctx) { // what the console says of its operators the session decides
@@ -250,13 +252,7 @@ func (s *Server) receive(ctx context.Context, c *call) error {
 
 // isInternal tells whether a call is one that the REST face of this process makes for
 // the server itself.
-func (c *call) isInternal() bool { return c.inProcess && policy[c.method].action == internal }
-
-// forConsole tells whether a call is one that only the console of this process makes.
-func (c *call) forConsole() bool {
-	does := policy[c.method].action
-	return does == signIn || does == own
-}
+func (c *call) isInternal() bool { return c.throughFace && policy[c.method].action == internal }
 
 // permit tells whether the policy lets the caller call a method: the one of this
 // call, or one that this call does the work of. Where the method is one for many
