@@ -197,7 +197,7 @@ func createTenant(v *visit) error {
 	if err != nil {
 		return err
 	}
-	return v.done(tenantRowOf(out.GetTenant()).Path, out.GetTenant().GetName()+" is made. It has no credential yet: choose it above, and connect a client.")
+	return v.done(tenantRowOf(out.GetTenant()).Path, out.GetTenant().GetName()+" is made. It has no credential yet: work in it, and connect a client.")
 }
 
 // namedTenant is the tenant that the path names.
