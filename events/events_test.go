@@ -470,3 +470,30 @@ func TestDelivery_RetryAfter(t *testing.T) {
 		}
 	})
 }
+
+// What is registered while a subscription to everything is delivered is told of, too.
+func TestDelivery_RegisteredLater(t *testing.T) {
+	onBoth(t, func(t *testing.T, w *world) {
+		ctx := context.Background()
+		r := newReceiver(t, w)
+		w.subscribe(t, pushTo(r))
+		w.deliver(t, quick(r))
+		w.create(t, scim.User, `{"userName":"ada"}`)
+		until(t, "the user has come", func() bool { return len(r.got()) == 1 })
+		schemas, types, err := scim.ParseRegistrations([]byte(`[{"id":"urn:example:thing","attributes":[{"name":"colour"}]},{"name":"Thing","endpoint":"/Things","schema":"urn:example:thing"}]`))
+		if err == nil {
+			err = w.tenant.Register(ctx, false, schemas, types)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		if w.tenant, err = w.store.Tenant(ctx, "default"); err != nil {
+			t.Fatal(err)
+		}
+		id := w.create(t, w.tenant.Catalog().ResourceType("Thing"), `{"schemas":["urn:example:thing"],"colour":"red"}`)
+		until(t, "the thing has come", func() bool { return len(r.got()) == 2 })
+		if got := uriOf(r.got()[1]); got != "/Things/"+id {
+			t.Errorf("it is %s", got)
+		}
+	})
+}

@@ -112,6 +112,10 @@ func TestEvents_Poll(t *testing.T) {
 		if status, sets, more := p.polls(t, reader, "portal", `{"returnImmediately":true,"unknown":1}`); status != 200 || sets == nil || len(sets) > 0 || more {
 			t.Errorf("nothing: %d %v %v", status, sets, more)
 		}
+		p.must(t, 201, http.MethodPost, "/Users", `{"userName":"nobody"}`, "Authorization", "Bearer "+p.previewToken(t, "previewer"))
+		if _, sets, _ := p.polls(t, reader, "portal", `{"returnImmediately":true}`); len(sets) > 0 {
+			t.Errorf("what a preview did is told: %v", sets)
+		}
 		ada := p.must(t, 201, http.MethodPost, "/Users", `{"userName":"ada","externalId":"a-1","name":{"givenName":"Ada","familyName":"L"},"active":true,"password":"Secret-12345"}`)["id"].(string)
 		p.must(t, 200, http.MethodPatch, "/Users/"+ada, `{"Operations":[{"op":"replace","path":"active","value":false},{"op":"remove","path":"name.givenName"}]}`)
 		_, sets, more := p.polls(t, reader, "portal", `{}`)
