@@ -22,7 +22,7 @@ type credentialView struct {
 	credentialRow
 
 	Connection *connection
-	Previewed  *previewReport // nil: it has never tried anything
+	Previewed  *previewReport // nil: it is live
 	Events     []historyEvent
 	MoreEvents bool
 }
@@ -38,10 +38,10 @@ func showCredential(v *visit) error {
 			return err
 		}
 	}
-	if report, err := v.previewReport(c, "", 1); err != nil {
-		return err
-	} else if report.Total > 0 || c.Preview() {
-		view.Previewed = report
+	if c.Preview() {
+		if view.Previewed, err = v.previewCounts(c, 1); err != nil {
+			return err
+		}
 	}
 	if view.Events, view.MoreEvents, err = v.deedsOn(v.Context(), c.GetTenant()+"/"+c.GetName()); err != nil {
 		return err

@@ -46,7 +46,11 @@ func showPreview(v *visit) error {
 	if err != nil {
 		return err
 	}
-	report, err := v.previewReport(c, v.URL.Query().Get("after"), maxPreviewCounted/previewPage)
+	report, err := v.previewCounts(c, maxPreviewCounted/previewPage)
+	if err != nil {
+		return err
+	}
+	err = v.previewEvents(report, v.URL.Query().Get("after"))
 	if isPageGone(err) {
 		return v.redirect(v.URL.Path)
 	}
@@ -59,8 +63,8 @@ func showPreview(v *visit) error {
 	})
 }
 
-// previewReport reads the audit log of a credential: some pages to count, and one to show.
-func (v *visit) previewReport(c credentialRow, after string, pages int) (*previewReport, error) {
+// previewCounts counts what some pages of the audit log have of a credential.
+func (v *visit) previewCounts(c credentialRow, pages int) (*previewReport, error) {
 	r := &previewReport{credentialRow: c}
 	only := true
 	ask := &musterv1.ListAuditEventsRequest{Credential: c.GetName(), StartTime: c.GetCreateTime(), Preview: &only, PageSize: previewPage}
@@ -85,7 +89,7 @@ func (v *visit) previewReport(c credentialRow, after string, pages int) (*previe
 	slices.SortFunc(r.Counts, func(a, b previewCount) int {
 		return strings.Compare(a.Type+" "+a.Deed, b.Type+" "+b.Deed)
 	})
-	return r, v.previewEvents(r, after)
+	return r, nil
 }
 
 // count counts an event.
