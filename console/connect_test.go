@@ -286,3 +286,34 @@ func TestConnection_State(t *testing.T) {
 		}
 	}
 }
+
+// An operator of another tenant connects clients of that one: there is no page of tenants
+// for him, and he is not told who was refused elsewhere.
+func TestCredentials_OfAnotherTenant(t *testing.T) {
+	c := newCompany(t)
+	c.eventually(t, "credentials", "What it showed is no secret of this server")
+	link, err := newCore(c.server.LocalConn()).operators.CreateLoginLink(t.Context(), &musterv1.CreateLoginLinkRequest{Tenant: "acme", Operator: "wile@acme.example", Role: musterv1.OperatorRole_OPERATOR_ROLE_ADMINISTRATOR})
+	if err != nil {
+		t.Fatal(err)
+	}
+	in, err := c.console.operators.SignIn(t.Context(), &musterv1.SignInRequest{By: &musterv1.SignInRequest_LoginSecret{LoginSecret: link.GetSecret()}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	c.session = &session{Operator: "wile@acme.example", Role: "administrator", Tenant: "acme", secret: in.GetSecret()}
+	if answer, body := c.post(t, "connect", url.Values{"kind": {"bearer"}, "name": {"cyberark"}, "scope": {"scim"}}); answer.StatusCode != http.StatusOK || !strings.Contains(body, "https://scim.example.com/t/acme/scim/v2") {
+		t.Errorf("%s\n%s", answer.Status, body)
+	}
+	_, body := c.get(t, "credentials")
+	for _, not := range []string{"rehearsal", "no secret of this server", tenantsPath} {
+		if strings.Contains(body, not) {
+			t.Errorf("the page has %q", not)
+		}
+	}
+	if answer, _ := c.get(t, "tenants"); answer.StatusCode != http.StatusForbidden {
+		t.Errorf("the tenants: %s", answer.Status)
+	}
+	if answer, _ := c.get(t, "credentials/rehearsal"); answer.StatusCode != http.StatusNotFound {
+		t.Errorf("a credential of another tenant: %s", answer.Status)
+	}
+}
