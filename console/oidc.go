@@ -146,7 +146,7 @@ func finishOIDC(v *visit) error {
 	who, err := v.identityOIDC(origin, p, &a)
 	if err != nil {
 		told, cause := "the provider's answer is not valid", err
-		if said, ok := errors.AsType[providerSays](err); ok {
+		if said, ok := errors.AsType[providerError](err); ok {
 			told, cause = string(said), nil
 		}
 		return v.refuseSignIn(p, told, cause)
@@ -154,19 +154,19 @@ func finishOIDC(v *visit) error {
 	return v.begin(&musterv1.SignInRequest{By: &musterv1.SignInRequest_Identity{Identity: who}}, a.Return)
 }
 
-// providerSays is an error that an operator is told as it is.
-type providerSays string
+// providerError is an error that an operator is told as it is.
+type providerError string
 
-func (e providerSays) Error() string { return string(e) }
+func (e providerError) Error() string { return string(e) }
 
 // identityOIDC is who the provider says that the operator is, verified.
 func (v *visit) identityOIDC(origin string, p *musterv1.SignInProvider, a *attempt) (*musterv1.SignInIdentity, error) {
 	set, query := p.GetOidc(), v.URL.Query()
 	if iss := query.Get("iss"); iss != "" && iss != set.GetIssuer() { // RFC 9207
-		return nil, providerSays("the answer comes from another provider")
+		return nil, providerError("the answer comes from another provider")
 	}
 	if query.Get("error") != "" {
-		return nil, providerSays(fmt.Sprintf("the provider says %.80q", query.Get("error")))
+		return nil, providerError(fmt.Sprintf("the provider says %.80q", query.Get("error")))
 	}
 	at, err := v.issuers.of(v.Context(), set.GetIssuer())
 	if err != nil {
@@ -187,14 +187,14 @@ func (v *visit) identityOIDC(origin string, p *musterv1.SignInProvider, a *attem
 		return nil, err
 	}
 	if subtle.ConstantTimeCompare([]byte(id.Nonce), []byte(a.Nonce)) != 1 {
-		return nil, providerSays("the ID token is not for this sign-in")
+		return nil, providerError("the ID token is not for this sign-in")
 	}
 	claims := make(map[string]any)
 	if err := id.Claims(&claims); err != nil {
 		return nil, err
 	}
 	if azp, _ := claims["azp"].(string); azp != "" && azp != set.GetClientId() || azp == "" && len(id.Audience) > 1 {
-		return nil, providerSays("the ID token is for another client")
+		return nil, providerError("the ID token is for another client")
 	}
 	if err := v.addUserInfo(asking, at, p, id.Subject, token, claims); err != nil {
 		return nil, err
@@ -217,7 +217,7 @@ func (v *visit) addUserInfo(ctx context.Context, at *oidc.Provider, p *musterv1.
 		return err
 	}
 	if about.Subject != subject { // OpenID Connect Core section 5.3.2
-		return providerSays("the provider tells of somebody else")
+		return providerError("the provider tells of somebody else")
 	}
 	more := make(map[string]any)
 	if err := about.Claims(&more); err != nil {

@@ -64,6 +64,8 @@ var pages = []struct {
 	{"webhook-poll", at("settings/webhooks-new?by=poll")},
 	{"not-found", at("nowhere")},
 	{"keys", at("keys")},
+	{"signin", at("signin")},
+	{"choose-tenant", at("tenant")},
 }
 
 func at(path string) func(*company) string { return func(*company) string { return path } }

@@ -180,7 +180,7 @@ func identitySAML(origin string, p *musterv1.SignInProvider, text []byte, reques
 		return nil, err
 	}
 	if assertion.Subject == nil || assertion.Subject.NameID == nil {
-		return nil, providerSays("the provider does not say who it is (NameID)")
+		return nil, providerError("the provider does not say who it is (NameID)")
 	}
 	who := &musterv1.SignInIdentity{
 		Tenant: p.GetTenant(), Provider: p.GetName(), Subject: assertion.Subject.NameID.Value,
@@ -230,7 +230,7 @@ func addAttributes(who *musterv1.SignInIdentity, p *musterv1.SignInProvider, ass
 
 // explainSAML says in words why an answer is refused.
 func explainSAML(err error) string {
-	if said, ok := errors.AsType[providerSays](err); ok {
+	if said, ok := errors.AsType[providerError](err); ok {
 		return string(said)
 	}
 	if bad, ok := errors.AsType[saml.ErrBadStatus](err); ok {

@@ -128,7 +128,7 @@ func (v *visit) cookieName(name string) string {
 }
 
 func (v *visit) cookie(name string) string {
-	c, err := v.Request.Cookie(v.cookieName(name))
+	c, err := v.Cookie(v.cookieName(name))
 	if err != nil {
 		return ""
 	}
@@ -139,7 +139,7 @@ func (v *visit) cookie(name string) string {
 // until it is closed. SameSite is Lax and not Strict, so that a link in a mail to a page
 // of the console opens it.
 func (v *visit) keepCookie(name, value string, age int) {
-	http.SetCookie(v.w, &http.Cookie{
+	http.SetCookie(v.w, &http.Cookie{ //nolint:gosec // Secure wherever there is TLS
 		Name: v.cookieName(name), Value: value, Path: "/", MaxAge: age, HttpOnly: true, Secure: v.secure(), SameSite: http.SameSiteLaxMode,
 	})
 }
@@ -158,7 +158,7 @@ func askTenant(v *visit) error {
 		return errMayNot
 	}
 	// In the tenant of the moment the operator would see that one alone.
-	all, err := v.tenants.ListTenants(as(v.calling(v.Request.Context()), v.session.secret, ""), &musterv1.ListTenantsRequest{})
+	all, err := v.tenants.ListTenants(as(v.calling(v.Context()), v.session.secret, ""), &musterv1.ListTenantsRequest{})
 	if err != nil {
 		return err
 	}

@@ -317,7 +317,7 @@ func TestSignIn_Provider(t *testing.T) {
 	// What changes at the provider ends what it began, and so does its end.
 	session := withSession(out.GetSecret())
 	changed := aProvider("idp")
-	changed.Roles = changed.Roles[:1]
+	changed.Roles = changed.GetRoles()[:1]
 	if _, err := console.SetSignInProvider(session, &musterv1.SetSignInProviderRequest{Provider: changed}); err != nil {
 		t.Fatal(err)
 	}

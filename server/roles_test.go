@@ -32,7 +32,7 @@ func TestRoles_OnEveryMethod(t *testing.T) {
 						continue
 					}
 					refused++
-					expectReason(t, name, callEmpty(s, withSession(secret), name, m.IsStreamingServer()), "forbidden")
+					expectReason(t, name, callEmpty(withSession(secret), s, name, m.IsStreamingServer()), "forbidden")
 				}
 			}
 		}
@@ -45,7 +45,7 @@ func TestRoles_OnEveryMethod(t *testing.T) {
 
 // callEmpty calls a method through the console's connection. Who is refused is refused
 // before the message is read, so it can be any.
-func callEmpty(s *Server, ctx context.Context, method string, streams bool) error { //nolint:revive // as it reads
+func callEmpty(ctx context.Context, s *Server, method string, streams bool) error {
 	conn := s.ConsoleConn()
 	if !streams {
 		return conn.Invoke(ctx, method, &emptypb.Empty{}, &emptypb.Empty{})

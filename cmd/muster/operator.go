@@ -11,6 +11,7 @@ import (
 	"strings"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 	"google.golang.org/grpc"
 
 	musterv1 "github.com/muster-scim/muster/gen/muster/v1"
@@ -186,21 +187,13 @@ An OpenID client's secret is in no database: ` + "`muster serve`" + ` reads it f
 	client := flags.String("client-id", "", "what the OpenID issuer calls Muster")
 	scopes := flags.StringSlice("scope", nil, "OpenID scopes beside openid (default: profile,email)")
 	shown := flags.String("display-name", "", "what the button calls it (default: the name)")
-	given := map[musterv1.OperatorRole]*[]string{}
-	for _, role := range []musterv1.OperatorRole{musterv1.OperatorRole_OPERATOR_ROLE_VIEWER, musterv1.OperatorRole_OPERATOR_ROLE_OPERATOR, musterv1.OperatorRole_OPERATOR_ROLE_ADMINISTRATOR} {
-		given[role] = flags.StringArray(word(role), nil, "ATTRIBUTE=VALUE that makes somebody "+article(word(role)))
-	}
+	given := addRoles(flags)
 	return withOperators(cmd, func(ctx context.Context, c operatorCall) error {
-		p := &musterv1.SignInProvider{Tenant: c.tenant, Name: c.args[0], DisplayName: *shown}
-		for role, texts := range given {
-			for _, text := range *texts {
-				attribute, value, ok := cutMapping(text)
-				if !ok {
-					return fmt.Errorf("--%s is %q; use ATTRIBUTE=VALUE", word(role), text)
-				}
-				p.Roles = append(p.Roles, &musterv1.RoleMapping{Attribute: attribute, Value: value, Role: role})
-			}
+		roles, err := given.mappings()
+		if err != nil {
+			return err
 		}
+		p := &musterv1.SignInProvider{Tenant: c.tenant, Name: c.args[0], DisplayName: *shown, Roles: roles}
 		switch {
 		case (*metadata == "") == (*issuer == ""):
 			return errors.New("give --saml with a file of metadata, or --oidc with an issuer")
@@ -232,10 +225,33 @@ func article(role string) string {
 	return "a " + role
 }
 
-// cutMapping cuts ATTRIBUTE=VALUE. The name of an attribute may be a URL, and then has no =.
-func cutMapping(text string) (attribute, value string, ok bool) {
-	attribute, value, ok = strings.Cut(text, "=")
-	return attribute, value, ok && attribute != "" && value != ""
+// givenRoles are the texts of the flags that give roles, in the order of operatorRoles.
+type givenRoles []*[]string
+
+var operatorRoles = []musterv1.OperatorRole{
+	musterv1.OperatorRole_OPERATOR_ROLE_VIEWER, musterv1.OperatorRole_OPERATOR_ROLE_OPERATOR, musterv1.OperatorRole_OPERATOR_ROLE_ADMINISTRATOR,
+}
+
+// addRoles gives a command a flag for each role.
+func addRoles(flags *pflag.FlagSet) (given givenRoles) {
+	for _, role := range operatorRoles {
+		given = append(given, flags.StringArray(word(role), nil, "ATTRIBUTE=VALUE that makes somebody "+article(word(role))))
+	}
+	return given
+}
+
+// mappings reads them. The name of an attribute may be a URL, and then has no =.
+func (given givenRoles) mappings() (all []*musterv1.RoleMapping, err error) {
+	for i, role := range operatorRoles {
+		for _, text := range *given[i] {
+			attribute, value, ok := strings.Cut(text, "=")
+			if !ok || attribute == "" || value == "" {
+				return nil, fmt.Errorf("--%s is %q; use ATTRIBUTE=VALUE", word(role), text)
+			}
+			all = append(all, &musterv1.RoleMapping{Attribute: attribute, Value: value, Role: role})
+		}
+	}
+	return all, nil
 }
 
 // readInput reads a file that a flag names.
@@ -243,12 +259,7 @@ func readInput(cmd *cobra.Command, path string) ([]byte, error) {
 	if path == "-" {
 		return io.ReadAll(cmd.InOrStdin())
 	}
-	file, err := os.Open(path)
-	if err != nil {
-		return nil, err
-	}
-	defer file.Close()
-	return io.ReadAll(file)
+	return os.ReadFile(path) //nolint:gosec // a file that the administrator names
 }
 
 func printProviders(c operatorCall, all []*musterv1.SignInProvider) error {

@@ -174,11 +174,7 @@ func openProgram(ctx context.Context, c config, log *slog.Logger, out io.Writer)
 	p.face.RegisterOnShutdown(pages.EndStreams)
 	p.face.RegisterOnShutdown(p.core.EndWaits)
 	p.face.ErrorLog = slog.NewLogLogger(log.Handler(), slog.LevelInfo) // mostly handshakes that failed
-	link, err := p.firstLink(ctx, token != "")
-	if err != nil {
-		return nil, err
-	}
-	return p, p.announce(c, token, link, out)
+	return p, p.announce(ctx, c, token, out)
 }
 
 // documents are what describes the program to everybody.
@@ -333,7 +329,11 @@ func (p *program) firstLink(ctx context.Context, first bool) (secret string, err
 }
 
 // announce prints what an administrator needs.
-func (p *program) announce(c config, token, link string, out io.Writer) error {
+func (p *program) announce(ctx context.Context, c config, token string, out io.Writer) error {
+	link, err := p.firstLink(ctx, token != "")
+	if err != nil {
+		return err
+	}
 	base := p.base(c)
 	if token != "" {
 		token = "Bearer token:  " + token + "\n"
@@ -342,7 +342,7 @@ func (p *program) announce(c config, token, link string, out io.Writer) error {
 	if link != "" {
 		console = loginURL(base, link) + "   (good once, for 15 minutes)"
 	}
-	_, err := fmt.Fprintf(out, "SCIM Base URL: %s\n%sConsole:       %s\ngRPC address:  %s\n", base, token, console, p.grpc.Addr())
+	_, err = fmt.Fprintf(out, "SCIM Base URL: %s\n%sConsole:       %s\ngRPC address:  %s\n", base, token, console, p.grpc.Addr())
 	return err
 }
 
