@@ -116,8 +116,9 @@ func isInput(err error) bool {
 	switch status.Code(err) {
 	case codes.InvalidArgument, codes.AlreadyExists, codes.FailedPrecondition, codes.Aborted, codes.OutOfRange:
 		return true
+	default:
+		return false
 	}
-	return false
 }
 
 // messageOf is what an error of the core tells.
@@ -203,7 +204,7 @@ func (v *visit) showConnection(c *musterv1.Credential, secret, done string) erro
 	if row.Is.Choice != "" {
 		view.Steps = guide(c, base, secret)
 		var err error
-		if view.Connection, _, err = v.connection(row); err != nil {
+		if view.Connection, _, err = v.connection(v.Context(), row); err != nil {
 			return err
 		}
 	}

@@ -34,7 +34,7 @@ func showCredential(v *visit) error {
 	}
 	view := credentialView{credentialRow: c}
 	if c.Is.Choice != "" {
-		if view.Connection, _, err = v.connection(c); err != nil {
+		if view.Connection, _, err = v.connection(v.Context(), c); err != nil {
 			return err
 		}
 	}

@@ -96,7 +96,7 @@ func listCredentials(v *visit) error {
 	for _, c := range out.GetCredentials() {
 		view.Rows = append(view.Rows, credentialRowOf(c))
 	}
-	if view.Refused, err = v.refusals(); err != nil {
+	if view.Refused, err = v.refusals(v.Context()); err != nil {
 		return err
 	}
 	return v.show("credentials", page{Title: "SCIM configuration", Section: "credentials", Data: view})

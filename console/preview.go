@@ -132,7 +132,10 @@ func (v *visit) previewEvents(r *previewReport, after string) error {
 // says, or else its id.
 func nameInChanges(e *musterv1.AuditEvent) string {
 	var of struct {
-		Attributes map[string]struct{ Before, After any } `json:"attributes"`
+		Attributes map[string]struct {
+			Before any `json:"before"`
+			After  any `json:"after"`
+		} `json:"attributes"`
 	}
 	if json.Unmarshal([]byte(e.GetChanges()), &of) != nil {
 		return e.GetResourceId()

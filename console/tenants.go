@@ -296,6 +296,7 @@ func deleteTenant(v *visit) error {
 		return v.done(tenantsPath, name+" is deleted.")
 	case codes.DeadlineExceeded:
 		return v.done(tenantsPath, name+" is being deleted; that takes some time yet.")
+	default:
+		return err
 	}
-	return err
 }

@@ -225,7 +225,7 @@ var causeTexts = map[musterv1.LoggedExchange_Cause]string{
 
 // connection is what is known of the client of a credential now, and the id of the last
 // call that is.
-func (v *visit) connection(c credentialRow) (*connection, string, error) {
+func (v *visit) connection(ctx context.Context, c credentialRow) (*connection, string, error) {
 	n := newConnection(c)
 	since := c.GetCreateTime()
 	filters := []*musterv1.ExchangeFilter{
@@ -235,7 +235,7 @@ func (v *visit) connection(c credentialRow) (*connection, string, error) {
 	}
 	var all []*musterv1.LoggedExchange
 	for _, f := range filters {
-		some, err := v.exchanges(&musterv1.ListExchangesRequest{Filter: f, StartTime: since, PageSize: maxCallsLooked})
+		some, err := v.exchanges(ctx, &musterv1.ListExchangesRequest{Filter: f, StartTime: since, PageSize: maxCallsLooked})
 		if err != nil {
 			return nil, "", err
 		}
@@ -252,8 +252,8 @@ func (v *visit) connection(c credentialRow) (*connection, string, error) {
 }
 
 // exchanges are calls of clients, the newest first.
-func (v *visit) exchanges(req *musterv1.ListExchangesRequest) ([]*musterv1.LoggedExchange, error) {
-	out, err := v.activity.ListExchanges(v.Context(), req)
+func (v *visit) exchanges(ctx context.Context, req *musterv1.ListExchangesRequest) ([]*musterv1.LoggedExchange, error) {
+	out, err := v.activity.ListExchanges(ctx, req)
 	return out.GetExchanges(), err
 }
 
@@ -272,7 +272,7 @@ func followConnection(v *visit) error {
 		return err
 	}
 	return v.stream(func(ctx context.Context, send func(event) error) error {
-		n, last, err := v.connection(c)
+		n, last, err := v.connection(ctx, c)
 		if err != nil {
 			return err
 		}
@@ -338,9 +338,9 @@ func (r *refusals) add(e *musterv1.LoggedExchange) bool {
 }
 
 // refusals are those of the last day.
-func (v *visit) refusals() (refusals, error) {
+func (v *visit) refusals(ctx context.Context) (refusals, error) {
 	r := refusals{Stream: credentialsPath + "-refused"}
-	some, err := v.exchanges(&musterv1.ListExchangesRequest{
+	some, err := v.exchanges(ctx, &musterv1.ListExchangesRequest{
 		Filter: &musterv1.ExchangeFilter{Errors: true, UnknownTenant: v.seesUnknown()}, StartTime: timestamppb.New(time.Now().Add(-24 * time.Hour)), PageSize: maxCallsLooked,
 	})
 	if err != nil {
@@ -355,7 +355,7 @@ func (v *visit) refusals() (refusals, error) {
 // followRefusals sends the list of them anew with each.
 func followRefusals(v *visit) error {
 	return v.stream(func(ctx context.Context, send func(event) error) error {
-		r, err := v.refusals()
+		r, err := v.refusals(ctx)
 		if err != nil {
 			return err
 		}
