@@ -184,7 +184,7 @@ func securitySchemes() map[string]any {
 		"scim": "Read and write all resources.", "scim:read": "Read all resources.", "scim:write": "Write all resources.",
 		"admin": "Administer the tenant.", "admin:read": "Look at what concerns the tenant.",
 	}
-	return map[string]any{
+	return map[string]any{ //nolint:gosec // addresses, not secrets
 		"bearer": map[string]any{"type": "http", "scheme": "bearer", "description": "A token that `muster credential create` made, an access token of OAuth, or one of an outside issuer that the tenant trusts."},
 		"basic":  map[string]any{"type": "http", "scheme": "basic", "description": "Login and password of a credential of the kind basic."},
 		"direct": map[string]any{"type": "apiKey", "in": "header", "name": "Authorization", "description": "The secret of a credential of the kind direct, without the name of a scheme."},

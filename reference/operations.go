@@ -42,12 +42,13 @@ func scimOperation(o *operation, r gateway.Route, name string) {
 		o.sends("BulkRequest")
 		o.answers("200", "What came of each operation.", refTo("BulkResponse"))
 	case verb == "List" || name == "Search":
-		if r.Method == http.MethodPost {
+		switch {
+		case r.Method == http.MethodPost:
 			o.sends("SearchRequest")
-		} else if isDescribing(of) {
+		case isDescribing(of):
 			o.Responses["304"] = response{Ref: "#/components/responses/NotModified"}
 			o.Parameters = append(o.Parameters, ifNoneMatch)
-		} else {
+		default:
 			o.Parameters = append(o.Parameters, listing...)
 		}
 		items := refTo(strings.TrimSuffix(of, "s"))

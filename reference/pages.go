@@ -166,10 +166,11 @@ func describeEnum(e protoreflect.EnumDescriptor) grpcEnum {
 
 // restOperation is an operation as the page of the REST face shows it.
 type restOperation struct {
-	Method, Path string
 	*operation
-	Statuses []string
-	Sends    []string // media types
+
+	Method, Path string
+	Statuses     []string
+	Sends        []string // media types
 }
 
 func restPage(d *document) (gateway.Page, error) {

@@ -1,6 +1,8 @@
 package reference
 
 import (
+	"maps"
+
 	"google.golang.org/protobuf/reflect/protoreflect"
 )
 
@@ -88,9 +90,7 @@ func (m *mapping) value(f protoreflect.FieldDescriptor) schema {
 
 func copied(s schema) schema {
 	out := make(schema)
-	for key, value := range s {
-		out[key] = value
-	}
+	maps.Copy(out, s)
 	return out
 }
 

@@ -108,7 +108,7 @@ func (a *activity) intercept(ctx context.Context, c *call) error {
 	n := notedOf(c, err)
 	a.learn(c, err)
 	if !c.inProcess {
-		a.noteGRPC(c, &n, began, err)
+		a.noteGRPC(c, &n, began, err) //nolint:contextcheck // it is written later, in the background
 		return err
 	}
 	told := metadata.MD{handBackKey: {n.text()}}

@@ -15,7 +15,7 @@ import (
 // without its prefix and in small letters.
 type cause string
 
-const (
+const ( //nolint:gosec // words, not secrets
 	causeNoCredential  cause = "no_credential"
 	causeMalformed     cause = "malformed"
 	causeUnknownSecret cause = "unknown_secret"

@@ -125,7 +125,7 @@ func (a *activity) noteREST(ctx context.Context, req *musterv1.RecordExchangeReq
 	if req.GetCall() == "" || json.Unmarshal([]byte(req.GetCall()), &n) != nil {
 		n = notedOfPath(x.GetMethod(), req.GetPath(), int(x.GetStatus()))
 	}
-	a.traffic.count(&n, store.REST, int(x.GetStatus()), x.GetTook().AsDuration())
+	a.traffic.count(&n, store.REST, int(x.GetStatus()), x.GetTook().AsDuration()) //nolint:contextcheck // it is written later, in the background
 	if n.Silent && x.GetStatus() < 400 {
 		return
 	}
@@ -141,7 +141,7 @@ func (a *activity) noteREST(ctx context.Context, req *musterv1.RecordExchangeReq
 		p.raw = x
 	}
 	a.addWhy(&p, n.Why)
-	a.keep(p)
+	a.keep(p) //nolint:contextcheck // it is written later, in the background
 }
 
 // addWhy adds what the client was not told.

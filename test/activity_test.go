@@ -27,7 +27,7 @@ func (p *program) observer(t *testing.T) (client musterv1.ActivityServiceClient,
 
 // exchanges waits until there are as many exchanges of a filter, and returns them, the
 // oldest first.
-func exchanges(t *testing.T, c musterv1.ActivityServiceClient, ctx context.Context, n int, f *musterv1.ExchangeFilter) []*musterv1.LoggedExchange { //nolint:revive // t comes first
+func exchanges(t *testing.T, c musterv1.ActivityServiceClient, ctx context.Context, n int, f *musterv1.ExchangeFilter) []*musterv1.LoggedExchange {
 	t.Helper()
 	for deadline := time.Now().Add(10 * time.Second); ; time.Sleep(50 * time.Millisecond) {
 		got, err := c.ListExchanges(ctx, &musterv1.ListExchangesRequest{Filter: f, PageSize: 500})

@@ -86,7 +86,7 @@ func Stop() {
 // cookies. Every method fails the test where it cannot do what it says.
 type Tab struct {
 	t    testing.TB
-	ctx  context.Context //nolint:containedctx // chromedp has the page in it
+	ctx  context.Context
 	home *url.URL
 
 	mu      sync.Mutex
