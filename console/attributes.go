@@ -3,11 +3,13 @@ package console
 import (
 	"encoding/json"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
 	"google.golang.org/protobuf/encoding/protojson"
 	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/types/known/fieldmaskpb"
 
 	musterv1 "github.com/muster-scim/muster/gen/muster/v1"
 )
@@ -92,7 +94,31 @@ func (v *visit) sheetsOf(resourceType string, m proto.Message, without ...string
 			sheets = append(sheets, factSheet{Name: s.GetName(), URN: s.GetId(), Facts: facts})
 		}
 	}
-	return sheets, nil
+	return sheets, v.nameLinks(sheets)
+}
+
+// nameLinks puts the names of users in place of the ids that references to them show.
+func (v *visit) nameLinks(sheets []factSheet) error {
+	links := make(map[string][]*fact)
+	for _, s := range sheets {
+		for i := range s.Facts {
+			if id, ok := strings.CutPrefix(s.Facts[i].Link, root+"users/"); ok {
+				links[id] = append(links[id], &s.Facts[i])
+			}
+		}
+	}
+	if len(links) == 0 {
+		return nil
+	}
+	out, err := v.directory.BatchGetUsers(v.Context(), &musterv1.BatchGetUsersRequest{
+		Ids: slices.Collect(maps.Keys(links)), ReadMask: &fieldmaskpb.FieldMask{Paths: []string{"user_name", "display_name", "name"}},
+	})
+	for _, u := range out.GetUsers() {
+		for _, f := range links[u.GetId()] {
+			f.Text = nameOf(u)
+		}
+	}
+	return err
 }
 
 // factsOf are the attributes that have a value.
@@ -185,6 +211,9 @@ type change struct {
 	Secret        bool // only that it changed is known
 }
 
+// Short is the name without the URN of its schema.
+func (c change) Short() string { return c.Name[strings.LastIndexByte(c.Name, ':')+1:] }
+
 // changesOf reads what an event changed, as the audit log has it.
 func changesOf(text string) ([]change, error) {
 	if text == "" {
@@ -219,12 +248,18 @@ func changesOf(text string) ([]change, error) {
 	return all, nil
 }
 
+// maxLine is how long a value is at most that stands on one line.
+const maxLine = 72
+
 // compact is a value of any kind as text; of one that is not there, empty.
 func compact(value any) (string, error) {
 	switch value.(type) {
 	case nil:
 		return "", nil
 	case map[string]any, []any:
+		if line, err := json.Marshal(value); err != nil || len(line) <= maxLine {
+			return string(line), err
+		}
 		return pretty(value)
 	case bool:
 		return fmt.Sprint(value), nil

@@ -57,6 +57,7 @@ type groupView struct {
 	MoreGroups bool
 	Events     []historyEvent
 	MoreEvents bool
+	Sent       []*musterv1.LoggedExchange
 }
 
 func showGroup(v *visit) error {
@@ -86,6 +87,9 @@ func showGroup(v *visit) error {
 		return err
 	}
 	if view.Events, view.MoreEvents, err = v.historyOf(id); err != nil {
+		return err
+	}
+	if view.Sent, err = v.sentAbout(id); err != nil {
 		return err
 	}
 	return v.show("group", page{Title: g.GetDisplayName(), Section: "groups", Crumbs: []crumb{{"Groups", root + "groups"}}, Data: view})

@@ -12,6 +12,7 @@ import (
 const (
 	maxGroupsShown  = 100
 	maxEventsShown  = 25
+	maxSentShown    = 5
 	patchAttribute  = "active"
 	resourceUser    = "User"
 	resourceGroup   = "Group"
@@ -28,6 +29,7 @@ type userView struct {
 	MoreGroups bool
 	Events     []historyEvent
 	MoreEvents bool
+	Sent       []*musterv1.LoggedExchange
 }
 
 func showUser(v *visit) error {
@@ -46,6 +48,9 @@ func showUser(v *visit) error {
 	if view.Events, view.MoreEvents, err = v.historyOf(u.GetId()); err != nil {
 		return err
 	}
+	if view.Sent, err = v.sentAbout(u.GetId()); err != nil {
+		return err
+	}
 	return v.show("user", page{Title: view.Name, Section: "users", Crumbs: []crumb{{"Users", root + "users"}}, Data: view})
 }
 
@@ -57,6 +62,11 @@ func (v *visit) groupsOf(id string) ([]*musterv1.UserGroup, bool, error) {
 		return groups[:maxGroupsShown], true, err
 	}
 	return groups, false, err
+}
+
+// sentAbout is what clients sent about a resource last, the newest first.
+func (v *visit) sentAbout(id string) ([]*musterv1.LoggedExchange, error) {
+	return v.exchanges(&musterv1.ListExchangesRequest{Filter: &musterv1.ExchangeFilter{ResourceId: id, Writes: true}, PageSize: maxSentShown})
 }
 
 // A historyEvent is what somebody did to a resource, or tried to.

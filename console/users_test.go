@@ -74,6 +74,24 @@ func TestUsers_Pages(t *testing.T) {
 	}
 }
 
+// A user's page has what it has of each schema, registered ones too, its groups, who its
+// manager is by name, and what was changed of it.
+func TestUser_Page(t *testing.T) {
+	c := newCompany(t)
+	_, body := c.get(t, "users/"+c.ada.GetId())
+	for _, want := range []string{
+		"Principal engineer", "tel:+44-20-7946-0815", ">E-1815<", "urn:example:params:scim:schemas:Badge", ">4711<", ">Grace Hopper</a>",
+		">Analytical Engines</a>", ">All staff</a>", ">indirect<", `before: </span>Engineer</del>`, `after: </span>Principal engineer</ins>`, c.ada.GetId(),
+	} {
+		if !strings.Contains(body, want) {
+			t.Errorf("it has no %s", want)
+		}
+	}
+	if strings.Contains(body, "password") {
+		t.Error("it tells of a password")
+	}
+}
+
 // A viewer is shown everything, and no button.
 func TestUsers_Viewer(t *testing.T) {
 	c := newCompany(t)
