@@ -66,7 +66,7 @@ func (v *visit) groupsOf(id string) ([]*musterv1.UserGroup, bool, error) {
 
 // sentAbout is what clients sent about a resource last, the newest first.
 func (v *visit) sentAbout(id string) ([]*musterv1.LoggedExchange, error) {
-	return v.exchanges(&musterv1.ListExchangesRequest{Filter: &musterv1.ExchangeFilter{ResourceId: id, Writes: true}, PageSize: maxSentShown})
+	return v.exchanges(v.Context(), &musterv1.ListExchangesRequest{Filter: &musterv1.ExchangeFilter{ResourceId: id, Writes: true}, PageSize: maxSentShown})
 }
 
 // A historyEvent is what somebody did to a resource, or tried to.

@@ -1,6 +1,7 @@
 package console
 
 import (
+	"html"
 	"net/http"
 	"strings"
 	"testing"
@@ -79,6 +80,7 @@ func TestUsers_Pages(t *testing.T) {
 func TestUser_Page(t *testing.T) {
 	c := newCompany(t)
 	_, body := c.get(t, "users/"+c.ada.GetId())
+	body = html.UnescapeString(body)
 	for _, want := range []string{
 		"Principal engineer", "tel:+44-20-7946-0815", ">E-1815<", "urn:example:params:scim:schemas:Badge", ">4711<", ">Grace Hopper</a>",
 		">Analytical Engines</a>", ">All staff</a>", ">indirect<", `before: </span>Engineer</del>`, `after: </span>Principal engineer</ins>`, c.ada.GetId(),
