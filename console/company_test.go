@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"time"
 
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/structpb"
@@ -19,6 +20,7 @@ type company struct {
 	*world
 
 	ada, mallory *musterv1.User
+	cyberark     string // the secret of a provisioning client
 	staff, board *musterv1.Group
 }
 
@@ -57,7 +59,50 @@ func newCompany(t testing.TB) *company {
 		c.group(t, name, engines.GetId())
 	}
 	c.connect(t)
+	c.cyberark = c.client(t, "cyberark-prod")
+	c.traffic(t)
 	return c
+}
+
+// traffic is what a provisioning client does on a day that is not its best.
+func (c *company) traffic(t testing.TB) {
+	t.Helper()
+	for _, r := range []struct {
+		token, method, path, body string
+		want                      int
+	}{
+		{c.cyberark, "GET", "/ServiceProviderConfig", "", 200},
+		{c.cyberark, "GET", "/Users?filter=userName+eq+%22new.hire%40example.com%22", "", 200},
+		{c.cyberark, "POST", "/Users", `{"schemas":["urn:ietf:params:scim:schemas:core:2.0:User"],"userName":"new.hire@example.com","name":{"givenName":"New","familyName":"Hire"},"active":true}`, 201},
+		{c.cyberark, "POST", "/Users", `{"schemas":["urn:ietf:params:scim:schemas:core:2.0:User"],"userName":"ada.lovelace@example.com"}`, 409},
+		{c.cyberark, "PATCH", "/Users/" + c.ada.GetId(), `{"schemas":["urn:ietf:params:scim:api:messages:2.0:PatchOp"],"Operations":[{"op":"replace","path":"title","value":"Countess"},{"op":"replace","path":"active","value":true}]}`, 200},
+		{c.cyberark, "PUT", "/Users/" + c.ada.GetId(), `{"schemas":["urn:ietf:params:scim:schemas:core:2.0:User"],"userName":""}`, 400},
+		{c.cyberark, "GET", "/Users/00000000-0000-7000-8000-000000000000", "", 404},
+		{"an-old-secret", "GET", "/Users?count=1", "", 401},
+		{"an-old-secret", "GET", "/Users?count=1", "", 401},
+		{c.cyberark, "GET", "/Groups?count=1&attributes=displayName", "", 200},
+	} {
+		if got := c.ask(t, r.token, r.method, r.path, r.body); got != r.want {
+			t.Fatalf("%s %s: %d, want %d", r.method, r.path, got, r.want)
+		}
+	}
+	c.kept(t, 8)
+}
+
+// kept waits until so many exchanges are kept, and is the newest of them.
+func (w *world) kept(t testing.TB, most int) []*musterv1.LoggedExchange {
+	t.Helper()
+	for end := time.Now().Add(30 * time.Second); time.Now().Before(end); time.Sleep(50 * time.Millisecond) {
+		out, err := w.activity.ListExchanges(w.ctx, &musterv1.ListExchangesRequest{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(out.GetExchanges()) >= most {
+			return out.GetExchanges()
+		}
+	}
+	t.Fatalf("there are less than %d exchanges", most)
+	return nil
 }
 
 var (
@@ -81,4 +126,28 @@ func (c *company) replace(t testing.TB, u *musterv1.User) {
 		t.Fatal(err)
 	}
 	u.Meta = out.GetUser().GetMeta()
+}
+
+// request is the id of an exchange that was kept; empty: there is none.
+func (w *world) request(method string, status int32) string {
+	out, err := w.activity.ListExchanges(w.ctx, &musterv1.ListExchangesRequest{Filter: &musterv1.ExchangeFilter{Method: method, Status: status, UnknownTenant: true}})
+	if err != nil || len(out.GetExchanges()) == 0 {
+		return ""
+	}
+	return out.GetExchanges()[0].GetId()
+}
+
+// find is the id of the newest exchange whose path has a text; empty: there is none yet.
+func (w *world) find(t testing.TB, text string) string {
+	t.Helper()
+	out, err := w.activity.ListExchanges(w.ctx, &musterv1.ListExchangesRequest{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, e := range out.GetExchanges() {
+		if strings.Contains(e.GetPath(), text) {
+			return e.GetId()
+		}
+	}
+	return ""
 }

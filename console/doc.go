@@ -33,7 +33,8 @@
 //     fragment "results" of the answer (the template of that name) into #results.
 //   - <a data-dialog href="…"> opens the page as a dialog: its fragment "dialog". A
 //     question before a deed is a GET of the deed's own URL, shown by visit.ask.
-//   - <div data-stream="URL"> gets what visit.stream sends, as it comes.
+//   - <div data-stream="URL"> gets what visit.stream sends, as it comes; an element within
+//     it with data-event="name" gets the events of that name.
 //   - <button data-copy="text"> copies; <time> is told anew as it passes.
 //   - <body data-…> nothing: no script and no style stands in a page, the policy of its
 //     content (headers.go) forbids both, and the style attribute too.

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 	"unicode"
+	"unicode/utf8"
 
 	"google.golang.org/protobuf/types/known/timestamppb"
 
@@ -17,19 +18,21 @@ import (
 
 // functions are what templates can call.
 var functions = template.FuncMap{
-	"icon":   icon,
-	"asset":  assetURL,
-	"number": number,
-	"plural": plural,
-	"when":   when,
-	"date":   date,
-	"json":   pretty,
-	"label":  label,
-	"join":   strings.Join,
-	"list":   func(of ...any) []any { return of },
-	"lower":  strings.ToLower,
-	"reason": reasonText,
-	"role":   func(r musterv1.OperatorRole) string { return roleNames[r] },
+	"icon":     icon,
+	"asset":    assetURL,
+	"number":   number,
+	"plural":   plural,
+	"when":     when,
+	"date":     date,
+	"json":     pretty,
+	"label":    label,
+	"join":     strings.Join,
+	"list":     func(of ...any) []any { return of },
+	"lower":    strings.ToLower,
+	"reason":   reasonText,
+	"role":     func(r musterv1.OperatorRole) string { return roleNames[r] },
+	"clock":    clock,
+	"sentence": sentence,
 }
 
 // number writes a whole number in groups of three digits.
@@ -169,4 +172,30 @@ func scalar(value any) string {
 		return strconv.FormatFloat(value, 'f', -1, 64)
 	}
 	return fmt.Sprint(value)
+}
+
+// clock writes a moment as the time of the day, for what happens one after the other.
+func clock(t any) template.HTML {
+	at, ok := timeOf(t)
+	if !ok {
+		return "–"
+	}
+	return timeElement(at, at.UTC().Format("15:04:05"), "data-clock")
+}
+
+// number64 writes a number as an address has it, and parse64 reads it; what is none is 0.
+func number64(n int64) string { return strconv.FormatInt(n, 10) }
+
+func parse64(text string) int64 {
+	n, _ := strconv.ParseInt(text, 10, 64) //nolint:errcheck // 0
+	return max(n, 0)
+}
+
+// sentence begins a text as a sentence begins.
+func sentence(text string) string {
+	first, size := utf8.DecodeRuneInString(text)
+	if word, _, _ := strings.Cut(text, " "); word != strings.ToLower(word) {
+		return text // it begins with a name, such as userName
+	}
+	return string(unicode.ToUpper(first)) + text[size:]
 }

@@ -30,6 +30,7 @@ var sections = []section{
 	{"users", "Users", "user", "u", root + "users", look},
 	{"groups", "Groups", "users", "g", root + "groups", look},
 	{"credentials", "SCIM configuration", "plug", "c", credentialsPath, look},
+	{"activity", "Activity", "activity", "a", activityPath, look},
 	{"audit", "Audit log", "history", "l", auditPath, look},
 	{"tenants", "Tenants", "tenant", "t", tenantsPath, survey},
 	{"settings", "Settings", "settings", "s", settingsPath, look},

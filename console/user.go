@@ -80,7 +80,12 @@ type historyEvent struct {
 
 // historyOf is what was done to a resource, the newest first, and whether there is more.
 func (v *visit) historyOf(id string) (events []historyEvent, more bool, err error) {
-	out, err := v.audit.ListAuditEvents(v.Context(), &musterv1.ListAuditEventsRequest{ResourceId: id, PageSize: maxEventsShown})
+	return v.history(&musterv1.ListAuditEventsRequest{ResourceId: id, PageSize: maxEventsShown})
+}
+
+// history is what the audit log has of something, and whether it has more.
+func (v *visit) history(req *musterv1.ListAuditEventsRequest) (events []historyEvent, more bool, err error) {
+	out, err := v.audit.ListAuditEvents(v.Context(), req)
 	if err != nil {
 		return nil, false, err
 	}

@@ -7,6 +7,7 @@ import (
 	"net/http/httptest"
 	"net/netip"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"google.golang.org/grpc/metadata"
@@ -51,7 +52,7 @@ func newWorldOn(t testing.TB, database string) *world {
 	if _, err := st.Bootstrap(ctx, server.DefaultTenant, "test", sha256.Sum256([]byte("token-of-this-test"))); err != nil {
 		t.Fatal(err)
 	}
-	s := server.New(st, server.Options{})
+	s := server.New(st, server.Options{Activity: server.Activity{Bodies: 50}})
 	made, err := newCore(s.LocalConn()).credentials.CreateCredential(ctx, &musterv1.CreateCredentialRequest{Credential: &musterv1.Credential{Name: "ada", Scopes: []string{"admin", "scim"}}})
 	if err != nil {
 		t.Fatal(err)
@@ -137,4 +138,32 @@ func (w *world) addMembers(t testing.TB, id string, g *musterv1.Group) {
 	}}); err != nil {
 		t.Fatal(err)
 	}
+}
+
+// ask asks SCIM over REST, as a client with a token, and is the status.
+func (w *world) ask(t testing.TB, token, method, path, body string) int {
+	t.Helper()
+	req, err := http.NewRequestWithContext(t.Context(), method, w.URL+"/scim/v2"+path, strings.NewReader(body))
+	if err != nil {
+		t.Fatal(err)
+	}
+	req.Header.Set("Authorization", "Bearer "+token)
+	req.Header.Set("Content-Type", "application/scim+json")
+	req.Header.Set("User-Agent", "CyberArk-SCIM/2.0")
+	answer, err := w.Client().Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	answer.Body.Close()
+	return answer.StatusCode
+}
+
+// client makes a credential of a provisioning client, and is its secret.
+func (w *world) client(t testing.TB, name string) string {
+	t.Helper()
+	out, err := w.credentials.CreateCredential(w.ctx, &musterv1.CreateCredentialRequest{Credential: &musterv1.Credential{Name: name, Scopes: []string{"scim"}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return out.GetSecret()
 }

@@ -54,7 +54,7 @@ func (s *changes) ListChanges(ctx context.Context, req *musterv1.ListChangesRequ
 	for _, c := range p.Changes {
 		show.change(c)
 	}
-	return &musterv1.ListChangesResponse{Changes: p.Changes, Position: p.Position, More: p.More}, err
+	return &musterv1.ListChangesResponse{Changes: p.Changes, Position: p.Position, More: p.More, Head: p.Head}, err
 }
 
 // changeFilter is the filter of a request, with the types that the caller may read.

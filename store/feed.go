@@ -104,6 +104,8 @@ type ChangePage struct {
 	Position int64
 	// More: there are more behind it already.
 	More bool
+	// Head is the position of the last change of any tenant.
+	Head int64
 }
 
 // Changes reads at most limit changes after a position, or 0 for the first that is
@@ -117,7 +119,7 @@ func (t Tenant) Changes(ctx context.Context, after int64, f ChangeFilter, limit 
 	if after > head {
 		return ChangePage{}, scim.InField("after_position", scim.Errorf(scim.PositionGone, "the change log ends at position %d; if the database was restored, begin anew with a snapshot", head))
 	}
-	p := ChangePage{Position: head}
+	p := ChangePage{Position: head, Head: head}
 	column := t.store.sequenceColumn()
 	st := t.store.statement()
 	st.add("SELECT "+column+", resource_type, resource_id, operation, version, occurred_at, coalesce(CAST(detail AS text), '')"+

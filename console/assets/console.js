@@ -32,12 +32,14 @@
       : [Math.round(s / 86400 / 365.25), "years"];
     return future ? `in ${n} ${unit}` : `${n} ${unit} ago`;
   }
+  const clock = new Intl.DateTimeFormat("en-GB", { timeStyle: "medium" });
   function tellTimes(within) {
     for (const t of within.querySelectorAll("time[datetime]")) {
       const at = new Date(t.dateTime);
       if (Number.isNaN(at.getTime())) continue;
       t.title = `${zone.format(at)} (${t.dateTime})`;
-      t.textContent = "ago" in t.dataset ? ago(Date.now() - at) : short.format(at);
+      const today = at.toDateString() === new Date().toDateString();
+      t.textContent = "ago" in t.dataset ? ago(Date.now() - at) : "clock" in t.dataset && today ? clock.format(at) : short.format(at);
     }
   }
   tellTimes(document);
@@ -54,6 +56,7 @@
       const { html } = await fragment(url, target.id, mine.signal);
       target.replaceChildren(parse(html));
       tellTimes(target);
+      followAll();
       history.replaceState(null, "", url);
     } catch (e) {
       if (e.name === "AbortError") return; // a later one is under way
@@ -172,43 +175,58 @@
   // What is followed: events of a stream, as HTML, into the element that asks for it.
   // data-insert says where: "replace" (what it has), "prepend" or "append"; with
   // data-most="200" the oldest are dropped. An event with a name goes to the element of
-  // the page whose data-event is that name. data-pause names a button that holds it.
+  // the page whose data-event is that name. data-hold names a button that holds it: what
+  // comes meanwhile is shown when it is pressed again.
   function insert(into, html, how, most) {
     const part = parse(html);
     tellTimes(part);
+    for (const el of part.children) el.classList.add("fresh");
     if (how === "prepend") into.prepend(part);
     else if (how === "append") into.append(part);
     else into.replaceChildren(part);
     while (most && into.children.length > most) (how === "prepend" ? into.lastElementChild : into.firstElementChild).remove();
   }
+  const followed = new Map();
   function follow(el) {
     const source = new EventSource(el.dataset.stream);
-    const most = Number(el.dataset.most) || 0;
+    followed.set(el, source);
+    let held = null;
     const tell = (state) => {
-      for (const s of document.querySelectorAll("[data-stream-state]")) s.dataset.streamState = state;
+      for (const s of (el.closest(".card") ?? el).querySelectorAll("[data-stream-state]")) s.dataset.streamState = state;
     };
-    source.onopen = () => tell("open");
-    source.onerror = () => tell("broken"); // it comes again by itself
-    source.onmessage = (e) => insert(el, e.data, el.dataset.insert ?? "replace", most);
+    const show = (into, html) => {
+      const put = () => insert(into, html, into.dataset.insert ?? "replace", Number(into.dataset.most) || 0);
+      if (held) held.push(put); else put();
+      if (held && held.length > 1000) held.shift();
+    };
+    source.onopen = () => { if (!held) tell("open"); };
+    source.onerror = () => { if (!held) tell("broken"); }; // it comes again by itself
+    source.onmessage = (e) => show(el, e.data);
     for (const part of el.querySelectorAll("[data-event]")) {
-      source.addEventListener(part.dataset.event, (e) => insert(part, e.data, part.dataset.insert ?? "replace", Number(part.dataset.most) || 0));
+      source.addEventListener(part.dataset.event, (e) => show(part, e.data));
     }
     source.addEventListener("ended", () => location.reload());
-    const pause = el.dataset.pause && document.querySelector(el.dataset.pause);
-    if (pause) {
-      pause.addEventListener("click", () => {
-        source.close();
-        const fresh = el.cloneNode(true);
-        el.replaceWith(fresh);
-        if (pause.getAttribute("aria-pressed") !== "true") {
-          pause.setAttribute("aria-pressed", "true");
-          tell("paused");
-        } else location.reload();
-      }, { once: true });
-    }
-    addEventListener("pagehide", () => source.close());
+    const hold = el.dataset.hold && document.querySelector(el.dataset.hold);
+    if (hold) hold.addEventListener("click", () => {
+      const all = held;
+      held = held ? null : [];
+      hold.setAttribute("aria-pressed", String(held !== null));
+      hold.querySelector("span").textContent = held ? "Go on" : "Pause";
+      tell(held ? "paused" : source.readyState === EventSource.OPEN ? "open" : "broken");
+      for (const put of all ?? []) put();
+    });
   }
-  for (const el of document.querySelectorAll("[data-stream]")) follow(el);
+  // followAll follows what the page has, and no longer what it has no more.
+  function followAll() {
+    for (const [el, source] of followed) {
+      if (el.isConnected) continue;
+      source.close();
+      followed.delete(el);
+    }
+    for (const el of document.querySelectorAll("[data-stream]")) if (!followed.has(el)) follow(el);
+  }
+  followAll();
+  addEventListener("pagehide", () => { for (const source of followed.values()) source.close(); });
 
   // Keys. A letter counts only where nobody types.
   let leading = 0;

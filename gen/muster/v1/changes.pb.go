@@ -450,7 +450,10 @@ type ListChangesResponse struct {
 	// beyond the last change in it, where changes do not meet the filter.
 	Position int64 `protobuf:"varint,2,opt,name=position,proto3" json:"position,omitempty"`
 	// There may be more changes now.
-	More          bool `protobuf:"varint,3,opt,name=more,proto3" json:"more,omitempty"`
+	More bool `protobuf:"varint,3,opt,name=more,proto3" json:"more,omitempty"`
+	// The position of the last change of any tenant: whoever follows from there hears of
+	// what comes, and of nothing that was.
+	Head          int64 `protobuf:"varint,4,opt,name=head,proto3" json:"head,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -504,6 +507,13 @@ func (x *ListChangesResponse) GetMore() bool {
 		return x.More
 	}
 	return false
+}
+
+func (x *ListChangesResponse) GetHead() int64 {
+	if x != nil {
+		return x.Head
+	}
+	return 0
 }
 
 type WatchChangesRequest struct {
@@ -1002,11 +1012,12 @@ const file_muster_v1_changes_proto_rawDesc = "" +
 	"\x12ListChangesRequest\x12%\n" +
 	"\x0eafter_position\x18\x01 \x01(\x03R\rafterPosition\x12/\n" +
 	"\x06filter\x18\x02 \x01(\v2\x17.muster.v1.ChangeFilterR\x06filter\x12\x1b\n" +
-	"\tpage_size\x18\x03 \x01(\x05R\bpageSize\"r\n" +
+	"\tpage_size\x18\x03 \x01(\x05R\bpageSize\"\x86\x01\n" +
 	"\x13ListChangesResponse\x12+\n" +
 	"\achanges\x18\x01 \x03(\v2\x11.muster.v1.ChangeR\achanges\x12\x1a\n" +
 	"\bposition\x18\x02 \x01(\x03R\bposition\x12\x12\n" +
-	"\x04more\x18\x03 \x01(\bR\x04more\"\x89\x01\n" +
+	"\x04more\x18\x03 \x01(\bR\x04more\x12\x12\n" +
+	"\x04head\x18\x04 \x01(\x03R\x04head\"\x89\x01\n" +
 	"\x13WatchChangesRequest\x12%\n" +
 	"\x0eafter_position\x18\x01 \x01(\x03R\rafterPosition\x12/\n" +
 	"\x06filter\x18\x02 \x01(\v2\x17.muster.v1.ChangeFilterR\x06filter\x12\x1a\n" +
