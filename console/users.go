@@ -143,8 +143,12 @@ func (list *userList) findBeginnings(v *visit) error {
 // beginnings are the filters for what somebody typed: for one of the names and addresses
 // that begins with it, and for given and family name in either order.
 func beginnings(typed string) []string {
+	paths := []string{"userName", "displayName", "name.familyName", "name.givenName", "emails.value"}
+	if len([]rune(typed)) < 2 {
+		paths = paths[:2] // so many begin with one letter that the others, which have no column, are no help
+	}
 	var all []string
-	for _, path := range []string{"userName", "displayName", "name.familyName", "name.givenName", "emails.value"} {
+	for _, path := range paths {
 		all = append(all, path+" sw "+literal(typed))
 	}
 	if first, rest, two := strings.Cut(typed, " "); two {
