@@ -31,6 +31,7 @@ var functions = template.FuncMap{
 	"lower":    strings.ToLower,
 	"reason":   reasonText,
 	"role":     func(r musterv1.OperatorRole) string { return roleNames[r] },
+	"took":     tookOf,
 	"clock":    clock,
 	"sentence": sentence,
 }

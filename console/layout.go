@@ -31,6 +31,7 @@ var sections = []section{
 	{"groups", "Groups", "users", "g", root + "groups", look},
 	{"credentials", "SCIM configuration", "plug", "c", credentialsPath, look},
 	{"activity", "Activity", "activity", "a", activityPath, look},
+	{"health", "Health", "health", "h", healthPath, look},
 	{"audit", "Audit log", "history", "l", auditPath, look},
 	{"tenants", "Tenants", "tenant", "t", tenantsPath, survey},
 	{"settings", "Settings", "settings", "s", settingsPath, look},

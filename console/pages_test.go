@@ -38,6 +38,8 @@ var pages = []struct {
 	{"activity-changes", at("activity/changes")},
 	{"activity-recordings", at("activity/recordings")},
 	{"activity-record", at("activity/recordings/start")},
+	{"health", at("health")},
+	{"health-stale", at("health/stale?days=1")},
 	{"audit", at("audit")},
 	{"audit-narrowed", at("audit?since=1h&method=ReplaceUser&operator=nobody")},
 	{"audit-terms", at("audit?since=1h&method=ReplaceUser")},

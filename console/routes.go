@@ -108,6 +108,11 @@ var routes = []route{
 	{"GET /settings/webhooks/{name}/delete", administer, askDeleteWebhook},
 	{"POST /settings/webhooks/{name}/delete", administer, deleteWebhook},
 
+	{"GET /health", look, showHealth},
+	{"GET /health/stale", look, listStale},
+	{"GET /health/stale/delete", administer, askDeleteStale},
+	{"POST /health/stale/delete", administer, deleteStale},
+
 	{"GET /audit", look, showAudit},
 	{"GET /audit/verify", look, verifyAudit},
 	{"GET /audit/export", look, exportAudit},
