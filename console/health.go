@@ -80,6 +80,10 @@ func clientsOf(known []*musterv1.Credential, series []*musterv1.TrafficSeries) [
 			if h.Sum.P95.AsDuration() < s.GetSum().GetP95().AsDuration() {
 				h.Sum.P95 = s.GetSum().GetP95()
 			}
+			// The last use is noted but once a minute; traffic may know of a later one.
+			if n := len(s.GetBuckets()); n > 0 && h.Last.GetSeconds() < s.GetBuckets()[n-1].GetTime().GetSeconds() {
+				h.Last = s.GetBuckets()[n-1].GetTime()
+			}
 		}
 		all = append(all, h)
 	}
