@@ -32,6 +32,7 @@ var functions = template.FuncMap{
 	"reason":   reasonText,
 	"role":     func(r musterv1.OperatorRole) string { return roleNames[r] },
 	"took":     tookOf,
+	"word":     enumWord,
 	"clock":    clock,
 	"sentence": sentence,
 }
@@ -199,4 +200,13 @@ func sentence(text string) string {
 		return text // it begins with a name, such as userName
 	}
 	return string(unicode.ToUpper(first)) + text[size:]
+}
+
+// enumWord is the word of RFC 7643 for a value of one of its enums, such as readOnly.
+func enumWord(value fmt.Stringer) string {
+	parts := strings.Split(strings.ToLower(value.String()), "_")[1:]
+	for i := 1; i < len(parts); i++ {
+		parts[i] = strings.ToUpper(parts[i][:1]) + parts[i][1:]
+	}
+	return strings.Join(parts, "")
 }

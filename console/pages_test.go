@@ -38,6 +38,8 @@ var pages = []struct {
 	{"activity-changes", at("activity/changes")},
 	{"activity-recordings", at("activity/recordings")},
 	{"activity-record", at("activity/recordings/start")},
+	{"schemas", at("schemas")},
+	{"schemas-register", at("schemas/register")},
 	{"health", at("health")},
 	{"health-stale", at("health/stale?days=1")},
 	{"audit", at("audit")},

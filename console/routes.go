@@ -108,6 +108,10 @@ var routes = []route{
 	{"GET /settings/webhooks/{name}/delete", administer, askDeleteWebhook},
 	{"POST /settings/webhooks/{name}/delete", administer, deleteWebhook},
 
+	{"GET /schemas", look, listSchemas},
+	{"GET /schemas/register", administer, askRegister},
+	{"POST /schemas/register", administer, register},
+
 	{"GET /health", look, showHealth},
 	{"GET /health/stale", look, listStale},
 	{"GET /health/stale/delete", administer, askDeleteStale},
