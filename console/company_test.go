@@ -22,6 +22,7 @@ type company struct {
 	ada, mallory *musterv1.User
 	cyberark     string // the secret of a provisioning client
 	staff, board *musterv1.Group
+	recording    string // of what the portal asks
 }
 
 func newCompany(t testing.TB) *company {
@@ -59,6 +60,11 @@ func newCompany(t testing.TB) *company {
 		c.group(t, name, engines.GetId())
 	}
 	c.connect(t)
+	out, err := c.recordings.StartRecording(c.ctx, &musterv1.StartRecordingRequest{Credential: "portal"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	c.recording = out.GetRecording().GetId()
 	c.cyberark = c.client(t, "cyberark-prod")
 	c.traffic(t)
 	return c

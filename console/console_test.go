@@ -58,7 +58,7 @@ func (w *world) send(t testing.TB, method, path string, body io.Reader, headers 
 }
 
 // named are what routes with a name can be asked for.
-var named = map[string]string{"credentials/": "cyberark", "tenants/": "initech", "settings/sign-in/": "company", "settings/webhooks/": "siem"}
+var named = map[string]string{"credentials/": "cyberark", "schemas/": badge, "tenants/": "initech", "settings/sign-in/": "company", "settings/webhooks/": "siem"}
 
 // pathOf is a path that a route serves, of something that there is.
 func (c *company) pathOf(rt route) (method, path string) {
@@ -66,6 +66,12 @@ func (c *company) pathOf(rt route) (method, path string) {
 	id := c.ada.GetId()
 	if strings.HasPrefix(path, "groups/") {
 		id = c.staff.GetId()
+	}
+	if strings.HasPrefix(path, "activity/requests/") {
+		id = c.request("GET", http.StatusUnauthorized)
+	}
+	if strings.HasPrefix(path, "activity/recordings/") {
+		id = c.recording
 	}
 	path = strings.ReplaceAll(path, "{$}", "")
 	path = strings.ReplaceAll(path, "{id}", id)

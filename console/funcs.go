@@ -32,7 +32,6 @@ var functions = template.FuncMap{
 	"reason":   reasonText,
 	"role":     func(r musterv1.OperatorRole) string { return roleNames[r] },
 	"took":     tookOf,
-	"word":     enumWord,
 	"clock":    clock,
 	"sentence": sentence,
 }

@@ -32,8 +32,8 @@ var sections = []section{
 	{"credentials", "SCIM configuration", "plug", "c", credentialsPath, look},
 	{"activity", "Activity", "activity", "a", activityPath, look},
 	{"health", "Health", "health", "h", healthPath, look},
-	{"schemas", "Schemas", "schema", "s", schemasPath, look},
 	{"audit", "Audit log", "history", "l", auditPath, look},
+	{"schemas", "Schemas", "schema", "m", schemasPath, look},
 	{"tenants", "Tenants", "tenant", "t", tenantsPath, survey},
 	{"settings", "Settings", "settings", "s", settingsPath, look},
 }

@@ -57,6 +57,13 @@ var routes = []route{
 	{"GET /credentials/{name}/to-preview", administer, askPreview},
 	{"POST /credentials/{name}/to-preview", administer, makePreview},
 
+	{"GET /schemas", look, listSchemas},
+	{"GET /schemas-new", administer, newSchema},
+	{"POST /schemas-new", administer, register},
+	{"GET /schemas/{name}", look, showSchema},
+	{"GET /schemas/{name}/remove", administer, askUnregister},
+	{"POST /schemas/{name}/remove", administer, unregister},
+
 	{"GET /tenants", survey, listTenants},
 	{"GET /tenants-new", govern, newTenant},
 	{"POST /tenants-new", govern, createTenant},
@@ -107,10 +114,6 @@ var routes = []route{
 	{"POST /settings/webhooks/{name}/skip", administer, skip},
 	{"GET /settings/webhooks/{name}/delete", administer, askDeleteWebhook},
 	{"POST /settings/webhooks/{name}/delete", administer, deleteWebhook},
-
-	{"GET /schemas", look, listSchemas},
-	{"GET /schemas/register", administer, askRegister},
-	{"POST /schemas/register", administer, register},
 
 	{"GET /health", look, showHealth},
 	{"GET /health/stale", look, listStale},
