@@ -59,6 +59,9 @@ func newCompany(t testing.TB) *company {
 	for _, name := range []string{"VPN", "Expense reports", "Source code, with write access to everything that is kept in the archive"} {
 		c.group(t, name, engines.GetId())
 	}
+	for i, name := range []string{"Moving to the new building", "Fair of 1843", "Readers of the notes"} {
+		c.age(t, c.group(t, name, boss.GetId(), c.ada.GetId()).GetId(), 40+60*i)
+	}
 	c.connect(t)
 	out, err := c.recordings.StartRecording(c.ctx, &musterv1.StartRecordingRequest{Credential: "portal"})
 	if err != nil {
@@ -67,6 +70,9 @@ func newCompany(t testing.TB) *company {
 	c.recording = out.GetRecording().GetId()
 	c.cyberark = c.client(t, "cyberark-prod")
 	c.traffic(t)
+	for name, days := range map[string]int{"portal": 1, "sync": 9} {
+		c.execute(t, "UPDATE credentials SET last_used_at = ? WHERE name = ?", time.Now().AddDate(0, 0, -days).UnixMilli(), name)
+	}
 	return c
 }
 

@@ -34,6 +34,9 @@ var functions = template.FuncMap{
 	"took":     tookOf,
 	"clock":    clock,
 	"sentence": sentence,
+	"rate":     errorRate,
+	"spell":    spell,
+	"quiet":    quiet,
 }
 
 // number writes a whole number in groups of three digits.

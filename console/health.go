@@ -1,11 +1,6 @@
 package console
 
 import (
-	"cmp"
-	"fmt"
-	"html/template"
-	"slices"
-	"strings"
 	"time"
 
 	"google.golang.org/protobuf/types/known/durationpb"
@@ -16,109 +11,194 @@ import (
 
 const healthPath = root + "health"
 
-// healthView is what the page of health shows.
-type healthView struct {
-	Clients  []clientHealth
-	Total    *musterv1.TrafficBucket
-	Buckets  []*musterv1.TrafficBucket
-	Chart    template.HTML
-	Watchers []*musterv1.Watcher
+// silentAfter is how long a client may say nothing before the page marks it: the slowest
+// of them synchronize once a day, and people have weekends.
+const silentAfter = 4 * 24 * time.Hour
+
+// A span is how far back the traffic is shown, and in which steps.
+type span struct {
+	Value, Text  string
+	length, step time.Duration
 }
 
-// A clientHealth is how a credential is doing.
-type clientHealth struct {
-	Name string
-	Last *timestamppb.Timestamp // when it was used last; nil: never
-	Sum  *musterv1.TrafficBucket
+var spans = []span{
+	{"1h", "Last hour", time.Hour, 2 * time.Minute},
+	{"24h", "Last day", 24 * time.Hour, 30 * time.Minute},
+	{"7d", "Last week", 7 * 24 * time.Hour, 4 * time.Hour},
 }
 
-// Errors are how many of its requests failed.
-func (c clientHealth) Errors() int64 { return c.Sum.GetClientErrors() + c.Sum.GetServerErrors() }
+// spanOf is the span that a visit asks for, or else the first.
+func spanOf(v *visit) span {
+	for _, s := range spans {
+		if v.FormValue("since") == s.Value {
+			return s
+		}
+	}
+	return spans[0]
+}
 
-// healthStep is the time of one bar of the chart; the page shows a day.
-const healthStep = 30 * time.Minute
+// health is what the page shows.
+type health struct {
+	Clients     []clientRow
+	Spans       []tab
+	At          string // the path of the present one
+	Traffic     traffic
+	Watchers    []*musterv1.Watcher
+	Webhooks    []webhookRow
+	Stale       stale
+	SilentAfter string
+}
 
+// A clientRow is when a client was heard of last.
+type clientRow struct {
+	credentialRow
+
+	Last time.Time // zero: never
+}
+
+// Silent tells whether it was in touch once, and is no longer.
+func (r clientRow) Silent() bool {
+	return !r.Last.IsZero() && !r.Expired() && time.Since(r.Last) > silentAfter
+}
+
+// traffic is what clients have asked in a span.
+type traffic struct {
+	trafficTimes
+
+	Charts []chart
+	Total  *musterv1.TrafficSeries // nil: there was none
+	Of     []trafficRow
+}
+
+// trafficTimes are the steps that traffic is counted in.
+type trafficTimes struct {
+	From   time.Time
+	Step   time.Duration
+	Steps  int
+	Period string // in words
+}
+
+// at is the number of the step that a bucket is of.
+func (t *trafficTimes) at(b *musterv1.TrafficBucket) int {
+	return int(b.GetTime().AsTime().Sub(t.From) / t.Step)
+}
+
+// A trafficRow is the traffic of one credential through one door.
+type trafficRow struct {
+	*musterv1.TrafficSeries
+
+	Name  string
+	Path  string // of the credential; empty: there is none of this name any more
+	Door  string
+	Chart chart
+}
+
+// Failing tells whether some requests did not succeed.
+func (r trafficRow) Failing() bool { return errorsOf(r.GetSum()) > 0 }
+
+// showHealth shows how clients, followers and groups are.
 func showHealth(v *visit) error {
-	from := timestamppb.New(time.Now().Add(-24 * time.Hour))
-	step := durationpb.New(healthStep)
-	each, err := v.activity.GetTraffic(v.Context(), &musterv1.GetTrafficRequest{StartTime: from, Step: step})
-	if err != nil {
+	at := spanOf(v)
+	view := health{At: at.path(), SilentAfter: ageText(silentAfter)}
+	for _, s := range spans {
+		view.Spans = append(view.Spans, tab{s.Text, s.path()})
+	}
+	var err error
+	if view.Clients, err = v.clients(); err != nil {
 		return err
 	}
-	total, err := v.activity.GetTraffic(v.Context(), &musterv1.GetTrafficRequest{StartTime: from, Step: step, Total: true})
-	if err != nil {
-		return err
-	}
-	known, err := v.credentials.ListCredentials(v.Context(), &musterv1.ListCredentialsRequest{})
-	if err != nil {
+	if view.Traffic, err = v.traffic(at, view.Clients); err != nil {
 		return err
 	}
 	watchers, err := v.activity.ListWatchers(v.Context(), &musterv1.ListWatchersRequest{})
 	if err != nil {
 		return err
 	}
-	view := healthView{Watchers: watchers.GetWatchers(), Clients: clientsOf(known.GetCredentials(), each.GetSeries()), Total: &musterv1.TrafficBucket{}}
-	if all := total.GetSeries(); len(all) > 0 {
-		view.Total, view.Buckets = all[0].GetSum(), all[0].GetBuckets()
+	view.Watchers = watchers.GetWatchers()
+	webhooks, err := v.subscriptions.ListSubscriptions(v.Context(), &musterv1.ListSubscriptionsRequest{})
+	if err != nil {
+		return err
 	}
-	view.Chart = trafficChart(view.Buckets, total.GetStartTime().AsTime())
+	for _, s := range webhooks.GetSubscriptions() {
+		view.Webhooks = append(view.Webhooks, webhookRowOf(s))
+	}
+	if view.Stale, err = v.stale(staleShown, ""); err != nil {
+		return err
+	}
 	return v.show("health", page{Title: "Health", Section: "health", Data: view})
 }
 
-// clientsOf are the credentials, the one that was used last first.
-func clientsOf(known []*musterv1.Credential, series []*musterv1.TrafficSeries) []clientHealth {
-	var all []clientHealth
-	for _, c := range known {
-		h := clientHealth{Name: c.GetName(), Last: c.GetLastUse().GetTime(), Sum: &musterv1.TrafficBucket{}}
-		for _, s := range series { // one for each door
-			if s.GetCredential() != c.GetName() {
-				continue
-			}
-			h.Sum.Requests += s.GetSum().GetRequests()
-			h.Sum.ClientErrors += s.GetSum().GetClientErrors()
-			h.Sum.ServerErrors += s.GetSum().GetServerErrors()
-			if h.Sum.P95.AsDuration() < s.GetSum().GetP95().AsDuration() {
-				h.Sum.P95 = s.GetSum().GetP95()
-			}
-			// The last use is noted but once a minute; traffic may know of a later one.
-			if n := len(s.GetBuckets()); n > 0 && h.Last.GetSeconds() < s.GetBuckets()[n-1].GetTime().GetSeconds() {
-				h.Last = s.GetBuckets()[n-1].GetTime()
-			}
-		}
-		all = append(all, h)
+func (s span) path() string { return healthPath + "?since=" + s.Value }
+
+// clients are the credentials of the tenant, with their last use.
+func (v *visit) clients() ([]clientRow, error) {
+	out, err := v.credentials.ListCredentials(v.Context(), &musterv1.ListCredentialsRequest{})
+	if err != nil {
+		return nil, err
 	}
-	slices.SortFunc(all, func(a, b clientHealth) int { return cmp.Compare(b.Last.GetSeconds(), a.Last.GetSeconds()) })
-	return all
+	var rows []clientRow
+	for _, c := range out.GetCredentials() {
+		row := clientRow{credentialRow: credentialRowOf(c)}
+		if at, ok := timeOf(c.GetLastUse().GetTime()); ok {
+			row.Last = at
+		}
+		rows = append(rows, row)
+	}
+	return rows, nil
 }
 
-// The chart, in units of its own.
-const (
-	chartWidth, chartHeight = 480, 80
-	chartBars               = int(24*time.Hour/healthStep) + 1
-)
-
-// trafficChart draws how many requests there were, and how many of them failed. Its text
-// tells the sum; a table beside it has the numbers.
-func trafficChart(buckets []*musterv1.TrafficBucket, start time.Time) template.HTML {
-	var most, requests, errors int64
-	for _, b := range buckets {
-		most = max(most, b.GetRequests())
-		requests += b.GetRequests()
-		errors += b.GetClientErrors() + b.GetServerErrors()
-	}
-	var out strings.Builder
-	fmt.Fprintf(&out, `<svg class="chart" role="img" aria-label="Requests of the last 24 hours by half hours: %s, of which %s failed." viewBox="0 0 %d %d" preserveAspectRatio="none">`, number(requests), number(errors), chartWidth, chartHeight)
-	width := float64(chartWidth) / float64(chartBars)
-	for _, b := range buckets {
-		x := float64(b.GetTime().AsTime().Sub(start)/healthStep) * width
-		for _, bar := range []struct {
-			class string
-			n     int64
-		}{{"chart-all", b.GetRequests()}, {"chart-bad", b.GetClientErrors() + b.GetServerErrors()}} {
-			height := float64(bar.n) / float64(max(most, 1)) * chartHeight
-			fmt.Fprintf(&out, `<rect class="%s" x="%.1f" y="%.1f" width="%.1f" height="%.1f"/>`, bar.class, x, chartHeight-height, width-1, height)
+// hear makes the last contact as late as the traffic says: the last use is noted but once
+// a minute.
+func (r *clientRow) hear(all []*musterv1.TrafficSeries) {
+	for _, s := range all {
+		if n := len(s.GetBuckets()); n > 0 && s.GetCredential() == r.GetName() {
+			if at := s.GetBuckets()[n-1].GetTime().AsTime(); at.After(r.Last) {
+				r.Last = at
+			}
 		}
 	}
-	out.WriteString("</svg>")
-	return template.HTML(out.String()) //nolint:gosec // numbers and words of our own
 }
+
+// traffic counts the requests of a span: all together, and by credential.
+func (v *visit) traffic(of span, clients []clientRow) (traffic, error) {
+	ask := &musterv1.GetTrafficRequest{StartTime: timestamppb.New(time.Now().Add(-of.length)), Step: durationpb.New(of.step), Total: true, UnknownTenant: v.seesUnknown()}
+	total, err := v.activity.GetTraffic(v.Context(), ask)
+	if err != nil {
+		return traffic{}, err
+	}
+	from := total.GetStartTime().AsTime()
+	steps := int((total.GetEndTime().AsTime().Sub(from) + of.step - 1) / of.step)
+	view := traffic{trafficTimes: trafficTimes{From: from, Step: of.step, Steps: steps, Period: of.Text}}
+	if len(total.GetSeries()) == 0 {
+		return view, nil
+	}
+	view.Total = total.GetSeries()[0]
+	times := &view.trafficTimes
+	view.Charts = []chart{requestsChart(times, view.Total), errorsChart(times, view.Total), latencyChart(times, view.Total)}
+
+	// The steps are those of the total, whatever the time is by now.
+	ask.Total, ask.StartTime, ask.EndTime = false, total.GetStartTime(), total.GetEndTime()
+	each, err := v.activity.GetTraffic(v.Context(), ask)
+	if err != nil {
+		return view, err
+	}
+	paths := make(map[string]string)
+	for i := range clients {
+		paths[clients[i].GetName()] = clients[i].Path
+		clients[i].hear(each.GetSeries())
+	}
+	for _, s := range each.GetSeries() {
+		row := trafficRow{TrafficSeries: s, Name: s.GetCredential(), Path: paths[s.GetCredential()], Door: doorNames[s.GetDoor()], Chart: requestsChart(times, s)}
+		if row.Name == "" {
+			row.Name = "nobody known"
+		}
+		row.Chart.Text = row.Name + " by " + row.Door + ": " + row.Chart.Text
+		view.Of = append(view.Of, row)
+	}
+	return view, nil
+}
+
+var doorNames = map[musterv1.Door]string{musterv1.Door_DOOR_REST: "REST", musterv1.Door_DOOR_GRPC: "gRPC"}
+
+// ageText is a number of days in words.
+func ageText(d time.Duration) string { return plural(int(d.Hours()/24), "day", "days") }

@@ -90,6 +90,11 @@ var routes = []route{
 	{"GET /activity/recordings/{id}/export", look, exportRecording},
 	{"GET /activity/requests/{id}", look, showExchange},
 
+	{"GET /health", look, showHealth},
+	{"GET /health/stale", look, listStale},
+	{"GET /health/stale/delete", administer, askCleanStale},
+	{"POST /health/stale/delete", administer, cleanStale},
+
 	{"GET /settings", look, showServer},
 	{"GET /settings/sessions", look, listSessions},
 	{"POST /settings/sessions/link", administer, createLink},
@@ -114,11 +119,6 @@ var routes = []route{
 	{"POST /settings/webhooks/{name}/skip", administer, skip},
 	{"GET /settings/webhooks/{name}/delete", administer, askDeleteWebhook},
 	{"POST /settings/webhooks/{name}/delete", administer, deleteWebhook},
-
-	{"GET /health", look, showHealth},
-	{"GET /health/stale", look, listStale},
-	{"GET /health/stale/delete", administer, askDeleteStale},
-	{"POST /health/stale/delete", administer, deleteStale},
 
 	{"GET /audit", look, showAudit},
 	{"GET /audit/verify", look, verifyAudit},

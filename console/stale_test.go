@@ -41,15 +41,15 @@ func TestStale_DryRunThenReal(t *testing.T) {
 	tab := browser.Open(t, w.URL+root)
 	tab.Visit("health/stale")
 	tab.Await("Forgotten role")
-	tab.ClickText("Dry run of a clean-up")
-	tab.Await("Delete 1 stale group?")
-	tab.Await("nothing is deleted yet")
+	tab.ClickText("Clean up")
+	tab.Await("Delete stale groups?")
+	tab.Await("Nothing is deleted yet")
 	if answer, _ := w.get(t, "groups/"+old.GetId()); answer.StatusCode != http.StatusOK {
 		t.Errorf("after the dry run the group is %d", answer.StatusCode)
 	}
 	tab.Click("button.danger")
 	tab.Await("1 group is deleted.")
-	tab.Await("No group is stale")
+	tab.AwaitGone("Forgotten role")
 	if answer, _ := w.get(t, "groups/"+old.GetId()); answer.StatusCode != http.StatusNotFound {
 		t.Errorf("the stale group is %d", answer.StatusCode)
 	}

@@ -24,12 +24,13 @@ type world struct {
 	core
 	*httptest.Server
 
-	base    string // of SCIM, as pages tell it
-	console *Console
-	store   *store.Store
-	ctx     context.Context // may call the core
-	server  *server.Server
-	session *session // nil: nobody is signed in
+	base     string // of SCIM, as pages tell it
+	database string
+	console  *Console
+	store    *store.Store
+	ctx      context.Context // may call the core
+	server   *server.Server
+	session  *session // nil: nobody is signed in
 }
 
 // newWorld is a world without users, of an administrator.
@@ -68,7 +69,7 @@ func newWorldOn(t testing.TB, database string) *world {
 	if err != nil {
 		t.Fatal(err)
 	}
-	w = &world{base: "https://scim.example.com/scim/v2", core: newCore(s.Conn()), console: c, store: st, server: s, ctx: metadata.AppendToOutgoingContext(ctx, authorizationKey, "Bearer "+made.GetSecret())}
+	w = &world{base: "https://scim.example.com/scim/v2", database: database, core: newCore(s.Conn()), console: c, store: st, server: s, ctx: metadata.AppendToOutgoingContext(ctx, authorizationKey, "Bearer "+made.GetSecret())}
 	w.signIn("administrator")
 	c.find = func(*visit) (*session, error) { return w.session, nil }
 	w.Server = httptest.NewServer(c.Before(face))
