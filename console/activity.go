@@ -237,7 +237,12 @@ func (v *visit) recentErrors(t terms) ([]errorGroup, bool, error) {
 	if day := timestamppb.New(time.Now().Add(-errorsSince)); from == nil || from.AsTime().Before(day.AsTime()) {
 		from = day
 	}
-	out, err := v.activity.ListExchanges(v.Context(), &musterv1.ListExchangesRequest{Filter: filter, StartTime: from, PageSize: maxErrors})
+	return v.errorGroups(v.Context(), filter, from)
+}
+
+// errorGroups are errors by their kind, from a moment on.
+func (v *visit) errorGroups(ctx context.Context, filter *musterv1.ExchangeFilter, from *timestamppb.Timestamp) ([]errorGroup, bool, error) {
+	out, err := v.activity.ListExchanges(ctx, &musterv1.ListExchangesRequest{Filter: filter, StartTime: from, PageSize: maxErrors})
 	if err != nil {
 		return nil, false, err
 	}

@@ -4,6 +4,7 @@ import "html/template"
 
 // icons are drawn on a square of 16 by 16, as lines of the colour of the text.
 var icons = map[string]string{
+	"home":     `<path d="M1.8 7.6 8 2.4l6.2 5.2M3.5 6.6v6.9h9V6.6M6.5 13.5V9.8h3v3.7"/>`,
 	"user":     `<circle cx="8" cy="5" r="2.75"/><path d="M2.75 14c.3-2.9 2.4-4.5 5.25-4.5s4.95 1.6 5.25 4.5"/>`,
 	"users":    `<circle cx="6" cy="5.5" r="2.5"/><path d="M1.25 13.5c.25-2.6 2-4 4.75-4s4.5 1.4 4.75 4M10.5 3.2a2.5 2.5 0 0 1 0 4.6M12.2 9.9c1.5.5 2.4 1.8 2.55 3.6"/>`,
 	"search":   `<circle cx="7" cy="7" r="4.25"/><path d="m10.2 10.2 3.6 3.6"/>`,

@@ -27,6 +27,7 @@ type section struct {
 
 // sections are the navigation, in order.
 var sections = []section{
+	{"overview", "Overview", "home", "o", root, look},
 	{"users", "Users", "user", "u", root + "users", look},
 	{"groups", "Groups", "users", "g", root + "groups", look},
 	{"credentials", "SCIM configuration", "plug", "c", credentialsPath, look},
@@ -163,9 +164,6 @@ func (v *visit) ask(p page, q question) error {
 	p.Title, p.Data = q.Title, q
 	return v.show("question", p)
 }
-
-// home is where the console begins.
-func home(v *visit) error { return v.redirect(sections[0].Path) }
 
 // showKeys lists the keyboard shortcuts.
 func showKeys(v *visit) error { return v.show("keys", page{Title: "Keyboard shortcuts"}) }

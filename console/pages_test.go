@@ -20,6 +20,7 @@ var pages = []struct {
 	name string
 	path func(*company) string
 }{
+	{"overview", at("")},
 	{"users", at("users")},
 	{"users-found", at("users?q=hop")},
 	{"users-none", at("users?q=nobody-of-this-name")},

@@ -12,7 +12,7 @@ type route struct {
 // routes says of each what it asks of the operator. The core decides in the end; this
 // refuses earlier, and a test walks it as every role.
 var routes = []route{
-	{"GET /{$}", look, home},
+	{"GET /{$}", look, showOverview},
 	{"POST /theme", open, setTheme},
 	{"GET /keys", look, showKeys},
 
