@@ -150,7 +150,7 @@ func (v *visit) exchangePage(t terms, view *activityView) (next string, err erro
 		for _, e := range out.GetExchanges() {
 			view.Exchanges = append(view.Exchanges, lineOf(e))
 		}
-		if req.PageToken = out.GetNextPageToken(); req.PageToken == "" || len(view.Exchanges) > 0 {
+		if req.PageToken = out.GetNextPageToken(); req.GetPageToken() == "" || len(view.Exchanges) > 0 {
 			break
 		}
 	}
@@ -192,7 +192,7 @@ func followActivity(v *visit) error {
 				err = send(event{ID: out.GetExchange().GetId(), Name: "request", HTML: html})
 			}
 			if err == nil && failed(out.GetExchange()) && !t.Has("errors", "status", "request") {
-				err = v.sendErrors(t, send)
+				err = v.sendErrors(t, send) //nolint:contextcheck // a visit has its request's
 			}
 			if err != nil {
 				return err

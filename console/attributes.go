@@ -50,9 +50,7 @@ func messageJSON(m proto.Message) (map[string]any, error) {
 		return nil, err
 	}
 	if extensions, ok := all["extensions"].(map[string]any); ok {
-		for urn, values := range extensions {
-			all[urn] = values
-		}
+		maps.Copy(all, extensions)
 	}
 	return all, nil
 }
@@ -178,8 +176,8 @@ func link(f *fact, a *musterv1.Attribute, value map[string]any) {
 // elementOf is one of many values. Of those that are complex the value itself, or else
 // what is displayed or formatted, is the text.
 func elementOf(a *musterv1.Attribute, value any) element {
-	of, complex := value.(map[string]any)
-	if !complex {
+	of, isComplex := value.(map[string]any)
+	if !isComplex {
 		return element{Text: scalar(value)}
 	}
 	var e element
@@ -221,8 +219,13 @@ func changesOf(text string) ([]change, error) {
 	}
 	var of struct {
 		Attributes map[string]map[string]any `json:"attributes"`
-		Members    struct{ Added, Removed []string }
-		Groups     struct{ Removed []string }
+		Members    struct {
+			Added   []string `json:"added"`
+			Removed []string `json:"removed"`
+		} `json:"members"`
+		Groups struct {
+			Removed []string `json:"removed"`
+		} `json:"groups"`
 	}
 	if err := json.Unmarshal([]byte(text), &of); err != nil {
 		return nil, fmt.Errorf("what an event of the audit log changed: %w", err)

@@ -132,7 +132,7 @@ func (v *visit) auditEvents(t terms, view *auditView) (next string, err error) {
 			view.Events = append(view.Events, entry)
 		}
 		req.PageToken = out.GetNextPageToken()
-		if req.PageToken == "" || len(view.Events) > 0 {
+		if req.GetPageToken() == "" || len(view.Events) > 0 {
 			break
 		}
 	}
@@ -182,7 +182,7 @@ func verifyAudit(v *visit) error {
 	view := verification{VerifyAuditLogResponse: &musterv1.VerifyAuditLogResponse{}, Asked: strings.TrimSpace(v.FormValue("head"))}
 	p := page{Title: "Verification of the audit log", Section: "audit", Crumbs: []crumb{{"Audit log", auditPath}}}
 	if view.Asked != "" {
-		if req.Head = headOf(view.Asked); req.Head == nil {
+		if req.Head = headOf(view.Asked); req.GetHead() == nil {
 			view.Problem = "A head is a number, a colon, and 64 hexadecimal digits."
 			p.Data = view
 			return v.show("verify", p)

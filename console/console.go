@@ -1,7 +1,6 @@
 package console
 
 import (
-	"context"
 	"log/slog"
 	"net/http"
 	"net/netip"
@@ -118,11 +117,3 @@ func (c *Console) Before(next http.Handler) http.Handler {
 // EndStreams ends what browsers follow, so that a server that is told to stop need not
 // wait for them. They come again by themselves, to another server.
 func (c *Console) EndStreams() { c.streams.end() }
-
-type sessionKey struct{}
-
-// sessionOf is the session that a context belongs to, or nil.
-func sessionOf(ctx context.Context) *session {
-	s, _ := ctx.Value(sessionKey{}).(*session)
-	return s
-}

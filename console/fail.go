@@ -117,7 +117,7 @@ func reasonOf(err error) string {
 // deedProblem is what to tell on the form of a deed that the core refuses for what was
 // entered or for how things are. It says false where the error is about something else.
 func deedProblem(err error) (string, bool) {
-	switch s := status.Convert(err); s.Code() {
+	switch s := status.Convert(err); s.Code() { //nolint:exhaustive // any other is about something else
 	case codes.InvalidArgument, codes.NotFound, codes.AlreadyExists, codes.FailedPrecondition, codes.Aborted:
 		return s.Message(), err != nil
 	}

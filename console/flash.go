@@ -62,7 +62,7 @@ func setTheme(v *visit) error {
 }
 
 func (v *visit) setCookie(name, value string, age int) {
-	http.SetCookie(v.w, &http.Cookie{
+	http.SetCookie(v.w, &http.Cookie{ //nolint:gosec // it is secure wherever the console is
 		Name: name, Value: value, Path: root, MaxAge: age, HttpOnly: true, Secure: v.secure(), SameSite: http.SameSiteLaxMode,
 	})
 }

@@ -191,7 +191,7 @@ func clock(t any) template.HTML {
 func number64(n int64) string { return strconv.FormatInt(n, 10) }
 
 func parse64(text string) int64 {
-	n, _ := strconv.ParseInt(text, 10, 64) //nolint:errcheck // 0
+	n, _ := strconv.ParseInt(text, 10, 64)
 	return max(n, 0)
 }
 

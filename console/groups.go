@@ -95,17 +95,17 @@ func showGroup(v *visit) error {
 	return v.show("group", page{Title: g.GetDisplayName(), Section: "groups", Crumbs: []crumb{{"Groups", root + "groups"}}, Data: view})
 }
 
-// nameOfMember is what a user or group is called, and where its page is.
-func (v *visit) nameOfMember(id string) (name, path string, err error) {
+// nameOfMember is what a user or group is called.
+func (v *visit) nameOfMember(id string) (string, error) {
 	users, err := v.directory.BatchGetUsers(v.Context(), &musterv1.BatchGetUsersRequest{Ids: []string{id}, ReadMask: &fieldmaskpb.FieldMask{Paths: []string{"user_name", "display_name", "name"}}})
 	if err != nil {
-		return "", "", err
+		return "", err
 	}
 	for _, u := range users.GetUsers() {
-		return nameOf(u), root + "users/" + id, nil
+		return nameOf(u), nil
 	}
 	group, err := v.provisioning.GetGroup(v.Context(), &musterv1.GetGroupRequest{Id: id, Attributes: []string{"displayName"}})
-	return group.GetGroup().GetDisplayName(), root + "groups/" + id, err
+	return group.GetGroup().GetDisplayName(), err
 }
 
 func askRemoveMember(v *visit) error {
@@ -113,7 +113,7 @@ func askRemoveMember(v *visit) error {
 	if err != nil {
 		return err
 	}
-	name, _, err := v.nameOfMember(v.PathValue("member"))
+	name, err := v.nameOfMember(v.PathValue("member"))
 	if err != nil {
 		return err
 	}
@@ -128,7 +128,7 @@ func askRemoveMember(v *visit) error {
 
 func removeMember(v *visit) error {
 	group, member := v.PathValue("id"), v.PathValue("member")
-	name, _, err := v.nameOfMember(member)
+	name, err := v.nameOfMember(member)
 	if err != nil {
 		return err
 	}

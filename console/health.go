@@ -57,7 +57,7 @@ type clientRow struct {
 }
 
 // Silent tells whether it was in touch once, and is no longer.
-func (r clientRow) Silent() bool {
+func (r *clientRow) Silent() bool {
 	return !r.Last.IsZero() && !r.Expired() && time.Since(r.Last) > silentAfter
 }
 

@@ -96,7 +96,9 @@ func TestActivity_Export(t *testing.T) {
 	_, body := c.get(t, "activity/export?errors=1&own=1")
 	n := 0
 	for lines := bufio.NewScanner(strings.NewReader(body)); lines.Scan(); n++ {
-		var line struct{ Status int }
+		var line struct {
+			Status int `json:"status"`
+		}
 		if err := json.Unmarshal(lines.Bytes(), &line); err != nil || line.Status < 400 {
 			t.Errorf("%s: %v", lines.Text(), err)
 		}

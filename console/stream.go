@@ -42,7 +42,7 @@ type event struct {
 
 // lastEvent is the ID of the last event that a browser had which comes again; empty: it
 // comes for the first time.
-func (v *visit) lastEvent() string { return v.Header.Get("Last-Event-Id") }
+func (v *visit) lastEvent() string { return v.Header.Get("Last-Event-ID") }
 
 // stream sends events to a page for as long as it is open (Server-Sent Events). follow
 // is called with a context that ends when nobody reads any more, and calls send with what

@@ -1,6 +1,7 @@
 package console
 
 import (
+	"maps"
 	"net/url"
 	"slices"
 	"strings"
@@ -76,9 +77,7 @@ func (t terms) query(after string) string {
 // With is the address of the page with another value of a term.
 func (t terms) With(name, value string) string {
 	of := terms{Path: t.Path, names: t.names, values: make(map[string]string)}
-	for n, v := range t.values {
-		of.values[n] = v
-	}
+	maps.Copy(of.values, t.values)
 	of.values[name] = value
 	return t.Path + of.query("")
 }

@@ -24,9 +24,9 @@ func (w *world) read(t *testing.T, id string) *musterv1.User {
 // stands inside of one on demand; a filter narrows it.
 func TestUsers_Search(t *testing.T) {
 	c := newCompany(t)
-	c.user(t, &musterv1.User{UserName: "jdoe", Name: &musterv1.Name{GivenName: "Jean", FamilyName: "Äther"}, Emails: []*musterv1.Email{{Value: "other@elsewhere.example"}}, Active: new(false)})
+	c.user(t, &musterv1.User{UserName: "jdoe", Name: &musterv1.Name{GivenName: "Jean", FamilyName: "Ähler"}, Emails: []*musterv1.Email{{Value: "another@elsewhere.example"}}, Active: new(false)})
 	for query, want := range map[string]bool{
-		"q=jd": true, "q=JEAN": true, "q=%C3%A4th": true, "q=other%40": true, "q=jean+%C3%84": true, "q=%C3%84ther%2C+je": true, "q=jean+x": false,
+		"q=jd": true, "q=JEAN": true, "q=%C3%A4hl": true, "q=another%40": true, "q=jean+%C3%84": true, "q=%C3%84hler%2C+je": true, "q=jean+x": false,
 		"q=oe": false, "q=oe&inside=1": true, "q=elsewhere": false, "q=elsewhere&inside=1": true, "q=jd&filter=active+eq+true": false, "q=jd&filter=active+eq+false": true,
 		"filter=userName+eq+%22jdoe%22": true, "q=%22": false, "q=%25": false,
 	} {
@@ -44,6 +44,10 @@ func TestUsers_Search(t *testing.T) {
 // to the first.
 func TestUsers_Pages(t *testing.T) {
 	c := newCompany(t)
+	all, err := c.provisioning.ListUsers(c.ctx, &musterv1.ListUsersRequest{Count: new(int32(0))})
+	if err != nil || all.GetTotalResults() < 60 {
+		t.Fatalf("%d users: %v", all.GetTotalResults(), err)
+	}
 	for _, order := range []string{"", "sort=userName", "down=1", "sort=meta.lastModified"} {
 		seen := map[string]int{}
 		for path, pages := "users?"+order, 0; path != ""; pages++ {
@@ -53,15 +57,16 @@ func TestUsers_Pages(t *testing.T) {
 			}
 			_, rest, more := strings.Cut(body, `href="/console/users?after=`)
 			if path = ""; more && strings.Contains(rest, `rel="next"`) {
-				path = "users?after=" + strings.ReplaceAll(rest[:strings.Index(rest, `"`)], "&amp;", "&")
-			} else if i := strings.Index(body, `rel="next"`); i >= 0 {
+				after, _, _ := strings.Cut(rest, `"`)
+				path = "users?after=" + strings.ReplaceAll(after, "&amp;", "&")
+			} else if strings.Contains(body, `rel="next"`) {
 				t.Fatalf("%s: the next page is not where this test looks", order)
 			}
 			if pages > 3 {
 				t.Fatal("there is no end")
 			}
 		}
-		if len(seen) != 63 {
+		if len(seen) != int(all.GetTotalResults()) {
 			t.Errorf("%s: %d users", order, len(seen))
 		}
 		for id, n := range seen {

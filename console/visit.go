@@ -87,9 +87,9 @@ func (c *Console) serve(w http.ResponseWriter, r *http.Request, rt route) {
 	v := &visit{Request: r, Console: c, w: out, id: rand.Text()}
 	w.Header().Set("X-Request-Id", v.id) //nolint:canonicalheader // as the REST face has it
 	r.Body = http.MaxBytesReader(out, r.Body, maxForm)
-	err := v.run(rt)
+	err := v.run(rt) //nolint:contextcheck // a visit has its request's
 	if err != nil {
-		v.fail(err)
+		v.fail(err) //nolint:contextcheck // as above
 	}
 	attrs := []slog.Attr{
 		slog.String("method", r.Method), slog.String("path", r.URL.Path), slog.Int("status", out.status),
@@ -109,14 +109,14 @@ func (v *visit) run(rt route) (err error) {
 			err = fmt.Errorf("panic: %v\n%s", p, debug.Stack())
 		}
 	}()
-	ctx := v.calling(v.Request.Context())
-	v.Request = v.Request.WithContext(ctx)
+	ctx := v.calling(v.Context())
+	v.Request = v.WithContext(ctx)
 	if v.session, err = v.find(v); err != nil && rt.needs != open {
 		return err
 	}
 	if v.session != nil {
 		ctx = as(ctx, v.session.secret, v.session.Tenant)
-		v.Request = v.Request.WithContext(context.WithValue(ctx, sessionKey{}, v.session))
+		v.Request = v.WithContext(ctx)
 	}
 	switch {
 	case v.session.can(rt.needs):

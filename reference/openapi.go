@@ -184,13 +184,13 @@ func securitySchemes() map[string]any {
 		"scim": "Read and write all resources.", "scim:read": "Read all resources.", "scim:write": "Write all resources.",
 		"admin": "Administer the tenant.", "admin:read": "Look at what concerns the tenant.",
 	}
-	return map[string]any{ //nolint:gosec // addresses, not secrets
+	return map[string]any{
 		"bearer": map[string]any{"type": "http", "scheme": "bearer", "description": "A token that `muster credential create` made, an access token of OAuth, or one of an outside issuer that the tenant trusts."},
 		"basic":  map[string]any{"type": "http", "scheme": "basic", "description": "Login and password of a credential of the kind basic."},
 		"direct": map[string]any{"type": "apiKey", "in": "header", "name": "Authorization", "description": "The secret of a credential of the kind direct, without the name of a scheme."},
 		"oauth": map[string]any{"type": "oauth2", "description": "Beside the scopes here there are those of one resource type, such as scim:User and scim:Group:read.", "flows": map[string]any{
-			"clientCredentials": map[string]any{"tokenUrl": "/oauth2/token", "scopes": scopes},
-			"authorizationCode": map[string]any{"authorizationUrl": "/oauth2/authorize", "tokenUrl": "/oauth2/token", "refreshUrl": "/oauth2/token", "scopes": scopes},
+			"clientCredentials": map[string]any{"tokenUrl": "/oauth2/token", "scopes": scopes},                                                                         //nolint:gosec // an address
+			"authorizationCode": map[string]any{"authorizationUrl": "/oauth2/authorize", "tokenUrl": "/oauth2/token", "refreshUrl": "/oauth2/token", "scopes": scopes}, //nolint:gosec // addresses
 		}},
 	}
 }

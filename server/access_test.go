@@ -97,6 +97,9 @@ func TestTenantService(t *testing.T) {
 	if got := update(&musterv1.Tenant{Limits: limits}); got.GetLimits().RequestsPerSecond != nil || got.GetLimits().GetBurst() != 7 || got.GetProfile() != want.GetProfile() {
 		t.Errorf("what is present: %v", got)
 	}
+	if got := update(&musterv1.Tenant{}, "limits.burst"); got.GetLimits() != nil && got.GetLimits().Burst != nil {
+		t.Errorf("a field of limits that are absent: %v", got)
+	}
 	if got := update(&musterv1.Tenant{}, "profile", "deprovision", "limits"); got.GetProfile() != musterv1.ClientProfile_CLIENT_PROFILE_TOLERANT ||
 		got.GetDeprovision() != musterv1.Deprovision_DEPROVISION_DELETE || got.GetLimits().Burst != nil {
 		t.Errorf("back to the defaults: %v", got)

@@ -15,7 +15,7 @@ import (
 // without its prefix and in small letters.
 type cause string
 
-const ( //nolint:gosec // words, not secrets
+const (
 	causeNoCredential  cause = "no_credential"
 	causeMalformed     cause = "malformed"
 	causeUnknownSecret cause = "unknown_secret"
@@ -75,7 +75,7 @@ func (s shown) mistake(c *store.Credential) (of cause, why string) {
 	if s.scheme == basicScheme && c.Kind == store.Basic {
 		return causeWrongLogin, ""
 	}
-	sent := map[scheme]string{bearerScheme: "as a bearer token", basicScheme: "as the password of Basic", directScheme: "without the word Bearer"}[s.scheme]
+	sent := map[scheme]string{bearerScheme: "as a bearer token", basicScheme: "as the password of Basic", directScheme: "without the word Bearer"}[s.scheme] //nolint:gosec // no secret
 	return causeWrongScheme, "it was sent " + sent + ", and the credential is of the kind " + string(c.Kind)
 }
 

@@ -138,6 +138,9 @@ var tenantFields = fields{
 // setTenant sets fields of a tenant to what the message has.
 func setTenant(info *store.TenantInfo, from *musterv1.Tenant, paths []string) error {
 	set, limits := &info.Settings, from.GetLimits()
+	if limits == nil { // the mask may name one of them all the same
+		limits = &musterv1.TenantLimits{}
+	}
 	for _, path := range paths {
 		switch path {
 		case "profile":
@@ -152,9 +155,6 @@ func setTenant(info *store.TenantInfo, from *musterv1.Tenant, paths []string) er
 			}
 			set.DisableOnDelete = from.GetDeprovision() == musterv1.Deprovision_DEPROVISION_DISABLE
 		case "limits":
-			if limits == nil {
-				limits = &musterv1.TenantLimits{}
-			}
 			set.RequestsPerSecond, set.Burst, set.ConcurrentRequests = limits.RequestsPerSecond, limits.Burst, limits.ConcurrentRequests
 		case "limits.requests_per_second":
 			set.RequestsPerSecond = limits.RequestsPerSecond

@@ -33,7 +33,7 @@ func (p *program) eventKeys() (map[string]*ecdsa.PublicKey, error) {
 	var set struct {
 		Keys []map[string]string `json:"keys"`
 	}
-	if err := json.NewDecoder(res.Body).Decode(&set); err != nil || res.StatusCode != 200 || !strings.Contains(res.Header.Get("Cache-Control"), "max-age") {
+	if err := json.NewDecoder(res.Body).Decode(&set); err != nil || res.StatusCode != http.StatusOK || !strings.Contains(res.Header.Get("Cache-Control"), "max-age") {
 		return nil, fmt.Errorf("the keys: %d %v %v", res.StatusCode, res.Header, err) //nolint:errorlint // it may be none
 	}
 	keys := make(map[string]*ecdsa.PublicKey)

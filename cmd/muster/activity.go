@@ -128,7 +128,7 @@ func activityWatchCommand() *cobra.Command {
 			m, err := stream.Recv()
 			switch {
 			case ctx.Err() != nil:
-				return nil // interrupted: that is how it ends
+				return nil //nolint:nilerr // interrupted: that is how it ends
 			case err != nil:
 				return err
 			case m.GetExchange() == nil:

@@ -66,7 +66,7 @@ func startBrowser() {
 	)
 	allocator, stopAllocator := chromedp.NewExecAllocator(context.Background(), opts...)
 	var stopBrowser context.CancelFunc
-	browser, stopBrowser = chromedp.NewContext(allocator, chromedp.WithErrorf(quiet))
+	browser, stopBrowser = chromedp.NewContext(allocator, chromedp.WithErrorf(quiet)) //nolint:fatcontext // one browser for all tests
 	stop = func() { stopBrowser(); stopAllocator() }
 	startup = chromedp.Run(browser)
 }
