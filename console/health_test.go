@@ -148,3 +148,36 @@ func TestStale_CleanUp(t *testing.T) {
 		t.Errorf("there are: %t %t %t", there(first), there(second), there(c.staff.GetId()))
 	}
 }
+
+// Who follows the changes is on the page with how far behind it is, for as long as it
+// does.
+func TestHealth_Watchers(t *testing.T) {
+	w := newWorld(t)
+	ctx, cancel := context.WithCancel(w.ctx)
+	defer cancel()
+	stream, err := w.changes.WatchChanges(ctx, &musterv1.WatchChangesRequest{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.group(t, "Board")
+	if _, err := stream.Recv(); err != nil {
+		t.Fatal(err)
+	}
+	shows := func(what string) {
+		t.Helper()
+		for end := time.Now().Add(20 * time.Second); ; time.Sleep(50 * time.Millisecond) {
+			_, body := w.get(t, "health")
+			_, card, _ := strings.Cut(body, "Who follows the changes now")
+			if card, _, _ = strings.Cut(card, "</section>"); strings.Contains(card, what) {
+				return
+			}
+			if time.Now().After(end) {
+				t.Fatalf("it has no %s:\n%s", what, card)
+			}
+		}
+	}
+	shows(`<td class="main-cell">ada `)
+	shows(`up to date`)
+	cancel()
+	shows("Nobody, over gRPC.")
+}
