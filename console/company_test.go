@@ -22,7 +22,6 @@ type company struct {
 	ada, mallory *musterv1.User
 	cyberark     string // the secret of a provisioning client
 	staff, board *musterv1.Group
-	recording    string // of what the portal asks
 }
 
 func newCompany(t testing.TB) *company {
@@ -63,11 +62,6 @@ func newCompany(t testing.TB) *company {
 		c.age(t, c.group(t, name, boss.GetId(), c.ada.GetId()).GetId(), 40+60*i)
 	}
 	c.connect(t)
-	out, err := c.recordings.StartRecording(c.ctx, &musterv1.StartRecordingRequest{Credential: "portal"})
-	if err != nil {
-		t.Fatal(err)
-	}
-	c.recording = out.GetRecording().GetId()
 	c.cyberark = c.client(t, "cyberark-prod")
 	c.traffic(t)
 	for name, days := range map[string]int{"portal": 1, "sync": 9} {

@@ -15,6 +15,7 @@ import (
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 
+	musterv1 "github.com/muster-scim/muster/gen/muster/v1"
 	"github.com/muster-scim/muster/scim"
 )
 
@@ -60,6 +61,22 @@ func (w *world) send(t testing.TB, method, path string, body io.Reader, headers 
 // named are what routes with a name can be asked for.
 var named = map[string]string{"credentials/": "cyberark", "schemas/": badge, "tenants/": "initech", "settings/sign-in/": "company", "settings/webhooks/": "siem"}
 
+// recording is the id of a recording, which is begun where there is none.
+func (c *company) recording() string {
+	all, err := c.recordings.ListRecordings(c.ctx, &musterv1.ListRecordingsRequest{})
+	if err != nil {
+		panic(err)
+	}
+	if len(all.GetRecordings()) > 0 {
+		return all.GetRecordings()[0].GetId()
+	}
+	out, err := c.recordings.StartRecording(c.ctx, &musterv1.StartRecordingRequest{Credential: "portal"})
+	if err != nil {
+		panic(err)
+	}
+	return out.GetRecording().GetId()
+}
+
 // pathOf is a path that a route serves, of something that there is.
 func (c *company) pathOf(rt route) (method, path string) {
 	method, path = cutPattern(rt.pattern)
@@ -71,7 +88,7 @@ func (c *company) pathOf(rt route) (method, path string) {
 		id = c.request("GET", http.StatusUnauthorized)
 	}
 	if strings.HasPrefix(path, "activity/recordings/") {
-		id = c.recording
+		id = c.recording()
 	}
 	path = strings.ReplaceAll(path, "{$}", "")
 	path = strings.ReplaceAll(path, "{id}", id)

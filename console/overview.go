@@ -82,7 +82,7 @@ func (o *overviewView) count(ctx context.Context, v *visit) error {
 
 // meet looks at the clients, the last one that was here first, and at what they asked.
 func (o *overviewView) meet(ctx context.Context, v *visit) error {
-	known, err := v.clients()
+	known, err := v.clients() //nolint:contextcheck // it has that of the visit
 	if err != nil {
 		return err
 	}
