@@ -17,6 +17,29 @@ type groupList struct {
 }
 
 func listGroups(v *visit) error {
+	stream, err := v.liveList("groups", "Group")
+	if err != nil {
+		return err
+	}
+	view, err := groupsList(v)
+	if isPageGone(err) {
+		return v.redirect(view.url(""))
+	}
+	if err != nil {
+		return err
+	}
+	if view.After == "" && view.Problem == "" {
+		view.Stream = stream
+	}
+	return v.show("groups", page{Title: "Groups", Section: "groups", Data: view})
+}
+
+func followGroups(v *visit) error {
+	return v.followList("groups", "Group", func() (any, error) { return groupsList(v) })
+}
+
+// groupsList is a page of the list that the address asks for.
+func groupsList(v *visit) (groupList, error) {
 	l := listingOf(v, "displayName", "meta.lastModified")
 	view := groupList{listing: l, Sorts: map[string]sortLink{
 		"name": l.by("displayName", "Name"), "changed": l.by("meta.lastModified", "Changed"),
@@ -25,26 +48,23 @@ func listGroups(v *visit) error {
 		Filter: both(contains(l.Query, "displayName"), l.Filter), SortBy: l.sortBy(), SortOrder: l.order(), PageSize: pageSize, PageToken: l.After,
 		ReadMask: &fieldmaskpb.FieldMask{Paths: []string{"display_name", "external_id", "meta.last_modified"}},
 	})
-	if isPageGone(err) {
-		return v.redirect(l.url(""))
-	}
-	if problem, bad := problemOf(err); bad && l.Filter != "" {
+	if problem, bad := problemOf(err); bad && l.Filter != "" && !isPageGone(err) {
 		view.Problem, err = problem, nil
 	}
 	if err != nil {
-		return err
+		return view, err
 	}
 	view.Groups = out.GetGroups()
 	text := l.pageText(len(view.Groups), out.GetNextPageToken(), "group", "groups")
 	if !l.Narrowed() {
 		all, err := v.provisioning.ListGroups(v.Context(), &musterv1.ListGroupsRequest{Count: new(int32)})
 		if err != nil {
-			return err
+			return view, err
 		}
 		text = plural(all.GetTotalResults(), "group", "groups")
 	}
 	view.Pager = l.pager(text, out.GetNextPageToken())
-	return v.show("groups", page{Title: "Groups", Section: "groups", Data: view})
+	return view, nil
 }
 
 // groupView is what the page of a group shows.

@@ -25,13 +25,14 @@ type listing struct {
 	Sort   string // the path of an attribute; empty: usualSort
 	Down   bool   // descending
 	After  string // the page_token
+	Stream string // the address of what keeps the first page up to date
 }
 
 // listingOf reads the address of a list, which may be sorted by some attributes.
 func listingOf(v *visit, sorts ...string) listing {
 	q := v.URL.Query()
 	l := listing{
-		Path: v.URL.Path, Query: plainText(q.Get("q")), Filter: strings.TrimSpace(q.Get("filter")),
+		Path: strings.TrimSuffix(v.URL.Path, liveSuffix), Query: plainText(q.Get("q")), Filter: strings.TrimSpace(q.Get("filter")),
 		Inside: q.Get("inside") != "", Down: q.Get("down") != "", After: q.Get("after"),
 	}
 	for _, s := range sorts {

@@ -27,6 +27,7 @@ var routes = []route{
 	{"POST /tenant", look, setTenant},
 
 	{"GET /users", look, listUsers},
+	{"GET /users-live", look, followUsers},
 	{"GET /users/{id}", look, showUser},
 	{"GET /users/{id}/deactivate", write, askDeactivate},
 	{"POST /users/{id}/deactivate", write, deactivate},
@@ -34,6 +35,7 @@ var routes = []route{
 	{"POST /users/{id}/activate", write, activate},
 
 	{"GET /groups", look, listGroups},
+	{"GET /groups-live", look, followGroups},
 	{"GET /groups/{id}", look, showGroup},
 	{"GET /groups/{id}/members/{member}/remove", write, askRemoveMember},
 	{"POST /groups/{id}/members/{member}/remove", write, removeMember},

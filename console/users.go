@@ -57,6 +57,29 @@ func isActive(u *musterv1.User) bool { return u.Active == nil || u.GetActive() }
 var rowMask = &fieldmaskpb.FieldMask{Paths: []string{"user_name", "display_name", "name", "emails", "active", "meta.last_modified"}}
 
 func listUsers(v *visit) error {
+	stream, err := v.liveList("users", "User")
+	if err != nil {
+		return err
+	}
+	view, err := usersOf(v)
+	if isPageGone(err) {
+		return v.redirect(view.url(""))
+	}
+	if err != nil {
+		return err
+	}
+	if view.After == "" && view.Problem == "" {
+		view.Stream = stream
+	}
+	return v.show("users", page{Title: "Users", Section: "users", Data: view})
+}
+
+func followUsers(v *visit) error {
+	return v.followList("users", "User", func() (any, error) { return usersOf(v) })
+}
+
+// usersOf is a page of the list that the address asks for.
+func usersOf(v *visit) (userList, error) {
 	l := listingOf(v, "userName", "displayName", "meta.lastModified")
 	view := userList{listing: l, Sorts: map[string]sortLink{
 		"name": l.by("displayName", "Name"), "userName": l.by("userName", "User name"), "changed": l.by("meta.lastModified", "Changed"),
@@ -66,16 +89,10 @@ func listUsers(v *visit) error {
 		find = (*userList).findBeginnings
 	}
 	err := find(&view, v)
-	if isPageGone(err) {
-		return v.redirect(l.url(""))
-	}
-	if problem, bad := problemOf(err); bad && l.Filter != "" {
+	if problem, bad := problemOf(err); bad && l.Filter != "" && !isPageGone(err) {
 		view.Problem, err = problem, nil
 	}
-	if err != nil {
-		return err
-	}
-	return v.show("users", page{Title: "Users", Section: "users", Data: view})
+	return view, err
 }
 
 // find reads a page of the list. How many there are in all is known without a filter

@@ -211,3 +211,27 @@ func TestKeys_InABrowser(t *testing.T) {
 		t.Error(problem)
 	}
 }
+
+// A list shows what clients push without being loaded anew, and keeps the row that has
+// the focus.
+func TestUsers_Live(t *testing.T) {
+	c := newCompany(t)
+	tab := browser.Open(t, c.URL+root)
+	tab.Visit("users?q=zz")
+	tab.Await("Nobody matches")
+	tab.Evaluate(`window.stays = true`, nil)
+	c.user(t, &musterv1.User{UserName: "zz.top", DisplayName: "Zz Top"})
+	tab.Await("Zz Top")
+	tab.Evaluate(`document.querySelector("#results a.row").focus()`, nil)
+	c.user(t, &musterv1.User{UserName: "zz.second", DisplayName: "Zz Second"})
+	tab.Await("Zz Second")
+	tab.AwaitTrue(`document.activeElement.innerText === "Zz Top"`)
+	tab.AwaitTrue(`window.stays === true`)
+	tab.Visit("groups?q=zz")
+	tab.Await("No group matches")
+	c.group(t, "Zz tops", c.ada.GetId())
+	tab.Await("Zz tops")
+	for _, problem := range tab.Problems() {
+		t.Error(problem)
+	}
+}

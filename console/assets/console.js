@@ -183,7 +183,11 @@
     for (const el of part.children) el.classList.add("fresh");
     if (how === "prepend") into.prepend(part);
     else if (how === "append") into.append(part);
-    else into.replaceChildren(part);
+    else {
+      const at = into.contains(document.activeElement) && document.activeElement.getAttribute("href");
+      into.replaceChildren(part);
+      if (at) [...into.querySelectorAll("a[href]")].find((a) => a.getAttribute("href") === at)?.focus();
+    }
     while (most && into.children.length > most) (how === "prepend" ? into.lastElementChild : into.firstElementChild).remove();
   }
   const followed = new Map();
