@@ -25,6 +25,7 @@ import (
 	"google.golang.org/grpc/credentials/insecure"
 	"google.golang.org/grpc/metadata"
 
+	"github.com/muster-scim/muster/test/browser"
 	"github.com/muster-scim/muster/test/postgres"
 )
 
@@ -55,6 +56,7 @@ func buildAndRun(m *testing.M) int {
 		fmt.Fprintf(os.Stderr, "building the program: %v\n%s", err, out)
 		return 1
 	}
+	defer browser.Stop()
 	return m.Run()
 }
 
@@ -66,7 +68,7 @@ func onBoth(t *testing.T, test func(t *testing.T, p *program)) {
 
 // long are tests that take minutes with the race detector, most of it in the one client
 // that they have. With it they run on one database; without it, as all others, on both.
-var long = []string{"TestConformance", "TestPreview_AnswersAsLiveDoes", "TestSimulate_CyberArk", "TestRecording_PlaysOnTheOtherDatabase", "TestDeleteTenant_Killed"}
+var long = []string{"TestConformance", "TestPreview_AnswersAsLiveDoes", "TestSimulate_CyberArk", "TestRecording_PlaysOnTheOtherDatabase", "TestDeleteTenant_Killed", "TestConsole_WholeWay"}
 
 // onBothDatabases runs a test on an empty database of each kind.
 func onBothDatabases(t *testing.T, test func(t *testing.T, database string)) {
