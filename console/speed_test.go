@@ -47,7 +47,7 @@ func measurePages(t *testing.T, w *world, many int) {
 	}
 	t.Logf("groups after %s", time.Since(start).Round(time.Second))
 	for _, path := range []string{
-		"", "schemas", "users", "users?q=a", "users?q=ada", "users?q=lovelace", "users?q=ada+lovelace.9", "users?q=user.77777", "users?q=nobody-of-this-name", "users?q=example.com",
+		"", "schemas", "schemas/urn:ietf:params:scim:schemas:core:2.0:User", "users", "users?q=a", "users?q=ada", "users?q=lovelace", "users?q=ada+lovelace.9", "users?q=user.77777", "users?q=nobody-of-this-name", "users?q=example.com",
 		"users?sort=userName", "users?down=1", "users?sort=meta.lastModified&down=1",
 		"users?filter=" + "userName+sw+%22user.777%22", "users?filter=active+eq+false",
 		"users/" + ids[many/2], "users/" + ids[many/2] + "/deactivate",

@@ -56,7 +56,10 @@ func (a *auditLog) records(c *call, err error) bool {
 	}
 	switch does {
 	case adminRead:
-		return err != nil || c.method != musterv1.AuditService_ListAuditEvents_FullMethodName || a.readings.first(c)
+		if ended := isWatch(c.method) && statusOf(nil, err).Code() == codes.Canceled; err != nil && !ended {
+			return true
+		}
+		return !isLooking(c.method) || a.readings.first(c)
 	case write, admin:
 		return err != nil || !c.isBulk() // each of its operations is recorded by itself
 	case read:
@@ -66,6 +69,19 @@ func (a *auditLog) records(c *call, err error) bool {
 	case public, discover, internal:
 	}
 	return false
+}
+
+// isLooking tells whether a method is called again and again by who looks at pages, and
+// shows what others did, but not what they sent.
+func isLooking(method string) bool {
+	return method == musterv1.AuditService_ListAuditEvents_FullMethodName ||
+		strings.HasPrefix(method, "/muster.v1.ActivityService/") && method != musterv1.ActivityService_GetExchange_FullMethodName
+}
+
+// isWatch tells whether a method is a stream of administration that ends when its reader
+// goes: that is no failure.
+func isWatch(method string) bool {
+	return method == musterv1.ActivityService_WatchExchanges_FullMethodName
 }
 
 func (c *call) isBulk() bool { return c.method == musterv1.ProvisioningService_Bulk_FullMethodName }

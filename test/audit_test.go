@@ -94,11 +94,14 @@ func TestAudit_BothDoors(t *testing.T) {
 		}
 		secret, _, _ = strings.Cut(secret, " ")
 
-		lines := p.sealedEvents(t, 9)
+		lines := p.sealedEvents(t, 10)
 		if e := lines[0]; e["method"] != "muster serve/Bootstrap" || e["resourceId"] != "default/bootstrap" || e["outcome"] != "ok" {
 			t.Errorf("the start is %v", e)
 		}
-		lines = lines[1:]
+		if e := lines[1]; e["method"] != "muster serve/CreateLoginLink" || e["outcome"] != "ok" {
+			t.Errorf("the link to the console is %v", e)
+		}
+		lines = lines[2:]
 		var got []string
 		for _, e := range lines {
 			_, method, _ := strings.Cut(e["method"].(string), "/")
