@@ -125,7 +125,8 @@ func TestChanges_Live(t *testing.T) {
 
 // A client is recorded, the recording stopped, downloaded, and deleted.
 func TestRecordings(t *testing.T) {
-	c := newCompany(t)
+	c := newWorld(t)
+	secret := c.client(t, "cyberark-prod")
 	tab := browser.Open(t, c.URL+root)
 	tab.Visit("activity/recordings")
 	tab.Await("Nothing is recorded")
@@ -139,7 +140,7 @@ func TestRecordings(t *testing.T) {
 	tab.ClickText("Start recording")
 	tab.Await("What cyberark-prod asks is recorded")
 	for end := time.Now().Add(20 * time.Second); ; time.Sleep(300 * time.Millisecond) {
-		c.ask(t, c.cyberark, "GET", "/Users?count=5", "")
+		c.ask(t, secret, "GET", "/Users?count=5", "")
 		if _, body := c.get(t, "activity/recordings"); !strings.Contains(body, `>0 <span class="muted">of at most`) {
 			break
 		}
@@ -157,7 +158,7 @@ func TestRecordings(t *testing.T) {
 	tab.Evaluate(`document.querySelector("a[href$=export]").getAttribute("href")`, &path)
 	_, file := c.get(t, strings.TrimPrefix(path, root))
 	played, err := simulate.ReadCase(strings.NewReader(file))
-	if err != nil || len(played.Exchanges) == 0 || strings.Contains(file, c.cyberark) {
+	if err != nil || len(played.Exchanges) == 0 || strings.Contains(file, secret) {
 		t.Errorf("%v:\n%s", err, file)
 	}
 	tab.ClickText("Delete the recording of cyberark-prod")
