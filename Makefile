@@ -30,7 +30,7 @@ build: ## Build bin/muster, without a C compiler
 
 .PHONY: test
 test: ## Run all tests; PostgreSQL too where its programs are found
-	$(GO) test ./...
+	$(GO) test -timeout 20m ./...
 	@tools/untested
 
 .PHONY: screenshots

@@ -29,19 +29,18 @@ func (s *Store) readMeasured(ctx context.Context, tenant int64) (m measured, err
 }
 
 // measure counts what is new, and returns how large the log is.
-func (s *Store) measure(ctx context.Context, tenant int64) (bytes int64, err error) {
+func (s *Store) measure(ctx context.Context, tenant int64) (m measured, err error) {
 	column := s.sequenceColumn()
 	for {
-		m, err := s.readMeasured(ctx, tenant)
-		if err != nil {
-			return 0, err
+		if m, err = s.readMeasured(ctx, tenant); err != nil {
+			return m, err
 		}
 		var n, upTo, fresh int64
 		st := s.statement()
 		st.add("SELECT count(*), coalesce(max(p), 0), coalesce(sum(size), 0) FROM (SELECT "+column+" AS p, "+s.changeSize()+" AS size FROM changes WHERE tenant_id = ",
 			arg{tenant}, " AND "+column+" > ", arg{m.upTo}, " ORDER BY "+column+" LIMIT ", arg{maxMeasured}, ") AS part")
 		if err := s.read(ctx, st, func(scan scan) error { return scan(&n, &upTo, &fresh) }); err != nil || n == 0 {
-			return m.bytes, err
+			return m, err
 		}
 		// Where another server measured or removed meanwhile it is done again.
 		keep := s.statement()
@@ -49,7 +48,7 @@ func (s *Store) measure(ctx context.Context, tenant int64) (bytes int64, err err
 			") ON CONFLICT (tenant_id) DO UPDATE SET measured = excluded.measured, bytes = coalesce(change_logs.bytes, 0) + excluded.bytes"+
 				" WHERE coalesce(change_logs.measured, 0) = ", arg{m.upTo}, " AND change_logs.removed = ", arg{m.removed})
 		if err := s.write(ctx, func(ctx context.Context, tx tx) error { return tx.write(ctx, keep) }); err != nil {
-			return 0, err
+			return m, err
 		}
 	}
 }
@@ -57,9 +56,27 @@ func (s *Store) measure(ctx context.Context, tenant int64) (bytes int64, err err
 // oversized is the position up to which changes of a tenant are to be removed so that
 // the rest has no more bytes than most; 0: none.
 func (s *Store) oversized(ctx context.Context, tenant, most int64) (limit int64, err error) {
-	bytes, err := s.measure(ctx, tenant)
+	for {
+		m, err := s.measure(ctx, tenant)
+		if err != nil {
+			return 0, err
+		}
+		limit, err := s.beginning(ctx, tenant, m.bytes-most)
+		if err != nil {
+			return 0, err
+		}
+		// Where another server removed meanwhile, what was measured is not what was walked.
+		now, err := s.readMeasured(ctx, tenant)
+		if err != nil || now.removed == m.removed {
+			return limit, err
+		}
+	}
+}
+
+// beginning is the position up to which the log has at least so many bytes; 0: none.
+func (s *Store) beginning(ctx context.Context, tenant, bytes int64) (limit int64, err error) {
 	column := s.sequenceColumn()
-	for err == nil && bytes > most {
+	for bytes > 0 {
 		n := 0
 		st := s.statement()
 		st.add("SELECT "+column+", "+s.changeSize()+" FROM changes WHERE tenant_id = ", arg{tenant}, " AND "+column+" > ", arg{limit},
@@ -67,13 +84,13 @@ func (s *Store) oversized(ctx context.Context, tenant, most int64) (limit int64,
 		err = s.read(ctx, st, func(scan scan) error {
 			var p, size int64
 			err := scan(&p, &size)
-			if n++; bytes > most {
+			if n++; bytes > 0 {
 				limit, bytes = p, bytes-size
 			}
 			return err
 		})
-		if n == 0 {
-			break // less is there than was counted: rows may shrink when they are moved
+		if err != nil || n == 0 { // less is there than was counted: rows may shrink when they are moved
+			break
 		}
 	}
 	return limit, err
