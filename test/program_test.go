@@ -66,9 +66,15 @@ func onBoth(t *testing.T, test func(t *testing.T, p *program)) {
 	onBothDatabases(t, func(t *testing.T, database string) { test(t, start(t, database)) })
 }
 
-// long are tests that take minutes with the race detector, most of it in the one client
-// that they have. With it they run on one database; without it, as all others, on both.
-var long = []string{"TestConformance", "TestPreview_AnswersAsLiveDoes", "TestSimulate_CyberArk", "TestRecording_PlaysOnTheOtherDatabase", "TestDeleteTenant_Killed", "TestConsole_WholeWay"}
+// long are tests that take long with the race detector, most of it in the one client
+// that they have, or in waiting. With it they run on one database; without it, as all
+// others, on both.
+var long = []string{
+	"TestConformance", "TestPreview_AnswersAsLiveDoes", "TestSimulate_CyberArk", "TestRecording_PlaysOnTheOtherDatabase", "TestDeleteTenant_Killed",
+	"TestConsole_WholeWay", "TestTorture", "TestWatchers_ThatDoNotRead", "TestMirror_Large", "TestMirror_Converges", "TestWatch_DeadConnection",
+	"TestActivity_TellsWhyVerifyFails", "TestTraffic_CountsEach", "TestOpenAPI_AnswersAreAsDescribed", "TestEvents_PushSurvivesAKill",
+	"TestExample_Mirror", "TestExample_Sessions",
+}
 
 // onBothDatabases runs a test on an empty database of each kind.
 func onBothDatabases(t *testing.T, test func(t *testing.T, database string)) {
