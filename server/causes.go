@@ -16,7 +16,7 @@ import (
 type cause string
 
 const (
-	causeNoCredential  cause = "no_credential"
+	causeNoCredential  cause = "no_credential" //nolint:gosec // a word, not a secret
 	causeMalformed     cause = "malformed"
 	causeUnknownSecret cause = "unknown_secret"
 	causeRevoked       cause = "revoked"

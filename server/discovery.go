@@ -16,6 +16,10 @@ type discovery struct {
 }
 
 func (*discovery) GetServiceProviderConfig(ctx context.Context, _ *musterv1.GetServiceProviderConfigRequest) (*musterv1.GetServiceProviderConfigResponse, error) {
+	securityEvents, err := securityEvents(ctx)
+	if err != nil {
+		return nil, err
+	}
 	l := tenantOf(ctx).Catalog().Limits()
 	number := func(n int) int32 { return int32(min(max(n, 0), math.MaxInt32)) }
 	page := number(l.PageSize)
@@ -30,7 +34,7 @@ func (*discovery) GetServiceProviderConfig(ctx context.Context, _ *musterv1.GetS
 			Cursor: true, Index: true, DefaultPaginationMethod: "index",
 			DefaultPageSize: page, MaxPageSize: page, CursorTimeout: int32(CursorTimeout / time.Second),
 		},
-		SecurityEvents: &musterv1.ServiceProviderConfig_SecurityEvents{AsyncRequest: "none", EventUris: events.URIs()},
+		SecurityEvents: securityEvents,
 		AuthenticationSchemes: []*musterv1.ServiceProviderConfig_AuthenticationScheme{{
 			Type:        "oauthbearertoken",
 			Name:        "Bearer Token",
@@ -49,6 +53,17 @@ func (*discovery) GetServiceProviderConfig(ctx context.Context, _ *musterv1.GetS
 			SpecUri:     "https://www.rfc-editor.org/info/rfc7617",
 		}},
 	}}, nil
+}
+
+// securityEvents tells of the events of RFC 9967 where the tenant has a subscription to
+// them, and of none else: to a tenant without one none is sent, and clients are known
+// that refuse a ServiceProviderConfig with an attribute that is newer than they are.
+func securityEvents(ctx context.Context) (*musterv1.ServiceProviderConfig_SecurityEvents, error) {
+	subscriptions, err := tenantOf(ctx).Subscriptions(ctx)
+	if err != nil || len(subscriptions) == 0 {
+		return nil, err
+	}
+	return &musterv1.ServiceProviderConfig_SecurityEvents{AsyncRequest: "none", EventUris: events.URIs()}, nil
 }
 
 func (*discovery) ListResourceTypes(ctx context.Context, _ *musterv1.ListResourceTypesRequest) (*musterv1.ListResourceTypesResponse, error) {

@@ -106,8 +106,15 @@ func (p *program) onlyEvent(t *testing.T, sets map[string]string, audience strin
 // resource; what it does not accept is a dead letter.
 func TestEvents_Poll(t *testing.T) {
 	onBoth(t, func(t *testing.T, p *program) {
+		if p.must(t, 200, http.MethodGet, "/ServiceProviderConfig", "")["securityEvents"] != nil {
+			t.Error("events are advertised where nobody gets them")
+		}
 		reader := p.credential(t, "portal", "scim:read")
 		p.runs(t, "subscription", "create", "portal", "--poll", "--credential", "portal", "--detail", "full", "--audience", "https://portal.example.com")
+		advertised, _ := p.must(t, 200, http.MethodGet, "/ServiceProviderConfig", "")["securityEvents"].(map[string]any)
+		if uris, _ := advertised["eventUris"].([]any); advertised["asyncRequest"] != "none" || len(uris) != 7 || !slices.Contains(uris, any("urn:ietf:params:scim:event:prov:create:full")) {
+			t.Errorf("events are advertised as %v", advertised)
+		}
 		const audience = "https://portal.example.com"
 		if status, sets, more := p.polls(t, reader, "portal", `{"returnImmediately":true,"unknown":1}`); status != 200 || sets == nil || len(sets) > 0 || more {
 			t.Errorf("nothing: %d %v %v", status, sets, more)

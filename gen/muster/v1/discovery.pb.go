@@ -35,9 +35,10 @@ type ServiceProviderConfig struct {
 	Etag                  *ServiceProviderConfig_Etag                   `protobuf:"bytes,7,opt,name=etag,proto3" json:"etag,omitempty"`
 	AuthenticationSchemes []*ServiceProviderConfig_AuthenticationScheme `protobuf:"bytes,8,rep,name=authentication_schemes,json=authenticationSchemes,proto3" json:"authentication_schemes,omitempty"`
 	Pagination            *ServiceProviderConfig_Pagination             `protobuf:"bytes,9,opt,name=pagination,proto3" json:"pagination,omitempty"`
-	SecurityEvents        *ServiceProviderConfig_SecurityEvents         `protobuf:"bytes,10,opt,name=security_events,json=securityEvents,proto3" json:"security_events,omitempty"`
-	unknownFields         protoimpl.UnknownFields
-	sizeCache             protoimpl.SizeCache
+	// Of a tenant that has a subscription; see SubscriptionService.
+	SecurityEvents *ServiceProviderConfig_SecurityEvents `protobuf:"bytes,10,opt,name=security_events,json=securityEvents,proto3" json:"security_events,omitempty"`
+	unknownFields  protoimpl.UnknownFields
+	sizeCache      protoimpl.SizeCache
 }
 
 func (x *ServiceProviderConfig) Reset() {
