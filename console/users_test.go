@@ -133,6 +133,7 @@ func TestUsers_InABrowser(t *testing.T) {
 	tab.Visit("users")
 	tab.Evaluate(`window.stays = true`, nil)
 	tab.ClickText("User name")
+	tab.AwaitTrue(`document.querySelector("#results [rel=next]").href.includes("sort=userName")`) // it is there, and not only asked for
 	tab.AwaitTrue(`document.querySelector("#results tbody tr").innerText.includes("Ada Lovelace")`)
 	tab.ClickText("Next page")
 	tab.Await("First page")
