@@ -110,20 +110,6 @@ func certificateOf(text string) *musterv1.CertificateCredential {
 	return &musterv1.CertificateCredential{Fingerprint: strings.ReplaceAll(text, ":", "")}
 }
 
-// isInput tells whether an error is about what was entered, so that the form is shown
-// again with it.
-func isInput(err error) bool {
-	switch status.Code(err) {
-	case codes.InvalidArgument, codes.AlreadyExists, codes.FailedPrecondition, codes.Aborted, codes.OutOfRange:
-		return true
-	default:
-		return false
-	}
-}
-
-// messageOf is what an error of the core tells.
-func messageOf(err error) string { return status.Convert(err).Message() }
-
 // showConnect shows the form for another credential.
 func showConnect(v *visit) error {
 	f := &credentialForm{Kind: kindByWord(v.URL.Query().Get("kind")), Kinds: credentialKinds, Scope: "scim", Mode: "live"}

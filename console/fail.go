@@ -114,12 +114,16 @@ func reasonOf(err error) string {
 	return ""
 }
 
-// deedProblem is what to tell on the form of a deed that the core refuses for what was
-// entered or for how things are. It says false where the error is about something else.
-func deedProblem(err error) (string, bool) {
-	switch s := status.Convert(err); s.Code() { //nolint:exhaustive // any other is about something else
-	case codes.InvalidArgument, codes.NotFound, codes.AlreadyExists, codes.FailedPrecondition, codes.Aborted:
-		return s.Message(), err != nil
+// isInput tells whether an error is about what was entered, or about how things are, so
+// that the form is shown again with it.
+func isInput(err error) bool {
+	switch status.Code(err) {
+	case codes.InvalidArgument, codes.AlreadyExists, codes.FailedPrecondition, codes.Aborted, codes.OutOfRange:
+		return true
+	default:
+		return false
 	}
-	return "", false
 }
+
+// messageOf is what an error of the core tells.
+func messageOf(err error) string { return status.Convert(err).Message() }

@@ -3,7 +3,6 @@ package console
 import (
 	"encoding/base64"
 	"encoding/json"
-	"net/http"
 )
 
 // Cookies of the pages. None is a secret.
@@ -21,17 +20,17 @@ type flash struct {
 // flash keeps a message for the next page.
 func (v *visit) flash(f flash) {
 	text, _ := json.Marshal(f) //nolint:errchkjson // it is two simple fields
-	v.setCookie(flashCookie, base64.RawURLEncoding.EncodeToString(text), 60)
+	v.keepCookie(flashCookie, base64.RawURLEncoding.EncodeToString(text), 60)
 }
 
 // takeFlash is the message that was kept, once.
 func (v *visit) takeFlash() *flash {
-	c, err := v.Cookie(flashCookie)
-	if err != nil {
+	kept := v.cookie(flashCookie)
+	if kept == "" {
 		return nil
 	}
-	v.setCookie(flashCookie, "", -1)
-	text, err := base64.RawURLEncoding.DecodeString(c.Value)
+	v.dropCookie(flashCookie)
+	text, err := base64.RawURLEncoding.DecodeString(kept)
 	if err != nil {
 		return nil
 	}
@@ -44,8 +43,8 @@ func (v *visit) takeFlash() *flash {
 
 // theme is the one that the operator chose; empty: none.
 func (v *visit) theme() string {
-	if c, err := v.Cookie(themeCookie); err == nil && (c.Value == "light" || c.Value == "dark") {
-		return c.Value
+	if theme := v.cookie(themeCookie); theme == "light" || theme == "dark" {
+		return theme
 	}
 	return ""
 }
@@ -54,15 +53,9 @@ func (v *visit) theme() string {
 func setTheme(v *visit) error {
 	switch theme := v.FormValue("theme"); theme {
 	case "light", "dark":
-		v.setCookie(themeCookie, theme, 365*24*3600)
+		v.keepCookie(themeCookie, theme, 365*24*3600)
 	default:
-		v.setCookie(themeCookie, "", -1)
+		v.dropCookie(themeCookie)
 	}
 	return v.redirect(v.back(root))
-}
-
-func (v *visit) setCookie(name, value string, age int) {
-	http.SetCookie(v.w, &http.Cookie{ //nolint:gosec // it is secure wherever the console is
-		Name: name, Value: value, Path: root, MaxAge: age, HttpOnly: true, Secure: v.secure(), SameSite: http.SameSiteLaxMode,
-	})
 }

@@ -7,6 +7,8 @@ import (
 	"strings"
 	"time"
 
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/types/known/durationpb"
 
 	musterv1 "github.com/muster-scim/muster/gen/muster/v1"
@@ -74,9 +76,10 @@ func startRecording(v *visit) error {
 		Credential: strings.TrimSpace(v.FormValue("credential")), Duration: durationpb.New(length), MaxExchanges: int32(most),
 		Redacted: strings.FieldsFunc(v.FormValue("redacted"), func(r rune) bool { return strings.ContainsRune(", \n\r\t;", r) }),
 	})
-	if problem, bad := deedProblem(err); bad {
-		return v.recordingForm(problem)
-	} else if err != nil {
+	if isInput(err) || status.Code(err) == codes.NotFound { // such a credential
+		return v.recordingForm(messageOf(err))
+	}
+	if err != nil {
 		return err
 	}
 	return v.done(recordingsPath, "What "+out.GetRecording().GetCredential()+" asks is recorded, within two seconds on every server.")

@@ -172,7 +172,7 @@ func askTenant(v *visit) error {
 // setTenant keeps the choice. What it is worth the core decides with each call.
 func setTenant(v *visit) error {
 	name := v.FormValue("tenant")
-	if name == "" || name == firstTenant || len(name) > 64 || url.QueryEscape(name) != name && url.PathEscape(name) != name {
+	if name == "" || name == firstTenant || len(name) > 64 || url.PathEscape(name) != name {
 		v.dropCookie(tenantCookie)
 	} else {
 		v.keepCookie(tenantCookie, name, 0)

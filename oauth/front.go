@@ -101,6 +101,7 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request, e endpoint) {
 		}
 		if r.Method == http.MethodPost {
 			s.audit(r.Context(), x)
+			s.note(r, x, start)
 		}
 		s.log.LogAttrs(r.Context(), slog.LevelInfo, "request",
 			slog.String("method", r.Method), slog.String("path", r.URL.Path), slog.Int("status", x.status),
@@ -117,21 +118,41 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request, e endpoint) {
 	e.serve(x, r)
 }
 
+// outcome is why a request was refused, and what the client was told of it where that
+// is known.
+func (x *exchange) outcome() (reason, detail string) {
+	switch {
+	case x.refused != nil:
+		return x.refused.Reason.String(), x.refused.Detail
+	case x.status >= http.StatusInternalServerError:
+		return scim.Internal.String(), ""
+	}
+	return scim.InvalidValue.String(), ""
+}
+
 // audit records a request that was refused. What is done is recorded by the store.
 func (s *Server) audit(ctx context.Context, x *exchange) {
 	if s.opts.Audit == nil || x.status < http.StatusBadRequest {
 		return
 	}
 	e := x.act.Event()
-	switch {
-	case x.refused != nil:
-		e.Outcome, e.Detail = x.refused.Reason.String(), x.refused.Detail
-	case x.status >= http.StatusInternalServerError:
-		e.Outcome = scim.Internal.String()
-	default:
-		e.Outcome = scim.InvalidValue.String()
-	}
+	e.Outcome, e.Detail = x.outcome()
 	s.opts.Audit(ctx, e)
+}
+
+// note notes an exchange, without its form: all in that can be a secret.
+func (s *Server) note(r *http.Request, x *exchange, began time.Time) {
+	if s.opts.Note == nil {
+		return
+	}
+	e := store.Exchange{
+		TenantID: x.act.TenantID, Credential: x.credential, RequestID: x.act.RequestID, Address: x.act.Address, Client: x.act.Client,
+		Door: store.REST, Method: r.Method, Path: r.URL.Path, Status: x.status, Time: began, Took: time.Since(began), Writes: true,
+	}
+	if x.status >= http.StatusBadRequest {
+		e.Reason, e.Detail = x.outcome()
+	}
+	s.opts.Note(e, x.credential != "")
 }
 
 // serveForm serves the token and the revocation endpoint: what they are asked stands

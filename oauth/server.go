@@ -56,6 +56,9 @@ type Options struct {
 	// Audit records an event of what no write of the store records: of what is refused.
 	// Nil: it is not recorded.
 	Audit func(context.Context, store.AuditEvent)
+	// Note takes an exchange for who looks at what clients do; letIn: it is known whose
+	// it is. Nil: it is not noted.
+	Note func(e store.Exchange, letIn bool)
 	// Log gets one line for each request. Nil: no log.
 	Log *slog.Logger
 }

@@ -74,8 +74,7 @@ func (a *auditLog) records(c *call, err error) bool {
 // isLooking tells whether a method is called again and again by who looks at pages, and
 // shows what others did, but not what they sent.
 func isLooking(method string) bool {
-	return method == musterv1.AuditService_ListAuditEvents_FullMethodName ||
-		strings.HasPrefix(method, "/muster.v1.ActivityService/") && method != musterv1.ActivityService_GetExchange_FullMethodName
+	return silent(method) && method != musterv1.ActivityService_GetExchange_FullMethodName && method != musterv1.AuditService_VerifyAuditLog_FullMethodName
 }
 
 // isWatch tells whether a method is a stream of administration that ends when its reader

@@ -3,6 +3,7 @@ package server
 import (
 	"context"
 	"encoding/json"
+	"net/http"
 	"net/url"
 	"strings"
 	"time"
@@ -156,6 +157,22 @@ func (n *noted) exchange() store.Exchange {
 		TenantID: n.Tenant, Credential: n.Credential, Operator: n.Operator, Kind: n.Kind, ResourceType: n.ResourceType, ResourceID: n.ResourceID,
 		Cause: string(n.Cause), Preview: n.Preview, Writes: n.Writes,
 	}
+}
+
+// NoteOAuth notes an exchange of the OAuth 2.0 server, which is no call; letIn: its
+// client has proved who it is.
+func (s *Server) NoteOAuth(e store.Exchange, letIn bool) {
+	e.Kind = kindOAuth
+	switch {
+	case letIn:
+	case e.Status == http.StatusTooManyRequests:
+		e.Cause = string(causeThrottled)
+	case e.Status == http.StatusUnauthorized:
+		e.Cause = string(causeUnknownSecret)
+	}
+	n := noted{Tenant: e.TenantID, Credential: e.Credential, LetIn: letIn}
+	s.activity.traffic.count(&n, e.Door, e.Status, e.Took)
+	s.activity.keep(pending{Exchange: e, letIn: letIn})
 }
 
 // noteGRPC notes a call over a socket.

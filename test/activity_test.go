@@ -5,6 +5,7 @@ import (
 	"encoding/base64"
 	"fmt"
 	"net/http"
+	"net/url"
 	"strings"
 	"testing"
 	"time"
@@ -402,4 +403,39 @@ func TestAttributeUse(t *testing.T) {
 			}
 		}
 	})
+}
+
+// Requests for access tokens are exchanges too: whose they are where the client has proved
+// who it is, and of no known tenant, with a hint, where it has not. No secret is in them.
+func TestActivity_AccessTokens(t *testing.T) {
+	onBoth(t, func(t *testing.T, p *program) {
+		c, look, _ := p.observer(t)
+		made := p.runs(t, "credential", "create", "cyoauth", "--kind", "oauth", "--scope", "scim")
+		id, secret := clientText.FindString(made), secretText.FindString(made)
+		if got := p.asksToken(t, id, secret); got.status != http.StatusOK {
+			t.Fatalf("%d %s", got.status, got.body)
+		}
+		if got := p.asksToken(t, id, secret+"x"); got.status != http.StatusUnauthorized {
+			t.Fatalf("%d %s", got.status, got.body)
+		}
+		all := exchanges(t, c, look, 2, &musterv1.ExchangeFilter{Kinds: []musterv1.LoggedExchange_Kind{musterv1.LoggedExchange_KIND_OAUTH}, UnknownTenant: true})
+		if e := all[0]; e.GetCredential() != "cyoauth" || e.GetTenant() != "default" || e.GetStatus() != http.StatusOK || e.GetPath() != "/oauth2/token" || e.GetHint() != "" {
+			t.Errorf("a token that was issued: %v", e)
+		}
+		if e := all[1]; e.GetTenant() != "-" || e.GetStatus() != http.StatusUnauthorized || e.GetCause() != musterv1.LoggedExchange_CAUSE_UNKNOWN_SECRET || e.GetHint() == "" {
+			t.Errorf("a wrong secret: %v", e)
+		}
+		for _, e := range all {
+			if strings.Contains(e.String(), secret) || e.GetHasBodies() {
+				t.Errorf("it keeps what was sent: %v", e)
+			}
+		}
+	})
+}
+
+// asksToken asks for an access token with the secret of a client.
+func (p *program) asksToken(t *testing.T, id, secret string) reply {
+	t.Helper()
+	form := url.Values{"grant_type": {"client_credentials"}, "client_id": {id}, "client_secret": {secret}}
+	return p.rest(t, http.MethodPost, strings.TrimSuffix(p.base, "/scim/v2")+"/oauth2/token", form.Encode(), "Content-Type", "application/x-www-form-urlencoded", "Authorization", "")
 }

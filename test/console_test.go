@@ -16,14 +16,7 @@ import (
 // refused. The audit log has each of his deeds with his name.
 func TestConsole_WholeWay(t *testing.T) {
 	onBoth(t, func(t *testing.T, p *program) {
-		link, _, _ := strings.Cut(p.awaitLine(t, "Console:       "), " ")
-		root, hash, _ := strings.Cut(link, "signin")
-		tab := browser.Open(t, root)
-		tab.Visit("signin" + hash)
-		tab.AwaitTrue(`document.querySelector("#secret").value.length > 20`)
-		tab.Click("form button.primary")
-		tab.AwaitTrue(`document.querySelector("#nav") !== null`)
-
+		tab := signIn(t, p)
 		secret := makeCredential(t, p, tab)
 		tab.Await("Waiting for the client")
 		if out, err := exec.Command(binary, "simulate", "cyberark", "--url", p.base, "--token", secret).CombinedOutput(); err != nil {
@@ -48,6 +41,38 @@ func TestConsole_WholeWay(t *testing.T) {
 			awaitAudited(t, p, method, `"credential":"console","operator":"`)
 		}
 	})
+}
+
+// With OAuth 2.0 the panel shows the request for a token too: red where the secret is
+// wrong, and green in the end.
+func TestConsole_VerifyWithOAuth(t *testing.T) {
+	onBoth(t, func(t *testing.T, p *program) {
+		made := p.runs(t, "credential", "create", "cyoauth", "--kind", "oauth", "--scope", "scim")
+		id, secret := clientText.FindString(made), secretText.FindString(made)
+		tab := signIn(t, p)
+		tab.Visit("credentials/cyoauth/connect")
+		tab.Await("Waiting for the client")
+		p.asksToken(t, id, secret+"x")
+		tab.Await("Something is not right yet")
+		token, _ := p.asksToken(t, id, secret).json(t)["access_token"].(string)
+		for _, path := range []string{"/ServiceProviderConfig", "/ResourceTypes", "/Schemas"} {
+			p.must(t, http.StatusOK, http.MethodGet, path, "", "Authorization", "Bearer "+token)
+		}
+		tab.Await("Verified")
+	})
+}
+
+// signIn opens the console by the link of the first start.
+func signIn(t *testing.T, p *program) *browser.Tab {
+	t.Helper()
+	link, _, _ := strings.Cut(p.awaitLine(t, "Console:       "), " ")
+	root, hash, _ := strings.Cut(link, "signin")
+	tab := browser.Open(t, root)
+	tab.Visit("signin" + hash)
+	tab.AwaitTrue(`document.querySelector("#secret").value.length > 20`)
+	tab.Click("form button.primary")
+	tab.AwaitTrue(`document.querySelector("#nav") !== null`)
+	return tab
 }
 
 // makeCredential makes one for bearer tokens, and is its secret as the page shows it.

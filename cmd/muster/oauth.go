@@ -24,6 +24,7 @@ func oauthOptions(c config, core *server.Server, log *slog.Logger) oauth.Options
 		Throttle: core.Throttle(),
 		Admit:    core.Admit,
 		Audit:    core.Audit,
+		Note:     core.NoteOAuth,
 		Log:      log,
 	}
 }
