@@ -3,6 +3,7 @@ package server
 import (
 	"context"
 	"math"
+	"net/url"
 	"slices"
 	"strconv"
 	"strings"
@@ -104,7 +105,15 @@ func (s *subscriptionService) UpdateSubscription(ctx context.Context, req *muste
 		if asked.GetDelivery() != nil && sub.Push != (asked.GetPush() != nil) {
 			return scim.Errorf(scim.Mutability, "how tokens are delivered never changes; make another subscription").At("delivery")
 		}
-		return setSubscription(tenant, sub, asked, paths)
+		before := *sub
+		if err := setSubscription(tenant, sub, asked, paths); err != nil {
+			return err
+		}
+		// Nobody gets to see a receiver's secret by moving its endpoint to where he listens.
+		if sub.Secret != "" && asked.GetPush().GetAuthorization() == "" && originOf(sub) != originOf(&before) {
+			return scim.Errorf(scim.InvalidValue, "the endpoint is at another place; give the authorization for it too, or an empty one").At("push.authorization")
+		}
+		return nil
 	})
 	if err != nil {
 		return nil, err
@@ -242,6 +251,15 @@ func setSubscription(tenant store.Tenant, sub *store.Subscription, from *musterv
 		}
 	}
 	return checkSubscription(tenant, sub)
+}
+
+// originOf is the scheme, host and port of the endpoint of a subscription.
+func originOf(sub *store.Subscription) string {
+	u, err := url.Parse(sub.Settings.Endpoint)
+	if err != nil {
+		return ""
+	}
+	return u.Scheme + "://" + u.Host
 }
 
 // checkSubscription refuses what cannot work.

@@ -109,3 +109,37 @@ func TestSubscriptions_Refused(t *testing.T) {
 		}
 	}
 }
+
+// An authorization stays with the place it was given for: who moves the endpoint to
+// another one gives it anew, or takes it away.
+func TestSubscriptions_AuthorizationStaysWithItsPlace(t *testing.T) {
+	s, _ := newServer(t)
+	ctx, c := administers(t, s), musterv1.NewSubscriptionServiceClient(s.Conn())
+	if _, err := c.CreateSubscription(ctx, &musterv1.CreateSubscriptionRequest{Subscription: pushed("hr", "https://hr.example.com/set", "Bearer hidden")}); err != nil {
+		t.Fatal(err)
+	}
+	move := func(endpoint, authorization string, mask ...string) (*musterv1.UpdateSubscriptionResponse, error) {
+		return c.UpdateSubscription(ctx, &musterv1.UpdateSubscriptionRequest{Subscription: pushed("hr", endpoint, authorization), UpdateMask: &fieldmaskpb.FieldMask{Paths: mask}})
+	}
+	for _, mask := range []string{"push", "push.endpoint"} {
+		if _, err := move("https://evil.example.com/set", "", mask); status.Code(err) != codes.InvalidArgument {
+			t.Errorf("moved with its authorization by %s: %v", mask, err)
+		}
+	}
+	if _, err := move("http://127.0.0.1:9/set", "", "push.endpoint"); status.Code(err) != codes.InvalidArgument {
+		t.Errorf("moved to another scheme: %v", err)
+	}
+	if got, err := move("https://hr.example.com/other", "", "push.endpoint"); err != nil || !got.GetSubscription().GetPush().GetHasAuthorization() {
+		t.Errorf("another path of the same place: %v, %v", got, err)
+	}
+	if got, err := move("https://new.example.com/set", "Bearer other", "push.endpoint", "push.authorization"); err != nil || !got.GetSubscription().GetPush().GetHasAuthorization() {
+		t.Errorf("with another authorization: %v, %v", got, err)
+	}
+	if got, err := move("https://third.example.com/set", "", "push.endpoint", "push.authorization"); err != nil || got.GetSubscription().GetPush().GetHasAuthorization() {
+		t.Errorf("without any: %v, %v", got, err)
+	}
+	lines, events := audited(t, s, firstTenant(t, s))
+	if n := len(lines); n < 3 || !strings.Contains(events[n-2].Changes, `"secret":{}`) || !strings.Contains(events[n-2].Changes, "new.example.com") || strings.Contains(events[n-2].Changes, "Bearer") {
+		t.Errorf("the move is recorded as %v", events)
+	}
+}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"slices"
+	"strings"
 
 	"github.com/muster-scim/muster/ent"
 )
@@ -92,6 +93,14 @@ func (info *TenantInfo) state() map[string]any {
 
 // aSecret is what an event says of another secret: nothing.
 const aSecret = `{"attributes":{"secret":{}}}`
+
+// andASecret is what an event says of changes, and of another secret.
+func andASecret(changes string) string {
+	if changes == "" {
+		return aSecret
+	}
+	return strings.Replace(changes, `{"attributes":{`, `{"attributes":{"secret":{},`, 1)
+}
 
 // tokenChanges is what an event says of tokens that were issued: what they are good
 // for.

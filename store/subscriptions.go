@@ -228,7 +228,7 @@ func (t Tenant) UpdateSubscription(ctx context.Context, name string, change func
 			return err
 		}
 		if before.Secret != sub.Secret {
-			return t.store.audit(ctx, tx, "", "", "", aSecret)
+			return t.store.audit(ctx, tx, "", "", "", andASecret(stateChanges(before.state(), sub.state())))
 		}
 		return t.store.auditState(ctx, tx, before.state(), sub.state())
 	})

@@ -376,6 +376,7 @@ type PushDelivery struct {
 	Endpoint string `protobuf:"bytes,1,opt,name=endpoint,proto3" json:"endpoint,omitempty"`
 	// The value of the header Authorization that the receiver wants, such as "Bearer …".
 	// It is written only: no answer has it.
+	// Where the endpoint moves to another scheme, host or port it must be given anew.
 	Authorization string `protobuf:"bytes,2,opt,name=authorization,proto3" json:"authorization,omitempty"`
 	// Whether there is one. Set by the server.
 	HasAuthorization bool `protobuf:"varint,3,opt,name=has_authorization,json=hasAuthorization,proto3" json:"has_authorization,omitempty"`
