@@ -27,7 +27,10 @@ func (c *conn) NewStream(ctx context.Context, _ *grpc.StreamDesc, name string, _
 		return nil, status.Errorf(codes.Unimplemented, "a connection in process has no stream %s", name)
 	}
 	l := &line{transport: &transportStream{name: name, door: c.door}, messages: make(chan any), began: make(chan struct{}), ended: make(chan struct{})}
-	l.begin = sync.OnceFunc(func() { close(l.began) })
+	l.begin = sync.OnceFunc(func() {
+		l.header = l.transport.header
+		close(l.began)
+	})
 	return &reader{line: l, ctx: ctx, call: func() {
 		serving, cancel := context.WithCancel(c.incoming(ctx, l.transport))
 		defer cancel()
@@ -48,6 +51,7 @@ type line struct {
 	messages  chan any      // handed over one by one
 	begin     func()        // tells that the header is complete
 	began     chan struct{} // it is
+	header    metadata.MD   // what the caller gets: as over a socket, nothing that is set later
 	ended     chan struct{} // the method has returned, with err
 	err       error
 }
@@ -86,7 +90,7 @@ func (r *reader) RecvMsg(m any) error {
 
 func (r *reader) Header() (metadata.MD, error) {
 	<-r.began
-	return r.transport.header, nil
+	return r.header, nil
 }
 
 func (r *reader) Trailer() metadata.MD { return r.transport.trailer }
