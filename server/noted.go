@@ -3,7 +3,6 @@ package server
 import (
 	"context"
 	"encoding/json"
-	"net/http"
 	"net/url"
 	"strings"
 	"time"
@@ -165,9 +164,9 @@ func (s *Server) NoteOAuth(e store.Exchange, letIn bool) {
 	e.Kind = kindOAuth
 	switch {
 	case letIn:
-	case e.Status == http.StatusTooManyRequests:
+	case e.Status == scim.RateLimited.Status():
 		e.Cause = string(causeThrottled)
-	case e.Status == http.StatusUnauthorized:
+	case e.Status == scim.Unauthenticated.Status():
 		e.Cause = string(causeUnknownSecret)
 	}
 	n := noted{Tenant: e.TenantID, Credential: e.Credential, LetIn: letIn}
