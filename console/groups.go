@@ -10,61 +10,39 @@ import (
 type groupList struct {
 	listing
 
-	Groups  []*musterv1.Group
-	Problem string // of the filter
-	Pager   pager
-	Sorts   map[string]sortLink
+	Groups []*musterv1.Group
+	Pager  pager
+	Sorts  map[string]sortLink
 }
 
-func listGroups(v *visit) error {
-	stream, err := v.liveList("groups", "Group")
-	if err != nil {
-		return err
-	}
-	view, err := groupsList(v)
-	if isPageGone(err) {
-		return v.redirect(view.url(""))
-	}
-	if err != nil {
-		return err
-	}
-	if view.After == "" && view.Problem == "" {
-		view.Stream = stream
-	}
-	return v.show("groups", page{Title: "Groups", Section: "groups", Data: view})
-}
+func listGroups(v *visit) error { return v.showList("groups", "Group", "Groups", groupsList) }
 
-func followGroups(v *visit) error {
-	return v.followList("groups", "Group", func() (any, error) { return groupsList(v) })
-}
+func followGroups(v *visit) error { return v.followList("groups", "Group", groupsList) }
 
 // groupsList is a page of the list that the address asks for.
-func groupsList(v *visit) (groupList, error) {
+func groupsList(v *visit) (any, *listing, error) {
 	l := listingOf(v, "displayName", "meta.lastModified")
-	view := groupList{listing: l, Sorts: map[string]sortLink{
+	view := &groupList{listing: l, Sorts: map[string]sortLink{
 		"name": l.by("displayName", "Name"), "changed": l.by("meta.lastModified", "Changed"),
 	}}
 	out, err := v.directory.FindGroups(v.Context(), &musterv1.FindGroupsRequest{
 		Filter: both(contains(l.Query, "displayName"), l.Filter), SortBy: l.sortBy(), SortOrder: l.order(), PageSize: pageSize, PageToken: l.After,
 		ReadMask: &fieldmaskpb.FieldMask{Paths: []string{"display_name", "external_id", "meta.last_modified"}},
 	})
-	if problem, bad := problemOf(err); bad && l.Filter != "" && !isPageGone(err) {
-		view.Problem, err = problem, nil
-	}
-	if err != nil {
-		return view, err
+	if view.Problem, err = l.explain(err); err != nil {
+		return view, &view.listing, err
 	}
 	view.Groups = out.GetGroups()
 	text := l.pageText(len(view.Groups), out.GetNextPageToken(), "group", "groups")
 	if !l.Narrowed() {
 		all, err := v.provisioning.ListGroups(v.Context(), &musterv1.ListGroupsRequest{Count: new(int32)})
 		if err != nil {
-			return view, err
+			return view, &view.listing, err
 		}
 		text = plural(all.GetTotalResults(), "group", "groups")
 	}
 	view.Pager = l.pager(text, out.GetNextPageToken())
-	return view, nil
+	return view, &view.listing, nil
 }
 
 // groupView is what the page of a group shows.

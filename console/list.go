@@ -26,6 +26,8 @@ type listing struct {
 	Down   bool   // descending
 	After  string // the page_token
 	Stream string // the address of what keeps the first page up to date
+
+	Problem string // of the filter
 }
 
 // listingOf reads the address of a list, which may be sorted by some attributes.
@@ -41,6 +43,15 @@ func listingOf(v *visit, sorts ...string) listing {
 		}
 	}
 	return l
+}
+
+// explain is what is wrong with the filter, for the page to tell. Any other error stays.
+func (l listing) explain(err error) (problem string, _ error) {
+	problem, bad := problemOf(err)
+	if !bad || l.Filter == "" || isPageGone(err) {
+		return "", err
+	}
+	return problem, nil
 }
 
 // plainText is what somebody typed, as it can be searched for.

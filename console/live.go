@@ -14,6 +14,29 @@ const liveSuffix = "-live"
 // liveEvery is how often a list that is followed is shown anew at most.
 const liveEvery = time.Second
 
+// A listReader reads the page of a list that the address of a visit asks for: what its
+// template shows, and the listing in that.
+type listReader func(v *visit) (data any, of *listing, err error)
+
+// showList shows a list, the first page of which is followed.
+func (v *visit) showList(name, resourceType, title string, read listReader) error {
+	stream, err := v.liveList(name, resourceType)
+	if err != nil {
+		return err
+	}
+	data, of, err := read(v)
+	if isPageGone(err) {
+		return v.redirect(of.url(""))
+	}
+	if err != nil {
+		return err
+	}
+	if of.After == "" && of.Problem == "" {
+		of.Stream = stream
+	}
+	return v.show(name, page{Title: title, Section: name, Data: data})
+}
+
 // liveList is the address that keeps a list of resources of a type up to date. It must be
 // asked for before the list is read, so that nothing falls between the two.
 func (v *visit) liveList(name, resourceType string) (string, error) {
@@ -33,7 +56,7 @@ func ofType(resourceType string) *musterv1.ChangeFilter {
 
 // followList sends the rows of a list anew when resources of its type have changed. Many
 // changes within a second are one.
-func (v *visit) followList(template, resourceType string, read func() (any, error)) error {
+func (v *visit) followList(name, resourceType string, read listReader) error {
 	req := &musterv1.WatchChangesRequest{Filter: ofType(resourceType), AfterPosition: parse64(cmp.Or(v.lastEvent(), v.URL.Query().Get("position")))}
 	return v.stream(func(ctx context.Context, send func(event) error) error {
 		changed, failed := make(chan int64, 1), make(chan error, 1)
@@ -43,11 +66,11 @@ func (v *visit) followList(template, resourceType string, read func() (any, erro
 			case err := <-failed:
 				return err
 			case at := <-changed:
-				list, err := read()
+				list, _, err := read(v)
 				if err != nil {
 					return err
 				}
-				html, err := v.render(template, "rows", list)
+				html, err := v.render(name, "rows", list)
 				if err != nil {
 					return err
 				}

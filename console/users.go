@@ -15,10 +15,9 @@ import (
 type userList struct {
 	listing
 
-	Rows    []userRow
-	Problem string // of the filter
-	Pager   pager
-	Sorts   map[string]sortLink
+	Rows  []userRow
+	Pager pager
+	Sorts map[string]sortLink
 }
 
 // A userRow is a user in a list.
@@ -56,43 +55,23 @@ func isActive(u *musterv1.User) bool { return u.Active == nil || u.GetActive() }
 // rowMask is what a row shows.
 var rowMask = &fieldmaskpb.FieldMask{Paths: []string{"user_name", "display_name", "name", "emails", "active", "meta.last_modified"}}
 
-func listUsers(v *visit) error {
-	stream, err := v.liveList("users", "User")
-	if err != nil {
-		return err
-	}
-	view, err := usersOf(v)
-	if isPageGone(err) {
-		return v.redirect(view.url(""))
-	}
-	if err != nil {
-		return err
-	}
-	if view.After == "" && view.Problem == "" {
-		view.Stream = stream
-	}
-	return v.show("users", page{Title: "Users", Section: "users", Data: view})
-}
+func listUsers(v *visit) error { return v.showList("users", "User", "Users", usersOf) }
 
-func followUsers(v *visit) error {
-	return v.followList("users", "User", func() (any, error) { return usersOf(v) })
-}
+func followUsers(v *visit) error { return v.followList("users", "User", usersOf) }
 
 // usersOf is a page of the list that the address asks for.
-func usersOf(v *visit) (userList, error) {
+func usersOf(v *visit) (any, *listing, error) {
 	l := listingOf(v, "userName", "displayName", "meta.lastModified")
-	view := userList{listing: l, Sorts: map[string]sortLink{
+	view := &userList{listing: l, Sorts: map[string]sortLink{
 		"name": l.by("displayName", "Name"), "userName": l.by("userName", "User name"), "changed": l.by("meta.lastModified", "Changed"),
 	}}
 	find := (*userList).find
 	if l.Query != "" && !l.Inside {
 		find = (*userList).findBeginnings
 	}
-	err := find(&view, v)
-	if problem, bad := problemOf(err); bad && l.Filter != "" && !isPageGone(err) {
-		view.Problem, err = problem, nil
-	}
-	return view, err
+	var err error
+	view.Problem, err = l.explain(find(view, v))
+	return view, &view.listing, err
 }
 
 // find reads a page of the list. How many there are in all is known without a filter

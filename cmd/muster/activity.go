@@ -11,22 +11,16 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
-	"google.golang.org/grpc"
 	"google.golang.org/protobuf/types/known/durationpb"
 
 	musterv1 "github.com/muster-scim/muster/gen/muster/v1"
 )
 
-// withActivity gives a command the flags of ask, --tenant and --json, and what it does.
+// withActivity gives a command what it does, and the flags of withCall.
 func withActivity(cmd *cobra.Command, do func(ctx context.Context, c musterv1.ActivityServiceClient, tenant string, asJSON bool) error) *cobra.Command {
-	tenant, asJSON := addTenant(cmd), addJSON(cmd)
-	addDial(cmd)
-	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
-		return ask(cmd, func(ctx context.Context, conn grpc.ClientConnInterface) error {
-			return do(ctx, musterv1.NewActivityServiceClient(conn), *tenant, *asJSON)
-		})
-	}
-	return cmd
+	return withCall(cmd, musterv1.NewActivityServiceClient, func(ctx context.Context, c adminCall[musterv1.ActivityServiceClient]) error {
+		return do(ctx, c.client, c.tenant, c.asJSON)
+	})
 }
 
 func activityCommand() *cobra.Command {

@@ -7,7 +7,6 @@ import (
 	"strings"
 
 	"github.com/spf13/cobra"
-	"google.golang.org/grpc"
 	"google.golang.org/protobuf/types/known/durationpb"
 
 	musterv1 "github.com/muster-scim/muster/gen/muster/v1"
@@ -40,27 +39,16 @@ tenant, which it decides: nobody can see another's data with it.
 	return cmd
 }
 
-// A credentialCall is what a command asks, with the flags that all of them have.
+// A credentialCall is what a command asks of CredentialService.
 type credentialCall struct {
-	cmd    *cobra.Command
-	client musterv1.CredentialServiceClient
-	tenant string
-	args   []string
-	asJSON bool
+	adminCall[musterv1.CredentialServiceClient]
 }
 
-// withCredentials gives a command the flags of ask, --tenant and --json, and what it
-// does.
+// withCredentials gives a command what it does, and the flags of withCall.
 func withCredentials(cmd *cobra.Command, do func(ctx context.Context, c credentialCall) error) *cobra.Command {
-	tenant := addTenant(cmd)
-	asJSON := addJSON(cmd)
-	addDial(cmd)
-	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		return ask(cmd, func(ctx context.Context, conn grpc.ClientConnInterface) error {
-			return do(ctx, credentialCall{cmd, musterv1.NewCredentialServiceClient(conn), *tenant, args, *asJSON})
-		})
-	}
-	return cmd
+	return withCall(cmd, musterv1.NewCredentialServiceClient, func(ctx context.Context, c adminCall[musterv1.CredentialServiceClient]) error {
+		return do(ctx, credentialCall{c})
+	})
 }
 
 func credentialCreateCommand() *cobra.Command {
@@ -264,10 +252,6 @@ func credentialRevokeCommand() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		if c.asJSON {
-			return printJSON(c.cmd.OutOrStdout(), out)
-		}
-		_, err = fmt.Fprintf(c.cmd.OutOrStdout(), "%s is revoked\n", c.args[0])
-		return err
+		return c.tell(out, "%s is revoked", c.args[0])
 	})
 }

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"fmt"
 	"strconv"
 	"strings"
 
@@ -48,11 +47,7 @@ func deadLettersRetryCommand() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		if c.asJSON {
-			return printJSON(c.cmd.OutOrStdout(), out)
-		}
-		_, err = fmt.Fprintf(c.cmd.OutOrStdout(), "%d dead letters are delivered again\n", out.GetDeadLetters())
-		return err
+		return c.tell(out, "%d dead letters are delivered again", out.GetDeadLetters())
 	})
 }
 
@@ -64,11 +59,7 @@ func deadLettersDiscardCommand() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		if c.asJSON {
-			return printJSON(c.cmd.OutOrStdout(), out)
-		}
-		_, err = fmt.Fprintf(c.cmd.OutOrStdout(), "%d dead letters are gone\n", out.GetDeadLetters())
-		return err
+		return c.tell(out, "%d dead letters are gone", out.GetDeadLetters())
 	})
 }
 
@@ -88,10 +79,6 @@ signs at once, and the old ones are gone.`,
 		if err != nil {
 			return err
 		}
-		if c.asJSON {
-			return printJSON(c.cmd.OutOrStdout(), out)
-		}
-		_, err = fmt.Fprintf(c.cmd.OutOrStdout(), "the new key is %s\n", out.GetKeyId())
-		return err
+		return c.tell(out, "the new key is %s", out.GetKeyId())
 	})
 }

@@ -17,6 +17,7 @@ import (
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/status"
+	"google.golang.org/protobuf/proto"
 
 	"github.com/muster-scim/muster/server"
 )
@@ -51,6 +52,38 @@ func addDial(cmd *cobra.Command) {
 // addTenant gives a command the flag that names a tenant.
 func addTenant(cmd *cobra.Command) *string {
 	return cmd.Flags().String("tenant", "", "tenant (default: that of the token; on the database itself, "+server.DefaultTenant+")")
+}
+
+// An adminCall is what a command of an administrator asks of a service, with the flags
+// that all of them have.
+type adminCall[C any] struct {
+	cmd    *cobra.Command
+	client C
+	tenant string
+	args   []string
+	asJSON bool
+}
+
+// withCall gives a command the flags of ask, --tenant and --json, and what it does.
+func withCall[C any](cmd *cobra.Command, newClient func(grpc.ClientConnInterface) C, do func(ctx context.Context, c adminCall[C]) error) *cobra.Command {
+	cmd.Flags().SortFlags = false
+	tenant, asJSON := addTenant(cmd), addJSON(cmd)
+	addDial(cmd)
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		return ask(cmd, func(ctx context.Context, conn grpc.ClientConnInterface) error {
+			return do(ctx, adminCall[C]{cmd, newClient(conn), *tenant, args, *asJSON})
+		})
+	}
+	return cmd
+}
+
+// tell prints an answer as JSON, or in words where that is not asked for.
+func (c adminCall[C]) tell(answer proto.Message, format string, args ...any) error {
+	if c.asJSON {
+		return printJSON(c.cmd.OutOrStdout(), answer)
+	}
+	_, err := fmt.Fprintf(c.cmd.OutOrStdout(), format+"\n", args...)
+	return err
 }
 
 // ask runs f on the connection that the flags of a command name. ctx says who is

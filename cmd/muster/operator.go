@@ -12,7 +12,6 @@ import (
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
-	"google.golang.org/grpc"
 
 	musterv1 "github.com/muster-scim/muster/gen/muster/v1"
 )
@@ -39,27 +38,16 @@ the tenant "default" may work in all tenants.` + whereHelp,
 	return cmd
 }
 
-// An operatorCall is what a command asks, with the flags that all of them have.
+// An operatorCall is what a command asks of OperatorService.
 type operatorCall struct {
-	cmd    *cobra.Command
-	client musterv1.OperatorServiceClient
-	tenant string
-	args   []string
-	asJSON bool
+	adminCall[musterv1.OperatorServiceClient]
 }
 
-// withOperators gives a command the flags of ask, --tenant and --json, and what it does.
+// withOperators gives a command what it does, and the flags of withCall.
 func withOperators(cmd *cobra.Command, do func(ctx context.Context, c operatorCall) error) *cobra.Command {
-	cmd.Flags().SortFlags = false
-	tenant := addTenant(cmd)
-	asJSON := addJSON(cmd)
-	addDial(cmd)
-	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		return ask(cmd, func(ctx context.Context, conn grpc.ClientConnInterface) error {
-			return do(ctx, operatorCall{cmd, musterv1.NewOperatorServiceClient(conn), *tenant, args, *asJSON})
-		})
-	}
-	return cmd
+	return withCall(cmd, musterv1.NewOperatorServiceClient, func(ctx context.Context, c adminCall[musterv1.OperatorServiceClient]) error {
+		return do(ctx, operatorCall{c})
+	})
 }
 
 func consoleLoginCommand() *cobra.Command {
@@ -138,11 +126,7 @@ func consoleRevokeCommand() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		if c.asJSON {
-			return printJSON(c.cmd.OutOrStdout(), out)
-		}
-		_, err = fmt.Fprintf(c.cmd.OutOrStdout(), "the session %s has ended\n", c.args[0])
-		return err
+		return c.tell(out, "the session %s has ended", c.args[0])
 	})
 }
 
@@ -294,10 +278,6 @@ func providerDeleteCommand() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		if c.asJSON {
-			return printJSON(c.cmd.OutOrStdout(), out)
-		}
-		_, err = fmt.Fprintf(c.cmd.OutOrStdout(), "the provider %s is deleted\n", c.args[0])
-		return err
+		return c.tell(out, "the provider %s is deleted", c.args[0])
 	})
 }

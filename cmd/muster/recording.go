@@ -9,7 +9,6 @@ import (
 	"strings"
 
 	"github.com/spf13/cobra"
-	"google.golang.org/grpc"
 	"google.golang.org/protobuf/types/known/durationpb"
 
 	"github.com/muster-scim/muster/console"
@@ -37,28 +36,16 @@ all else is recorded as it is. A recording is removed 30 days after its end.` + 
 	return cmd
 }
 
-// A recordingCall is what a command asks, with the flags that all of them have.
+// A recordingCall is what a command asks of RecordingService.
 type recordingCall struct {
-	cmd    *cobra.Command
-	client musterv1.RecordingServiceClient
-	tenant string
-	args   []string
-	asJSON bool
+	adminCall[musterv1.RecordingServiceClient]
 }
 
-// withRecordings gives a command the flags of ask, --tenant and --json, and what it
-// does.
+// withRecordings gives a command what it does, and the flags of withCall.
 func withRecordings(cmd *cobra.Command, do func(ctx context.Context, c recordingCall) error) *cobra.Command {
-	cmd.Flags().SortFlags = false
-	tenant := addTenant(cmd)
-	asJSON := addJSON(cmd)
-	addDial(cmd)
-	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		return ask(cmd, func(ctx context.Context, conn grpc.ClientConnInterface) error {
-			return do(ctx, recordingCall{cmd, musterv1.NewRecordingServiceClient(conn), *tenant, args, *asJSON})
-		})
-	}
-	return cmd
+	return withCall(cmd, musterv1.NewRecordingServiceClient, func(ctx context.Context, c adminCall[musterv1.RecordingServiceClient]) error {
+		return do(ctx, recordingCall{c})
+	})
 }
 
 func (c recordingCall) show(r *musterv1.Recording) error {
@@ -137,11 +124,7 @@ func recordingDeleteCommand() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		if c.asJSON {
-			return printJSON(c.cmd.OutOrStdout(), out)
-		}
-		_, err = fmt.Fprintf(c.cmd.OutOrStdout(), "the recording %s is deleted\n", c.args[0])
-		return err
+		return c.tell(out, "the recording %s is deleted", c.args[0])
 	})
 }
 

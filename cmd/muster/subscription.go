@@ -8,7 +8,6 @@ import (
 	"strings"
 
 	"github.com/spf13/cobra"
-	"google.golang.org/grpc"
 	"google.golang.org/protobuf/types/known/fieldmaskpb"
 
 	musterv1 "github.com/muster-scim/muster/gen/muster/v1"
@@ -32,28 +31,16 @@ security event tokens (RFC 9967): Muster sends them to it (push), or it fetches 
 	return cmd
 }
 
-// A subscriptionCall is what a command asks, with the flags that all of them have.
+// A subscriptionCall is what a command asks of SubscriptionService.
 type subscriptionCall struct {
-	cmd    *cobra.Command
-	client musterv1.SubscriptionServiceClient
-	tenant string
-	args   []string
-	asJSON bool
+	adminCall[musterv1.SubscriptionServiceClient]
 }
 
-// withSubscriptions gives a command the flags of ask, --tenant and --json, and what it
-// does.
+// withSubscriptions gives a command what it does, and the flags of withCall.
 func withSubscriptions(cmd *cobra.Command, do func(ctx context.Context, c subscriptionCall) error) *cobra.Command {
-	cmd.Flags().SortFlags = false
-	tenant := addTenant(cmd)
-	asJSON := addJSON(cmd)
-	addDial(cmd)
-	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		return ask(cmd, func(ctx context.Context, conn grpc.ClientConnInterface) error {
-			return do(ctx, subscriptionCall{cmd, musterv1.NewSubscriptionServiceClient(conn), *tenant, args, *asJSON})
-		})
-	}
-	return cmd
+	return withCall(cmd, musterv1.NewSubscriptionServiceClient, func(ctx context.Context, c adminCall[musterv1.SubscriptionServiceClient]) error {
+		return do(ctx, subscriptionCall{c})
+	})
 }
 
 // addSubscriptionSettings gives a command the flags of what can be set at any time.
@@ -248,11 +235,7 @@ func subscriptionDeleteCommand() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		if c.asJSON {
-			return printJSON(c.cmd.OutOrStdout(), out)
-		}
-		_, err = fmt.Fprintf(c.cmd.OutOrStdout(), "the subscription %s is deleted\n", c.args[0])
-		return err
+		return c.tell(out, "the subscription %s is deleted", c.args[0])
 	})
 }
 
