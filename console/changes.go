@@ -152,7 +152,7 @@ const (
 // any tenant. The feed is read forward only, so this goes back step by step until there
 // are enough, or it has looked at enough.
 func (v *visit) recentChanges(f *musterv1.ChangeFilter) (recent []*musterv1.Change, head int64, older bool, err error) {
-	out, err := v.changes.ListChanges(v.Context(), &musterv1.ListChangesRequest{Filter: f, PageSize: 1})
+	out, err := v.changes.ListChanges(v.Context(), &musterv1.ListChangesRequest{Filter: f, AfterPosition: -1})
 	if err != nil {
 		return nil, 0, false, err
 	}

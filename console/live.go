@@ -40,7 +40,7 @@ func (v *visit) showList(name, resourceType, title string, read listReader) erro
 // liveList is the address that keeps a list of resources of a type up to date. It must be
 // asked for before the list is read, so that nothing falls between the two.
 func (v *visit) liveList(name, resourceType string) (string, error) {
-	out, err := v.changes.ListChanges(v.Context(), &musterv1.ListChangesRequest{Filter: ofType(resourceType), PageSize: 1})
+	out, err := v.changes.ListChanges(v.Context(), &musterv1.ListChangesRequest{Filter: ofType(resourceType), AfterPosition: -1})
 	if err != nil {
 		return "", err
 	}

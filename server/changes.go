@@ -49,12 +49,28 @@ func (s *changes) ListChanges(ctx context.Context, req *musterv1.ListChangesRequ
 	if err := s.server.store.SequenceChanges(ctx); err != nil {
 		return nil, err
 	}
-	p, err := tenantOf(ctx).Changes(ctx, max(req.GetAfterPosition(), 0), f, size)
+	after, err := s.position(ctx, req.GetAfterPosition())
+	if err != nil {
+		return nil, err
+	}
+	p, err := tenantOf(ctx).Changes(ctx, after, f, size)
 	show := newShowing(ctx)
 	for _, c := range p.Changes {
 		show.change(c)
 	}
 	return &musterv1.ListChangesResponse{Changes: p.Changes, Position: p.Position, More: p.More, Head: p.Head}, err
+}
+
+// position is the one that a request means: less than 0 is that of the last change that
+// is committed.
+func (s *changes) position(ctx context.Context, asked int64) (int64, error) {
+	if asked >= 0 {
+		return asked, nil
+	}
+	if err := s.server.store.SequenceChanges(ctx); err != nil {
+		return 0, err
+	}
+	return s.server.store.Head(ctx)
 }
 
 // changeFilter is the filter of a request, with the types that the caller may read.
@@ -115,8 +131,12 @@ func (s *changes) WatchChanges(req *musterv1.WatchChangesRequest, stream grpc.Se
 	if err != nil {
 		return err
 	}
+	after, err := s.position(ctx, req.GetAfterPosition())
+	if err != nil {
+		return err
+	}
 	defer s.server.store.FollowChanges()()
-	w := &watch{service: s, stream: stream, filter: f, show: newShowing(ctx), position: max(req.GetAfterPosition(), 0), vigil: newVigil(s.server, f.Types...)}
+	w := &watch{service: s, stream: stream, filter: f, show: newShowing(ctx), position: after, vigil: newVigil(s.server, f.Types...)}
 	w.following = s.server.watchers.begin(callOf(ctx), w.position, req.GetSnapshot())
 	defer w.following.end()
 	if req.GetSnapshot() {

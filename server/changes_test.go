@@ -187,3 +187,32 @@ func TestListChanges(t *testing.T) {
 		t.Errorf("of no type: %v", err)
 	}
 }
+
+// Whoever asks from the end gets nothing that was, and all that comes.
+func TestChanges_FromTheEnd(t *testing.T) {
+	s, ctx := newServer(t)
+	s.changes.heartbeat = 20 * time.Millisecond
+	people(t, s, ctx, "a", "b")
+	c := musterv1.NewChangeServiceClient(s.Conn())
+	out, err := c.ListChanges(ctx, &musterv1.ListChangesRequest{AfterPosition: -1})
+	if err != nil || len(out.GetChanges()) != 0 || out.GetMore() || out.GetPosition() == 0 || out.GetPosition() != out.GetHead() {
+		t.Fatalf("got %v, %v", out, err)
+	}
+	end := out.GetPosition()
+	stream := watching(t, ctx, overSocket(t, s), &musterv1.WatchChangesRequest{AfterPosition: -1})
+	if first := next(t, stream); first.GetHeartbeat().GetPosition() != end {
+		t.Errorf("the stream began with %v", first)
+	}
+	people(t, s, ctx, "c")
+	event := next(t, stream)
+	for event.GetHeartbeat() != nil {
+		event = next(t, stream)
+	}
+	if name := event.GetChange().GetUser().GetUserName(); name != "c" {
+		t.Errorf("the first change is of %q", name)
+	}
+	out, err = c.ListChanges(ctx, &musterv1.ListChangesRequest{AfterPosition: end})
+	if err != nil || len(out.GetChanges()) != 1 || out.GetChanges()[0].GetUser().GetUserName() != "c" {
+		t.Errorf("behind the end: %v, %v", out, err)
+	}
+}

@@ -383,7 +383,8 @@ func (x *ChangeFilter) GetGroups() []string {
 
 type ListChangesRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// 0: from the beginning of what is kept.
+	// 0: from the beginning of what is kept. Less than 0: from the end, which answers no
+	// change, but the position to follow from.
 	AfterPosition int64         `protobuf:"varint,1,opt,name=after_position,json=afterPosition,proto3" json:"after_position,omitempty"`
 	Filter        *ChangeFilter `protobuf:"bytes,2,opt,name=filter,proto3" json:"filter,omitempty"`
 	// At most this many; 0 or more than 1000: 1000.
@@ -518,7 +519,8 @@ func (x *ListChangesResponse) GetHead() int64 {
 
 type WatchChangesRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// 0: from the beginning of what is kept. With snapshot it does not count.
+	// 0: from the beginning of what is kept. Less than 0: from the end, so that only what
+	// comes from now on is sent. With snapshot it does not count.
 	AfterPosition int64         `protobuf:"varint,1,opt,name=after_position,json=afterPosition,proto3" json:"after_position,omitempty"`
 	Filter        *ChangeFilter `protobuf:"bytes,2,opt,name=filter,proto3" json:"filter,omitempty"`
 	// Begin with all resources of the types in the filter, whatever else it says; see
