@@ -8,7 +8,7 @@ import (
 )
 
 // maxSample is how many resources are looked at to tell which attributes are in use.
-const maxSample = 2_000
+const maxSample = 1_000
 
 func (s *activityService) ListAttributeUse(ctx context.Context, req *musterv1.ListAttributeUseRequest) (*musterv1.ListAttributeUseResponse, error) {
 	tenant, err := administered(ctx, s.server.store, req.GetTenant())

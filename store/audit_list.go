@@ -41,8 +41,11 @@ type AuditPage struct {
 }
 
 // maxScan is how many events one page looks at where no index finds those that are
-// wanted.
-const maxScan = 50_000
+// wanted; nearScan is how many it looks at first, which often is enough.
+const (
+	maxScan  = 50_000
+	nearScan = 2_000
+)
 
 // AuditEvents reads a page of events.
 func (s *Store) AuditEvents(ctx context.Context, q AuditQuery) (AuditPage, error) {
@@ -50,18 +53,32 @@ func (s *Store) AuditEvents(ctx context.Context, q AuditQuery) (AuditPage, error
 	if err := w.narrow(ctx); err != nil {
 		return AuditPage{}, err
 	}
-	events, err := readEvents(ctx, s, w.events())
-	if err != nil {
-		return AuditPage{}, err
+	near := w
+	if page, full, err := near.page(ctx, nearScan); err != nil || full || !near.cut {
+		return page, err
 	}
-	page := AuditPage{Events: events, Next: w.after()}
-	if len(events) > 0 && (len(events) == q.Count || size(events) > maxStepMemory) {
+	page, _, err := w.page(ctx, maxScan)
+	return page, err
+}
+
+// page reads the events of the page from the first most events of the window, or from all where an
+// index finds them. full: there may be more even there.
+func (w *window) page(ctx context.Context, most int) (page AuditPage, full bool, err error) {
+	if err := w.cutBehind(ctx, most); err != nil {
+		return AuditPage{}, false, err
+	}
+	events, err := readEvents(ctx, w.store, w.events())
+	if err != nil {
+		return AuditPage{}, false, err
+	}
+	page = AuditPage{Events: events, Next: w.after()}
+	if full = len(events) > 0 && (len(events) == w.q.Count || size(events) > maxStepMemory); full {
 		last := &events[len(events)-1]
-		if page.Next = last.ID; q.InChain {
+		if page.Next = last.ID; w.q.InChain {
 			page.Next = last.Sequence
 		}
 	}
-	return page, nil
+	return page, full, nil
 }
 
 func size(events []AuditEvent) (n int) {
@@ -123,13 +140,19 @@ func (w *window) narrow(ctx context.Context) (err error) {
 	case w.high == 0 || after-1 < w.high:
 		w.high = after - 1
 	}
+	return nil
+}
+
+// cutBehind ends the window behind so many events, where no index finds those that are
+// wanted.
+func (w *window) cutBehind(ctx context.Context, most int) error {
 	if !w.q.scans() {
 		return nil
 	}
 	st := w.store.statement()
 	st.add("SELECT " + w.column + " FROM audit_events WHERE ")
 	w.add(st)
-	st.add(" ORDER BY "+w.column+w.order+" LIMIT 1 OFFSET ", arg{maxScan - 1})
+	st.add(" ORDER BY "+w.column+w.order+" LIMIT 1 OFFSET ", arg{most - 1})
 	return w.store.read(ctx, st, func(scan scan) error {
 		w.cut = true
 		if w.q.InChain {

@@ -425,6 +425,32 @@ func pages(tb testing.TB, s *Store, q AuditQuery) (all []AuditEvent, n int) {
 	}
 }
 
+// What is not near is looked for farther off, before the page is answered.
+func TestAuditEvents_Far(t *testing.T) {
+	onBoth(t, func(t *testing.T, s *Store) {
+		fillAudit(t, s, 9, 2*nearScan+100, longAgo)
+		for _, inChain := range []bool{false, true} {
+			for _, c := range []struct {
+				q          AuditQuery
+				first, all int
+			}{
+				{AuditQuery{RequestID: "r2050", Count: 5}, 1, 1},
+				{AuditQuery{Failures: true, Count: nearScan/10 + 50}, nearScan/10 + 50, 2*nearScan/10 + 10},
+				{AuditQuery{Failures: true, Count: 50}, 50, 2*nearScan/10 + 10},
+			} {
+				c.q.TenantID, c.q.InChain = 9, inChain
+				page, err := s.AuditEvents(context.Background(), c.q)
+				if err != nil || len(page.Events) != c.first {
+					t.Errorf("%+v: %d events at first, want %d (%v)", c.q, len(page.Events), c.first, err)
+				}
+				if all, _ := pages(t, s, c.q); len(all) != c.all {
+					t.Errorf("%+v: %d events, want %d", c.q, len(all), c.all)
+				}
+			}
+		}
+	})
+}
+
 func TestAuditEvents_Filters(t *testing.T) {
 	onBoth(t, func(t *testing.T, s *Store) {
 		fillAudit(t, s, 9, 1000, longAgo)

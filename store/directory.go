@@ -41,10 +41,7 @@ func (t Tenant) GetMany(ctx context.Context, rt *scim.ResourceType, ids []string
 // one of them.
 func (t Tenant) Members(ctx context.Context, group, behind string, limit int) (all []*musterv1.Member, err error) {
 	st := t.store.statement()
-	// What a member is called is asked for one by one: a join may be planned as one of all
-	// members with all resources.
-	st.add("SELECT m.member_id, m.member_type, coalesce((SELECT x.display FROM resources x WHERE x.id = m.member_id), '') FROM memberships m"+
-		" WHERE m.group_id = ", arg{group}, " AND m.member_id > ", arg{behind}, " AND +m.tenant_id = ", arg{t.id}, " ORDER BY m.member_id LIMIT ", arg{limit})
+	t.addMembers(st, group, behind, limit)
 	err = t.store.read(ctx, st, func(scan scan) error {
 		m := &musterv1.Member{}
 		err := scan(&m.Value, &m.Type, &m.Display)
@@ -52,6 +49,17 @@ func (t Tenant) Members(ctx context.Context, group, behind string, limit int) (a
 		return err
 	})
 	return all, err
+}
+
+// addMembers adds the query of some members. It asks for a range of the key in the order of
+// the key, and cuts it before it asks for more, so that the key is walked and nothing sorted,
+// whatever the statistics say of how many members a group has. What a member is called is
+// asked for one by one: a join may be planned as one of all members with all resources.
+func (t Tenant) addMembers(st *statement, group, behind string, limit int) {
+	st.add("SELECT m.member_id, m.member_type, coalesce((SELECT x.display FROM resources x WHERE x.id = m.member_id), '') FROM"+
+		" (SELECT group_id, member_id, member_type, tenant_id FROM memberships WHERE (group_id, member_id) > (", arg{group}, ", ", arg{behind},
+		") AND group_id <= ", arg{group}, " ORDER BY group_id, member_id LIMIT ", arg{limit}, ") m WHERE m.tenant_id = ", arg{t.id},
+		" ORDER BY m.group_id, m.member_id")
 }
 
 // Memberships reads at most limit groups that a resource is in, in the order of their

@@ -146,6 +146,22 @@ func TestLinks_UseWholeKey(t *testing.T) {
 	})
 }
 
+// A page of members is a walk along the key of their group.
+func TestMembers_WalkTheKey(t *testing.T) {
+	onTenants(t, func(t *testing.T, tenant Tenant) {
+		walk := regexp.MustCompile(`memberships_pkey \(\(group_id,member_id\)>\(\?,\?\)|memberships_pkey on memberships .*\n +Index Cond: \(\(ROW\(group_id, member_id\) > ROW\([^)]*\)\) AND \(group_id <= \S+\)\)`)
+		sorts := regexp.MustCompile(`USE TEMP B-TREE|Sort  \(|Bitmap|Seq Scan`)
+		for _, behind := range []string{"", "user-1234"} {
+			st := tenant.store.statement()
+			tenant.addMembers(st, "group-7", behind, 50)
+			plan := explain(t, tenant.store, st)
+			if !walk.MatchString(plan) || sorts.MatchString(plan) {
+				t.Errorf("%s\nreads more than a page:\n%s", &st.text, plan)
+			}
+		}
+	})
+}
+
 // A resource is found by its id alone, in whichever tenant it is.
 func TestGet_UsesKey(t *testing.T) {
 	onTenants(t, func(t *testing.T, tenant Tenant) {

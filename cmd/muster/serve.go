@@ -189,6 +189,9 @@ func (c *config) documents() (map[string]gateway.Page, error) {
 // upkeeps are the work that a server does from time to time.
 func (p *program) upkeeps(c config) []upkeep {
 	return []upkeep{
+		// So that whoever reads them first after a large load does not wait for all.
+		{"putting changes in order", time.Second, p.store.SequenceChanges},
+		{"gathering statistics", 10 * time.Second, p.store.AnalyzeGrown},
 		{"removing old changes", 10 * time.Minute, func(ctx context.Context) error {
 			_, err := p.store.RemoveChanges(ctx, store.Retention{Age: c.ChangesRetention, Count: int64(c.ChangesMax), Bytes: c.ChangesMaxBytes})
 			return err
