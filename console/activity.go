@@ -273,6 +273,9 @@ func (v *visit) errorGroups(ctx context.Context, filter *musterv1.ExchangeFilter
 // newest first.
 func exportActivity(v *visit) error {
 	t := termsOf(v, activityPath, activityTerms...)
+	if err := v.noteDownload("GET /activity/export", t); err != nil {
+		return err
+	}
 	req := &musterv1.ListExchangesRequest{Filter: t.exchangeFilter(v), PageSize: 500}
 	req.StartTime, req.EndTime = t.between()
 	return v.download(fileName("activity", "jsonl"), "application/jsonl", func(w io.Writer) (int, bool, error) {

@@ -154,7 +154,11 @@ func (v *visit) credentialNames() ([]string, error) {
 
 // exportAudit downloads the events that the terms ask for, in the order of the chain.
 func exportAudit(v *visit) error {
-	req := termsOf(v, auditPath, auditTerms...).auditRequest(v)
+	t := termsOf(v, auditPath, auditTerms...)
+	if err := v.noteDownload("GET /audit/export", t); err != nil {
+		return err
+	}
+	req := t.auditRequest(v)
 	req.Order, req.PageSize, req.PageToken = musterv1.ListAuditEventsRequest_ORDER_CHAIN, 500, ""
 	return v.download(fileName("audit", "jsonl"), "application/jsonl", func(w io.Writer) (int, bool, error) {
 		out, err := v.audit.ListAuditEvents(v.Context(), req)

@@ -3,6 +3,7 @@ package console
 import (
 	"context"
 	"database/sql"
+	"fmt"
 	"html"
 	"net/http"
 	"net/url"
@@ -20,8 +21,15 @@ import (
 // execute changes the database behind the server's back, as only time does.
 func (w *world) execute(t testing.TB, text string, args ...any) {
 	t.Helper()
-	path, _ := strings.CutPrefix(w.database, "sqlite://")
-	db, err := sql.Open("sqlite", "file:"+path+"?_pragma=busy_timeout(10000)")
+	driver, source := "pgx", w.database
+	if path, embedded := strings.CutPrefix(w.database, "sqlite://"); embedded {
+		driver, source = "sqlite", "file:"+path+"?_pragma=busy_timeout(10000)"
+	} else {
+		for n := range args {
+			text = strings.Replace(text, "?", fmt.Sprint("$", n+1), 1)
+		}
+	}
+	db, err := sql.Open(driver, source)
 	if err != nil {
 		t.Fatal(err)
 	}

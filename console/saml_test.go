@@ -55,8 +55,16 @@ func newSignInWorld(t *testing.T) *signInWorld {
 	if _, err := st.Bootstrap(ctx, server.DefaultTenant, "test", sha256.Sum256([]byte("token-of-this-test"))); err != nil {
 		t.Fatal(err)
 	}
-	w := &signInWorld{core: server.New(st, server.Options{})}
-	w.jar, _ = cookiejar.New(nil)
+	jar, err := cookiejar.New(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return newSignInWorldOn(t, server.New(st, server.Options{}), jar)
+}
+
+func newSignInWorldOn(t *testing.T, core *server.Server, jar *cookiejar.Jar) *signInWorld {
+	t.Helper()
+	w := &signInWorld{core: core, jar: jar}
 	c, err := New(w.core.ConsoleConn(), Options{Public: true, Addressed: func(*http.Request) (string, netip.Addr) {
 		return w.URL + "/scim/v2", netip.MustParseAddr("127.0.0.1")
 	}})

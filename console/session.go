@@ -169,12 +169,20 @@ func askTenant(v *visit) error {
 	return v.show("tenant", page{Title: "Choose a tenant", Data: choices})
 }
 
-// setTenant keeps the choice. What it is worth the core decides with each call.
+// setTenant keeps the choice. What it is worth the core decides with each call; it is
+// asked for the tenant at once, so that the audit log of the tenant tells who came.
 func setTenant(v *visit) error {
 	name := v.FormValue("tenant")
-	if name == "" || name == firstTenant || len(name) > 64 || url.PathEscape(name) != name {
+	if name == "" || len(name) > 64 || url.PathEscape(name) != name {
+		name = firstTenant
+	}
+	_, err := v.tenants.GetTenant(as(v.calling(v.Context()), v.session.secret, name), &musterv1.GetTenantRequest{Name: name})
+	switch code := status.Code(err); {
+	case code == codes.NotFound, code == codes.FailedPrecondition, code == codes.PermissionDenied, err == nil && name == firstTenant:
 		v.dropCookie(tenantCookie)
-	} else {
+	case err != nil:
+		return err
+	default:
 		v.keepCookie(tenantCookie, name, 0)
 	}
 	return v.redirect(root)

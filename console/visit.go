@@ -120,11 +120,16 @@ func (v *visit) run(rt route) (err error) {
 	}
 	switch {
 	case v.session.can(rt.needs):
-		return rt.handle(v)
+		err = rt.handle(v)
 	case v.session == nil:
 		return errSignedOut
+	default:
+		err = errMayNot
 	}
-	return errMayNot
+	if d, does := routeDeeds[rt.pattern]; does && errors.Is(err, errMayNot) {
+		v.noteRefused(d)
+	}
+	return err
 }
 
 // calling is the context of calls to the core: what it is told of the browser.

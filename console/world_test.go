@@ -81,13 +81,15 @@ func newWorldOn(t testing.TB, database string) *world {
 }
 
 // signIn makes another role the one that is signed in, with a session of the core's.
-func (w *world) signIn(role string) {
+func (w *world) signIn(role string) { w.signInAs("ada@example.com", role) }
+
+func (w *world) signInAs(operator, role string) {
 	ctx := context.Background()
 	for of, name := range roleNames {
 		if name != role {
 			continue
 		}
-		link, err := newCore(w.server.LocalConn()).operators.CreateLoginLink(ctx, &musterv1.CreateLoginLinkRequest{Operator: "ada@example.com", Role: of})
+		link, err := newCore(w.server.LocalConn()).operators.CreateLoginLink(ctx, &musterv1.CreateLoginLinkRequest{Operator: operator, Role: of})
 		if err != nil {
 			panic(err)
 		}
@@ -95,7 +97,7 @@ func (w *world) signIn(role string) {
 		if err != nil {
 			panic(err)
 		}
-		w.session = &session{Operator: "ada@example.com", Role: role, Tenant: "default", Switches: true, secret: out.GetSecret()}
+		w.session = &session{Operator: operator, Role: role, Tenant: "default", Switches: true, secret: out.GetSecret()}
 	}
 }
 

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"slices"
 	"strings"
 
 	"google.golang.org/grpc/codes"
@@ -64,8 +65,10 @@ func (a *auditLog) records(c *call, err error) bool {
 		return err != nil || !c.isBulk() // each of its operations is recorded by itself
 	case read:
 		return a.reads
-	case signIn, own: // of these, what begins and ends sessions
-		return c.method == musterv1.OperatorService_SignIn_FullMethodName || c.method == musterv1.OperatorService_EndSession_FullMethodName
+	case signIn, own: // of these, what begins and ends sessions, and what is called for the log's sake
+		return slices.Contains([]string{
+			musterv1.OperatorService_SignIn_FullMethodName, musterv1.OperatorService_EndSession_FullMethodName, musterv1.OperatorService_NoteDeed_FullMethodName,
+		}, c.method)
 	case public, discover, internal:
 	}
 	return false

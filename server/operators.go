@@ -23,6 +23,8 @@ const (
 	rotationOverlap = 10 * time.Second
 	// maxOperatorName is the most characters of a name of an operator.
 	maxOperatorName = 254
+	// maxDeedText is the most characters of what the log is told of a deed.
+	maxDeedText = 500
 )
 
 // operatorService is muster.v1.OperatorService.
@@ -125,6 +127,25 @@ func (s *operatorService) EndSession(ctx context.Context, _ *musterv1.EndSession
 		err = tenant.EndSession(ctx, sessionOf(ctx).ID)
 	}
 	return &musterv1.EndSessionResponse{}, err
+}
+
+// NoteDeed makes the act of the call the deed that it tells of; the interceptors record
+// it, or that it was refused.
+func (*operatorService) NoteDeed(ctx context.Context, req *musterv1.NoteDeedRequest) (*musterv1.NoteDeedResponse, error) {
+	if _, known := policy["/"+req.GetMethod()]; !known {
+		return nil, scim.Errorf(scim.InvalidValue, "there is no RPC %.80q", req.GetMethod()).At("method")
+	}
+	for _, text := range []string{req.GetResourceType(), req.GetResourceId(), req.GetDetail()} {
+		if utf8.RuneCountInString(text) > maxDeedText || !utf8.ValidString(text) {
+			return nil, scim.Errorf(scim.InvalidValue, "a deed is told in at most %d characters", maxDeedText)
+		}
+	}
+	act := &callOf(ctx).act
+	act.Method, act.ResourceType, act.ResourceID, act.Detail = req.GetMethod(), req.GetResourceType(), req.GetResourceId(), req.GetDetail()
+	if req.GetRefused() {
+		return nil, scim.Errorf(scim.Forbidden, "the console does not offer it to the role %s", sessionOf(ctx).Role)
+	}
+	return &musterv1.NoteDeedResponse{}, nil
 }
 
 func (s *operatorService) ListSessions(ctx context.Context, req *musterv1.ListSessionsRequest) (*musterv1.ListSessionsResponse, error) {

@@ -382,3 +382,40 @@ func TestSetSignInProvider_Refused(t *testing.T) {
 		expectReason(t, name, err, "invalidValue")
 	}
 }
+
+// What the console tells of a deed is an event by the operator of the session, and a
+// refusal is one too; what is no RPC, or is longer than anybody reads, is not taken, and
+// nobody but the console tells.
+func TestNoteDeed(t *testing.T) {
+	s, bearer := newServer(t)
+	console := musterv1.NewOperatorServiceClient(s.ConsoleConn())
+	ctx := withSession(signsIn(t, s, "vera", "", viewer))
+	const download, patch = "muster.v1.AuditService/ListAuditEvents", "muster.v1.ProvisioningService/PatchUser"
+	if _, err := console.NoteDeed(ctx, &musterv1.NoteDeedRequest{Method: download, Detail: "downloaded"}); err != nil {
+		t.Fatal(err)
+	}
+	_, err := console.NoteDeed(ctx, &musterv1.NoteDeedRequest{Method: patch, ResourceType: "User", ResourceId: "of nobody", Refused: true})
+	expectReason(t, "a refusal", err, "forbidden")
+	for what, req := range map[string]*musterv1.NoteDeedRequest{
+		"no RPC": {Method: "muster.v1.ProvisioningService/Invent"}, "a long detail": {Method: download, Detail: strings.Repeat("ä", maxDeedText+1)}, "a long id": {Method: patch, ResourceId: strings.Repeat("x", maxDeedText+1)},
+	} {
+		_, err := console.NoteDeed(ctx, req)
+		expectReason(t, what, err, "invalidValue")
+	}
+	_, err = musterv1.NewOperatorServiceClient(s.Conn()).NoteDeed(bearer, &musterv1.NoteDeedRequest{Method: download})
+	expectReason(t, "with a credential", err, "forbidden")
+	told := 0
+	_, events := audited(t, s, firstTenant(t, s))
+	for _, e := range events {
+		switch {
+		case e.Operator != "vera" || strings.HasPrefix(e.Method, "muster.v1.OperatorService"):
+		case e.Method == download && e.Outcome == "ok" && e.Detail == "downloaded", e.Method == patch && e.Outcome == "forbidden" && e.ResourceType == "User" && e.ResourceID == "of nobody":
+			told++
+		default:
+			t.Errorf("there is %+v", e)
+		}
+	}
+	if told != 2 {
+		t.Errorf("of the two deeds %d are told", told)
+	}
+}

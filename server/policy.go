@@ -159,6 +159,7 @@ var policy = map[string]access{
 	musterv1.OperatorService_GetSession_FullMethodName:           {own, ""},
 	musterv1.OperatorService_RotateSession_FullMethodName:        {own, ""},
 	musterv1.OperatorService_EndSession_FullMethodName:           {own, ""},
+	musterv1.OperatorService_NoteDeed_FullMethodName:             {own, ""},
 	musterv1.OperatorService_ListSessions_FullMethodName:         {adminRead, ""},
 	musterv1.OperatorService_RevokeSession_FullMethodName:        {admin, ""},
 	musterv1.OperatorService_CreateLoginLink_FullMethodName:      {admin, ""},

@@ -44,7 +44,7 @@ type AuditEvent struct {
 	ResourceType string
 	ResourceID   string
 	Outcome      string // AuditOK, or the reason of the error
-	Detail       string // of an error, what the client was told
+	Detail       string // of an error, what the client was told; of a download, what of
 	Preview      bool   // nothing of it was kept
 	// Changes is JSON: what changed, before and after, without secrets.
 	Changes string
@@ -61,6 +61,8 @@ type Act struct {
 	Method, RequestID, Credential, Operator, Address, Client string
 	// ResourceType and ResourceID are what it is about, where the write does not say.
 	ResourceType, ResourceID string
+	// Detail is what more there is to say of it where it is done.
+	Detail string
 	// Preview: its writes are not kept, so their events are for TakeKept.
 	Preview bool
 
@@ -126,7 +128,7 @@ func (a *Act) event(method, resourceType, resourceID, changes string) AuditEvent
 	return AuditEvent{
 		TenantID: a.TenantID, Time: time.UnixMilli(now()), RequestID: a.RequestID, Credential: a.Credential, Operator: a.Operator,
 		Address: a.Address, Client: a.Client, Method: cmp.Or(method, a.Method), ResourceType: cmp.Or(resourceType, a.ResourceType),
-		ResourceID: cmp.Or(resourceID, a.ResourceID), Outcome: AuditOK, Preview: a.Preview, Changes: changes,
+		ResourceID: cmp.Or(resourceID, a.ResourceID), Outcome: AuditOK, Detail: a.Detail, Preview: a.Preview, Changes: changes,
 	}
 }
 

@@ -1469,6 +1469,122 @@ func (*EndSessionResponse) Descriptor() ([]byte, []int) {
 	return file_muster_v1_operator_proto_rawDescGZIP(), []int{19}
 }
 
+type NoteDeedRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The RPC that does it, or would have done it, as the audit log names it.
+	Method string `protobuf:"bytes,1,opt,name=method,proto3" json:"method,omitempty"`
+	// What it is about, as in the audit log.
+	ResourceType string `protobuf:"bytes,2,opt,name=resource_type,json=resourceType,proto3" json:"resource_type,omitempty"`
+	ResourceId   string `protobuf:"bytes,3,opt,name=resource_id,json=resourceId,proto3" json:"resource_id,omitempty"`
+	// What more there is to say of it, at most 500 characters.
+	Detail string `protobuf:"bytes,4,opt,name=detail,proto3" json:"detail,omitempty"`
+	// The role of the operator does not allow it: nothing was done.
+	Refused       bool `protobuf:"varint,5,opt,name=refused,proto3" json:"refused,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *NoteDeedRequest) Reset() {
+	*x = NoteDeedRequest{}
+	mi := &file_muster_v1_operator_proto_msgTypes[20]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *NoteDeedRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*NoteDeedRequest) ProtoMessage() {}
+
+func (x *NoteDeedRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_muster_v1_operator_proto_msgTypes[20]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use NoteDeedRequest.ProtoReflect.Descriptor instead.
+func (*NoteDeedRequest) Descriptor() ([]byte, []int) {
+	return file_muster_v1_operator_proto_rawDescGZIP(), []int{20}
+}
+
+func (x *NoteDeedRequest) GetMethod() string {
+	if x != nil {
+		return x.Method
+	}
+	return ""
+}
+
+func (x *NoteDeedRequest) GetResourceType() string {
+	if x != nil {
+		return x.ResourceType
+	}
+	return ""
+}
+
+func (x *NoteDeedRequest) GetResourceId() string {
+	if x != nil {
+		return x.ResourceId
+	}
+	return ""
+}
+
+func (x *NoteDeedRequest) GetDetail() string {
+	if x != nil {
+		return x.Detail
+	}
+	return ""
+}
+
+func (x *NoteDeedRequest) GetRefused() bool {
+	if x != nil {
+		return x.Refused
+	}
+	return false
+}
+
+type NoteDeedResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *NoteDeedResponse) Reset() {
+	*x = NoteDeedResponse{}
+	mi := &file_muster_v1_operator_proto_msgTypes[21]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *NoteDeedResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*NoteDeedResponse) ProtoMessage() {}
+
+func (x *NoteDeedResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_muster_v1_operator_proto_msgTypes[21]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use NoteDeedResponse.ProtoReflect.Descriptor instead.
+func (*NoteDeedResponse) Descriptor() ([]byte, []int) {
+	return file_muster_v1_operator_proto_rawDescGZIP(), []int{21}
+}
+
 type ListSessionsRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Tenant        string                 `protobuf:"bytes,1,opt,name=tenant,proto3" json:"tenant,omitempty"`
@@ -1478,7 +1594,7 @@ type ListSessionsRequest struct {
 
 func (x *ListSessionsRequest) Reset() {
 	*x = ListSessionsRequest{}
-	mi := &file_muster_v1_operator_proto_msgTypes[20]
+	mi := &file_muster_v1_operator_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1490,7 +1606,7 @@ func (x *ListSessionsRequest) String() string {
 func (*ListSessionsRequest) ProtoMessage() {}
 
 func (x *ListSessionsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_muster_v1_operator_proto_msgTypes[20]
+	mi := &file_muster_v1_operator_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1503,7 +1619,7 @@ func (x *ListSessionsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListSessionsRequest.ProtoReflect.Descriptor instead.
 func (*ListSessionsRequest) Descriptor() ([]byte, []int) {
-	return file_muster_v1_operator_proto_rawDescGZIP(), []int{20}
+	return file_muster_v1_operator_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *ListSessionsRequest) GetTenant() string {
@@ -1522,7 +1638,7 @@ type ListSessionsResponse struct {
 
 func (x *ListSessionsResponse) Reset() {
 	*x = ListSessionsResponse{}
-	mi := &file_muster_v1_operator_proto_msgTypes[21]
+	mi := &file_muster_v1_operator_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1534,7 +1650,7 @@ func (x *ListSessionsResponse) String() string {
 func (*ListSessionsResponse) ProtoMessage() {}
 
 func (x *ListSessionsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_muster_v1_operator_proto_msgTypes[21]
+	mi := &file_muster_v1_operator_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1547,7 +1663,7 @@ func (x *ListSessionsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListSessionsResponse.ProtoReflect.Descriptor instead.
 func (*ListSessionsResponse) Descriptor() ([]byte, []int) {
-	return file_muster_v1_operator_proto_rawDescGZIP(), []int{21}
+	return file_muster_v1_operator_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *ListSessionsResponse) GetSessions() []*Session {
@@ -1567,7 +1683,7 @@ type RevokeSessionRequest struct {
 
 func (x *RevokeSessionRequest) Reset() {
 	*x = RevokeSessionRequest{}
-	mi := &file_muster_v1_operator_proto_msgTypes[22]
+	mi := &file_muster_v1_operator_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1579,7 +1695,7 @@ func (x *RevokeSessionRequest) String() string {
 func (*RevokeSessionRequest) ProtoMessage() {}
 
 func (x *RevokeSessionRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_muster_v1_operator_proto_msgTypes[22]
+	mi := &file_muster_v1_operator_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1592,7 +1708,7 @@ func (x *RevokeSessionRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RevokeSessionRequest.ProtoReflect.Descriptor instead.
 func (*RevokeSessionRequest) Descriptor() ([]byte, []int) {
-	return file_muster_v1_operator_proto_rawDescGZIP(), []int{22}
+	return file_muster_v1_operator_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *RevokeSessionRequest) GetTenant() string {
@@ -1617,7 +1733,7 @@ type RevokeSessionResponse struct {
 
 func (x *RevokeSessionResponse) Reset() {
 	*x = RevokeSessionResponse{}
-	mi := &file_muster_v1_operator_proto_msgTypes[23]
+	mi := &file_muster_v1_operator_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1629,7 +1745,7 @@ func (x *RevokeSessionResponse) String() string {
 func (*RevokeSessionResponse) ProtoMessage() {}
 
 func (x *RevokeSessionResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_muster_v1_operator_proto_msgTypes[23]
+	mi := &file_muster_v1_operator_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1642,7 +1758,7 @@ func (x *RevokeSessionResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RevokeSessionResponse.ProtoReflect.Descriptor instead.
 func (*RevokeSessionResponse) Descriptor() ([]byte, []int) {
-	return file_muster_v1_operator_proto_rawDescGZIP(), []int{23}
+	return file_muster_v1_operator_proto_rawDescGZIP(), []int{25}
 }
 
 type GetSignInProviderRequest struct {
@@ -1655,7 +1771,7 @@ type GetSignInProviderRequest struct {
 
 func (x *GetSignInProviderRequest) Reset() {
 	*x = GetSignInProviderRequest{}
-	mi := &file_muster_v1_operator_proto_msgTypes[24]
+	mi := &file_muster_v1_operator_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1667,7 +1783,7 @@ func (x *GetSignInProviderRequest) String() string {
 func (*GetSignInProviderRequest) ProtoMessage() {}
 
 func (x *GetSignInProviderRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_muster_v1_operator_proto_msgTypes[24]
+	mi := &file_muster_v1_operator_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1680,7 +1796,7 @@ func (x *GetSignInProviderRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetSignInProviderRequest.ProtoReflect.Descriptor instead.
 func (*GetSignInProviderRequest) Descriptor() ([]byte, []int) {
-	return file_muster_v1_operator_proto_rawDescGZIP(), []int{24}
+	return file_muster_v1_operator_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *GetSignInProviderRequest) GetTenant() string {
@@ -1706,7 +1822,7 @@ type GetSignInProviderResponse struct {
 
 func (x *GetSignInProviderResponse) Reset() {
 	*x = GetSignInProviderResponse{}
-	mi := &file_muster_v1_operator_proto_msgTypes[25]
+	mi := &file_muster_v1_operator_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1718,7 +1834,7 @@ func (x *GetSignInProviderResponse) String() string {
 func (*GetSignInProviderResponse) ProtoMessage() {}
 
 func (x *GetSignInProviderResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_muster_v1_operator_proto_msgTypes[25]
+	mi := &file_muster_v1_operator_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1731,7 +1847,7 @@ func (x *GetSignInProviderResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetSignInProviderResponse.ProtoReflect.Descriptor instead.
 func (*GetSignInProviderResponse) Descriptor() ([]byte, []int) {
-	return file_muster_v1_operator_proto_rawDescGZIP(), []int{25}
+	return file_muster_v1_operator_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *GetSignInProviderResponse) GetProvider() *SignInProvider {
@@ -1750,7 +1866,7 @@ type ListSignInProvidersRequest struct {
 
 func (x *ListSignInProvidersRequest) Reset() {
 	*x = ListSignInProvidersRequest{}
-	mi := &file_muster_v1_operator_proto_msgTypes[26]
+	mi := &file_muster_v1_operator_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1762,7 +1878,7 @@ func (x *ListSignInProvidersRequest) String() string {
 func (*ListSignInProvidersRequest) ProtoMessage() {}
 
 func (x *ListSignInProvidersRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_muster_v1_operator_proto_msgTypes[26]
+	mi := &file_muster_v1_operator_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1775,7 +1891,7 @@ func (x *ListSignInProvidersRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListSignInProvidersRequest.ProtoReflect.Descriptor instead.
 func (*ListSignInProvidersRequest) Descriptor() ([]byte, []int) {
-	return file_muster_v1_operator_proto_rawDescGZIP(), []int{26}
+	return file_muster_v1_operator_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *ListSignInProvidersRequest) GetTenant() string {
@@ -1794,7 +1910,7 @@ type ListSignInProvidersResponse struct {
 
 func (x *ListSignInProvidersResponse) Reset() {
 	*x = ListSignInProvidersResponse{}
-	mi := &file_muster_v1_operator_proto_msgTypes[27]
+	mi := &file_muster_v1_operator_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1806,7 +1922,7 @@ func (x *ListSignInProvidersResponse) String() string {
 func (*ListSignInProvidersResponse) ProtoMessage() {}
 
 func (x *ListSignInProvidersResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_muster_v1_operator_proto_msgTypes[27]
+	mi := &file_muster_v1_operator_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1819,7 +1935,7 @@ func (x *ListSignInProvidersResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListSignInProvidersResponse.ProtoReflect.Descriptor instead.
 func (*ListSignInProvidersResponse) Descriptor() ([]byte, []int) {
-	return file_muster_v1_operator_proto_rawDescGZIP(), []int{27}
+	return file_muster_v1_operator_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *ListSignInProvidersResponse) GetProviders() []*SignInProvider {
@@ -1838,7 +1954,7 @@ type SetSignInProviderRequest struct {
 
 func (x *SetSignInProviderRequest) Reset() {
 	*x = SetSignInProviderRequest{}
-	mi := &file_muster_v1_operator_proto_msgTypes[28]
+	mi := &file_muster_v1_operator_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1850,7 +1966,7 @@ func (x *SetSignInProviderRequest) String() string {
 func (*SetSignInProviderRequest) ProtoMessage() {}
 
 func (x *SetSignInProviderRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_muster_v1_operator_proto_msgTypes[28]
+	mi := &file_muster_v1_operator_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1863,7 +1979,7 @@ func (x *SetSignInProviderRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SetSignInProviderRequest.ProtoReflect.Descriptor instead.
 func (*SetSignInProviderRequest) Descriptor() ([]byte, []int) {
-	return file_muster_v1_operator_proto_rawDescGZIP(), []int{28}
+	return file_muster_v1_operator_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *SetSignInProviderRequest) GetProvider() *SignInProvider {
@@ -1882,7 +1998,7 @@ type SetSignInProviderResponse struct {
 
 func (x *SetSignInProviderResponse) Reset() {
 	*x = SetSignInProviderResponse{}
-	mi := &file_muster_v1_operator_proto_msgTypes[29]
+	mi := &file_muster_v1_operator_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1894,7 +2010,7 @@ func (x *SetSignInProviderResponse) String() string {
 func (*SetSignInProviderResponse) ProtoMessage() {}
 
 func (x *SetSignInProviderResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_muster_v1_operator_proto_msgTypes[29]
+	mi := &file_muster_v1_operator_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1907,7 +2023,7 @@ func (x *SetSignInProviderResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SetSignInProviderResponse.ProtoReflect.Descriptor instead.
 func (*SetSignInProviderResponse) Descriptor() ([]byte, []int) {
-	return file_muster_v1_operator_proto_rawDescGZIP(), []int{29}
+	return file_muster_v1_operator_proto_rawDescGZIP(), []int{31}
 }
 
 func (x *SetSignInProviderResponse) GetProvider() *SignInProvider {
@@ -1927,7 +2043,7 @@ type DeleteSignInProviderRequest struct {
 
 func (x *DeleteSignInProviderRequest) Reset() {
 	*x = DeleteSignInProviderRequest{}
-	mi := &file_muster_v1_operator_proto_msgTypes[30]
+	mi := &file_muster_v1_operator_proto_msgTypes[32]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1939,7 +2055,7 @@ func (x *DeleteSignInProviderRequest) String() string {
 func (*DeleteSignInProviderRequest) ProtoMessage() {}
 
 func (x *DeleteSignInProviderRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_muster_v1_operator_proto_msgTypes[30]
+	mi := &file_muster_v1_operator_proto_msgTypes[32]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1952,7 +2068,7 @@ func (x *DeleteSignInProviderRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeleteSignInProviderRequest.ProtoReflect.Descriptor instead.
 func (*DeleteSignInProviderRequest) Descriptor() ([]byte, []int) {
-	return file_muster_v1_operator_proto_rawDescGZIP(), []int{30}
+	return file_muster_v1_operator_proto_rawDescGZIP(), []int{32}
 }
 
 func (x *DeleteSignInProviderRequest) GetTenant() string {
@@ -1977,7 +2093,7 @@ type DeleteSignInProviderResponse struct {
 
 func (x *DeleteSignInProviderResponse) Reset() {
 	*x = DeleteSignInProviderResponse{}
-	mi := &file_muster_v1_operator_proto_msgTypes[31]
+	mi := &file_muster_v1_operator_proto_msgTypes[33]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1989,7 +2105,7 @@ func (x *DeleteSignInProviderResponse) String() string {
 func (*DeleteSignInProviderResponse) ProtoMessage() {}
 
 func (x *DeleteSignInProviderResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_muster_v1_operator_proto_msgTypes[31]
+	mi := &file_muster_v1_operator_proto_msgTypes[33]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2002,7 +2118,7 @@ func (x *DeleteSignInProviderResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeleteSignInProviderResponse.ProtoReflect.Descriptor instead.
 func (*DeleteSignInProviderResponse) Descriptor() ([]byte, []int) {
-	return file_muster_v1_operator_proto_rawDescGZIP(), []int{31}
+	return file_muster_v1_operator_proto_rawDescGZIP(), []int{33}
 }
 
 var File_muster_v1_operator_proto protoreflect.FileDescriptor
@@ -2107,7 +2223,15 @@ const file_muster_v1_operator_proto_rawDesc = "" +
 	"\x15RotateSessionResponse\x12\x16\n" +
 	"\x06secret\x18\x01 \x01(\tR\x06secret\"\x13\n" +
 	"\x11EndSessionRequest\"\x14\n" +
-	"\x12EndSessionResponse\"-\n" +
+	"\x12EndSessionResponse\"\xa1\x01\n" +
+	"\x0fNoteDeedRequest\x12\x16\n" +
+	"\x06method\x18\x01 \x01(\tR\x06method\x12#\n" +
+	"\rresource_type\x18\x02 \x01(\tR\fresourceType\x12\x1f\n" +
+	"\vresource_id\x18\x03 \x01(\tR\n" +
+	"resourceId\x12\x16\n" +
+	"\x06detail\x18\x04 \x01(\tR\x06detail\x12\x18\n" +
+	"\arefused\x18\x05 \x01(\bR\arefused\"\x12\n" +
+	"\x10NoteDeedResponse\"-\n" +
 	"\x13ListSessionsRequest\x12\x16\n" +
 	"\x06tenant\x18\x01 \x01(\tR\x06tenant\"F\n" +
 	"\x14ListSessionsResponse\x12.\n" +
@@ -2137,7 +2261,7 @@ const file_muster_v1_operator_proto_rawDesc = "" +
 	"\x19OPERATOR_ROLE_UNSPECIFIED\x10\x00\x12\x18\n" +
 	"\x14OPERATOR_ROLE_VIEWER\x10\x01\x12\x1a\n" +
 	"\x16OPERATOR_ROLE_OPERATOR\x10\x02\x12\x1f\n" +
-	"\x1bOPERATOR_ROLE_ADMINISTRATOR\x10\x032\x9c\b\n" +
+	"\x1bOPERATOR_ROLE_ADMINISTRATOR\x10\x032\xe1\b\n" +
 	"\x0fOperatorService\x12X\n" +
 	"\x0fCreateLoginLink\x12!.muster.v1.CreateLoginLinkRequest\x1a\".muster.v1.CreateLoginLinkResponse\x12R\n" +
 	"\rPrepareSignIn\x12\x1f.muster.v1.PrepareSignInRequest\x1a .muster.v1.PrepareSignInResponse\x12=\n" +
@@ -2146,7 +2270,8 @@ const file_muster_v1_operator_proto_rawDesc = "" +
 	"GetSession\x12\x1c.muster.v1.GetSessionRequest\x1a\x1d.muster.v1.GetSessionResponse\x12R\n" +
 	"\rRotateSession\x12\x1f.muster.v1.RotateSessionRequest\x1a .muster.v1.RotateSessionResponse\x12I\n" +
 	"\n" +
-	"EndSession\x12\x1c.muster.v1.EndSessionRequest\x1a\x1d.muster.v1.EndSessionResponse\x12O\n" +
+	"EndSession\x12\x1c.muster.v1.EndSessionRequest\x1a\x1d.muster.v1.EndSessionResponse\x12C\n" +
+	"\bNoteDeed\x12\x1a.muster.v1.NoteDeedRequest\x1a\x1b.muster.v1.NoteDeedResponse\x12O\n" +
 	"\fListSessions\x12\x1e.muster.v1.ListSessionsRequest\x1a\x1f.muster.v1.ListSessionsResponse\x12R\n" +
 	"\rRevokeSession\x12\x1f.muster.v1.RevokeSessionRequest\x1a .muster.v1.RevokeSessionResponse\x12^\n" +
 	"\x11GetSignInProvider\x12#.muster.v1.GetSignInProviderRequest\x1a$.muster.v1.GetSignInProviderResponse\x12d\n" +
@@ -2169,7 +2294,7 @@ func file_muster_v1_operator_proto_rawDescGZIP() []byte {
 }
 
 var file_muster_v1_operator_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
-var file_muster_v1_operator_proto_msgTypes = make([]protoimpl.MessageInfo, 32)
+var file_muster_v1_operator_proto_msgTypes = make([]protoimpl.MessageInfo, 34)
 var file_muster_v1_operator_proto_goTypes = []any{
 	(OperatorRole)(0),                    // 0: muster.v1.OperatorRole
 	(SignInProvider_Kind)(0),             // 1: muster.v1.SignInProvider.Kind
@@ -2193,40 +2318,42 @@ var file_muster_v1_operator_proto_goTypes = []any{
 	(*RotateSessionResponse)(nil),        // 19: muster.v1.RotateSessionResponse
 	(*EndSessionRequest)(nil),            // 20: muster.v1.EndSessionRequest
 	(*EndSessionResponse)(nil),           // 21: muster.v1.EndSessionResponse
-	(*ListSessionsRequest)(nil),          // 22: muster.v1.ListSessionsRequest
-	(*ListSessionsResponse)(nil),         // 23: muster.v1.ListSessionsResponse
-	(*RevokeSessionRequest)(nil),         // 24: muster.v1.RevokeSessionRequest
-	(*RevokeSessionResponse)(nil),        // 25: muster.v1.RevokeSessionResponse
-	(*GetSignInProviderRequest)(nil),     // 26: muster.v1.GetSignInProviderRequest
-	(*GetSignInProviderResponse)(nil),    // 27: muster.v1.GetSignInProviderResponse
-	(*ListSignInProvidersRequest)(nil),   // 28: muster.v1.ListSignInProvidersRequest
-	(*ListSignInProvidersResponse)(nil),  // 29: muster.v1.ListSignInProvidersResponse
-	(*SetSignInProviderRequest)(nil),     // 30: muster.v1.SetSignInProviderRequest
-	(*SetSignInProviderResponse)(nil),    // 31: muster.v1.SetSignInProviderResponse
-	(*DeleteSignInProviderRequest)(nil),  // 32: muster.v1.DeleteSignInProviderRequest
-	(*DeleteSignInProviderResponse)(nil), // 33: muster.v1.DeleteSignInProviderResponse
-	(*timestamppb.Timestamp)(nil),        // 34: google.protobuf.Timestamp
-	(*durationpb.Duration)(nil),          // 35: google.protobuf.Duration
+	(*NoteDeedRequest)(nil),              // 22: muster.v1.NoteDeedRequest
+	(*NoteDeedResponse)(nil),             // 23: muster.v1.NoteDeedResponse
+	(*ListSessionsRequest)(nil),          // 24: muster.v1.ListSessionsRequest
+	(*ListSessionsResponse)(nil),         // 25: muster.v1.ListSessionsResponse
+	(*RevokeSessionRequest)(nil),         // 26: muster.v1.RevokeSessionRequest
+	(*RevokeSessionResponse)(nil),        // 27: muster.v1.RevokeSessionResponse
+	(*GetSignInProviderRequest)(nil),     // 28: muster.v1.GetSignInProviderRequest
+	(*GetSignInProviderResponse)(nil),    // 29: muster.v1.GetSignInProviderResponse
+	(*ListSignInProvidersRequest)(nil),   // 30: muster.v1.ListSignInProvidersRequest
+	(*ListSignInProvidersResponse)(nil),  // 31: muster.v1.ListSignInProvidersResponse
+	(*SetSignInProviderRequest)(nil),     // 32: muster.v1.SetSignInProviderRequest
+	(*SetSignInProviderResponse)(nil),    // 33: muster.v1.SetSignInProviderResponse
+	(*DeleteSignInProviderRequest)(nil),  // 34: muster.v1.DeleteSignInProviderRequest
+	(*DeleteSignInProviderResponse)(nil), // 35: muster.v1.DeleteSignInProviderResponse
+	(*timestamppb.Timestamp)(nil),        // 36: google.protobuf.Timestamp
+	(*durationpb.Duration)(nil),          // 37: google.protobuf.Duration
 }
 var file_muster_v1_operator_proto_depIdxs = []int32{
 	0,  // 0: muster.v1.Session.role:type_name -> muster.v1.OperatorRole
-	34, // 1: muster.v1.Session.create_time:type_name -> google.protobuf.Timestamp
-	34, // 2: muster.v1.Session.active_time:type_name -> google.protobuf.Timestamp
-	34, // 3: muster.v1.Session.idle_expire_time:type_name -> google.protobuf.Timestamp
-	34, // 4: muster.v1.Session.expire_time:type_name -> google.protobuf.Timestamp
-	34, // 5: muster.v1.Session.secret_time:type_name -> google.protobuf.Timestamp
+	36, // 1: muster.v1.Session.create_time:type_name -> google.protobuf.Timestamp
+	36, // 2: muster.v1.Session.active_time:type_name -> google.protobuf.Timestamp
+	36, // 3: muster.v1.Session.idle_expire_time:type_name -> google.protobuf.Timestamp
+	36, // 4: muster.v1.Session.expire_time:type_name -> google.protobuf.Timestamp
+	36, // 5: muster.v1.Session.secret_time:type_name -> google.protobuf.Timestamp
 	1,  // 6: muster.v1.SignInProvider.kind:type_name -> muster.v1.SignInProvider.Kind
 	4,  // 7: muster.v1.SignInProvider.roles:type_name -> muster.v1.RoleMapping
 	5,  // 8: muster.v1.SignInProvider.oidc:type_name -> muster.v1.OidcProvider
 	6,  // 9: muster.v1.SignInProvider.saml:type_name -> muster.v1.SamlProvider
-	34, // 10: muster.v1.SignInProvider.create_time:type_name -> google.protobuf.Timestamp
+	36, // 10: muster.v1.SignInProvider.create_time:type_name -> google.protobuf.Timestamp
 	0,  // 11: muster.v1.RoleMapping.role:type_name -> muster.v1.OperatorRole
 	0,  // 12: muster.v1.CreateLoginLinkRequest.role:type_name -> muster.v1.OperatorRole
-	35, // 13: muster.v1.CreateLoginLinkRequest.lifetime:type_name -> google.protobuf.Duration
-	34, // 14: muster.v1.CreateLoginLinkResponse.expire_time:type_name -> google.protobuf.Timestamp
+	37, // 13: muster.v1.CreateLoginLinkRequest.lifetime:type_name -> google.protobuf.Duration
+	36, // 14: muster.v1.CreateLoginLinkResponse.expire_time:type_name -> google.protobuf.Timestamp
 	3,  // 15: muster.v1.PrepareSignInResponse.providers:type_name -> muster.v1.SignInProvider
 	12, // 16: muster.v1.SignInIdentity.attributes:type_name -> muster.v1.IdentityAttribute
-	34, // 17: muster.v1.SignInIdentity.assertion_expire_time:type_name -> google.protobuf.Timestamp
+	36, // 17: muster.v1.SignInIdentity.assertion_expire_time:type_name -> google.protobuf.Timestamp
 	11, // 18: muster.v1.SignInRequest.identity:type_name -> muster.v1.SignInIdentity
 	14, // 19: muster.v1.SignInRequest.refused:type_name -> muster.v1.RefusedSignIn
 	2,  // 20: muster.v1.SignInResponse.session:type_name -> muster.v1.Session
@@ -2242,26 +2369,28 @@ var file_muster_v1_operator_proto_depIdxs = []int32{
 	16, // 30: muster.v1.OperatorService.GetSession:input_type -> muster.v1.GetSessionRequest
 	18, // 31: muster.v1.OperatorService.RotateSession:input_type -> muster.v1.RotateSessionRequest
 	20, // 32: muster.v1.OperatorService.EndSession:input_type -> muster.v1.EndSessionRequest
-	22, // 33: muster.v1.OperatorService.ListSessions:input_type -> muster.v1.ListSessionsRequest
-	24, // 34: muster.v1.OperatorService.RevokeSession:input_type -> muster.v1.RevokeSessionRequest
-	26, // 35: muster.v1.OperatorService.GetSignInProvider:input_type -> muster.v1.GetSignInProviderRequest
-	28, // 36: muster.v1.OperatorService.ListSignInProviders:input_type -> muster.v1.ListSignInProvidersRequest
-	30, // 37: muster.v1.OperatorService.SetSignInProvider:input_type -> muster.v1.SetSignInProviderRequest
-	32, // 38: muster.v1.OperatorService.DeleteSignInProvider:input_type -> muster.v1.DeleteSignInProviderRequest
-	8,  // 39: muster.v1.OperatorService.CreateLoginLink:output_type -> muster.v1.CreateLoginLinkResponse
-	10, // 40: muster.v1.OperatorService.PrepareSignIn:output_type -> muster.v1.PrepareSignInResponse
-	15, // 41: muster.v1.OperatorService.SignIn:output_type -> muster.v1.SignInResponse
-	17, // 42: muster.v1.OperatorService.GetSession:output_type -> muster.v1.GetSessionResponse
-	19, // 43: muster.v1.OperatorService.RotateSession:output_type -> muster.v1.RotateSessionResponse
-	21, // 44: muster.v1.OperatorService.EndSession:output_type -> muster.v1.EndSessionResponse
-	23, // 45: muster.v1.OperatorService.ListSessions:output_type -> muster.v1.ListSessionsResponse
-	25, // 46: muster.v1.OperatorService.RevokeSession:output_type -> muster.v1.RevokeSessionResponse
-	27, // 47: muster.v1.OperatorService.GetSignInProvider:output_type -> muster.v1.GetSignInProviderResponse
-	29, // 48: muster.v1.OperatorService.ListSignInProviders:output_type -> muster.v1.ListSignInProvidersResponse
-	31, // 49: muster.v1.OperatorService.SetSignInProvider:output_type -> muster.v1.SetSignInProviderResponse
-	33, // 50: muster.v1.OperatorService.DeleteSignInProvider:output_type -> muster.v1.DeleteSignInProviderResponse
-	39, // [39:51] is the sub-list for method output_type
-	27, // [27:39] is the sub-list for method input_type
+	22, // 33: muster.v1.OperatorService.NoteDeed:input_type -> muster.v1.NoteDeedRequest
+	24, // 34: muster.v1.OperatorService.ListSessions:input_type -> muster.v1.ListSessionsRequest
+	26, // 35: muster.v1.OperatorService.RevokeSession:input_type -> muster.v1.RevokeSessionRequest
+	28, // 36: muster.v1.OperatorService.GetSignInProvider:input_type -> muster.v1.GetSignInProviderRequest
+	30, // 37: muster.v1.OperatorService.ListSignInProviders:input_type -> muster.v1.ListSignInProvidersRequest
+	32, // 38: muster.v1.OperatorService.SetSignInProvider:input_type -> muster.v1.SetSignInProviderRequest
+	34, // 39: muster.v1.OperatorService.DeleteSignInProvider:input_type -> muster.v1.DeleteSignInProviderRequest
+	8,  // 40: muster.v1.OperatorService.CreateLoginLink:output_type -> muster.v1.CreateLoginLinkResponse
+	10, // 41: muster.v1.OperatorService.PrepareSignIn:output_type -> muster.v1.PrepareSignInResponse
+	15, // 42: muster.v1.OperatorService.SignIn:output_type -> muster.v1.SignInResponse
+	17, // 43: muster.v1.OperatorService.GetSession:output_type -> muster.v1.GetSessionResponse
+	19, // 44: muster.v1.OperatorService.RotateSession:output_type -> muster.v1.RotateSessionResponse
+	21, // 45: muster.v1.OperatorService.EndSession:output_type -> muster.v1.EndSessionResponse
+	23, // 46: muster.v1.OperatorService.NoteDeed:output_type -> muster.v1.NoteDeedResponse
+	25, // 47: muster.v1.OperatorService.ListSessions:output_type -> muster.v1.ListSessionsResponse
+	27, // 48: muster.v1.OperatorService.RevokeSession:output_type -> muster.v1.RevokeSessionResponse
+	29, // 49: muster.v1.OperatorService.GetSignInProvider:output_type -> muster.v1.GetSignInProviderResponse
+	31, // 50: muster.v1.OperatorService.ListSignInProviders:output_type -> muster.v1.ListSignInProvidersResponse
+	33, // 51: muster.v1.OperatorService.SetSignInProvider:output_type -> muster.v1.SetSignInProviderResponse
+	35, // 52: muster.v1.OperatorService.DeleteSignInProvider:output_type -> muster.v1.DeleteSignInProviderResponse
+	40, // [40:53] is the sub-list for method output_type
+	27, // [27:40] is the sub-list for method input_type
 	27, // [27:27] is the sub-list for extension type_name
 	27, // [27:27] is the sub-list for extension extendee
 	0,  // [0:27] is the sub-list for field type_name
@@ -2287,7 +2416,7 @@ func file_muster_v1_operator_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_muster_v1_operator_proto_rawDesc), len(file_muster_v1_operator_proto_rawDesc)),
 			NumEnums:      2,
-			NumMessages:   32,
+			NumMessages:   34,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

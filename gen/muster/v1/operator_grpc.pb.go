@@ -27,6 +27,7 @@ const (
 	OperatorService_GetSession_FullMethodName           = "/muster.v1.OperatorService/GetSession"
 	OperatorService_RotateSession_FullMethodName        = "/muster.v1.OperatorService/RotateSession"
 	OperatorService_EndSession_FullMethodName           = "/muster.v1.OperatorService/EndSession"
+	OperatorService_NoteDeed_FullMethodName             = "/muster.v1.OperatorService/NoteDeed"
 	OperatorService_ListSessions_FullMethodName         = "/muster.v1.OperatorService/ListSessions"
 	OperatorService_RevokeSession_FullMethodName        = "/muster.v1.OperatorService/RevokeSession"
 	OperatorService_GetSignInProvider_FullMethodName    = "/muster.v1.OperatorService/GetSignInProvider"
@@ -68,6 +69,11 @@ type OperatorServiceClient interface {
 	RotateSession(ctx context.Context, in *RotateSessionRequest, opts ...grpc.CallOption) (*RotateSessionResponse, error)
 	// Ends the session of the caller.
 	EndSession(ctx context.Context, in *EndSessionRequest, opts ...grpc.CallOption) (*EndSessionResponse, error)
+	// Puts into the audit log what the operator of the session does in the console, or is
+	// kept from there, where no other call says so: what was downloaded, and what the
+	// console refused for the operator's role, before it asked. For a refusal it always
+	// fails with forbidden.
+	NoteDeed(ctx context.Context, in *NoteDeedRequest, opts ...grpc.CallOption) (*NoteDeedResponse, error)
 	// Lists the sessions of a tenant's operators, the last one first.
 	ListSessions(ctx context.Context, in *ListSessionsRequest, opts ...grpc.CallOption) (*ListSessionsResponse, error)
 	// Ends a session. No call that comes after it is let in, on any server.
@@ -145,6 +151,16 @@ func (c *operatorServiceClient) EndSession(ctx context.Context, in *EndSessionRe
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(EndSessionResponse)
 	err := c.cc.Invoke(ctx, OperatorService_EndSession_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *operatorServiceClient) NoteDeed(ctx context.Context, in *NoteDeedRequest, opts ...grpc.CallOption) (*NoteDeedResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(NoteDeedResponse)
+	err := c.cc.Invoke(ctx, OperatorService_NoteDeed_FullMethodName, in, out, cOpts...)
 	if err != nil {
 		return nil, err
 	}
@@ -244,6 +260,11 @@ type OperatorServiceServer interface {
 	RotateSession(context.Context, *RotateSessionRequest) (*RotateSessionResponse, error)
 	// Ends the session of the caller.
 	EndSession(context.Context, *EndSessionRequest) (*EndSessionResponse, error)
+	// Puts into the audit log what the operator of the session does in the console, or is
+	// kept from there, where no other call says so: what was downloaded, and what the
+	// console refused for the operator's role, before it asked. For a refusal it always
+	// fails with forbidden.
+	NoteDeed(context.Context, *NoteDeedRequest) (*NoteDeedResponse, error)
 	// Lists the sessions of a tenant's operators, the last one first.
 	ListSessions(context.Context, *ListSessionsRequest) (*ListSessionsResponse, error)
 	// Ends a session. No call that comes after it is let in, on any server.
@@ -284,6 +305,9 @@ func (UnimplementedOperatorServiceServer) RotateSession(context.Context, *Rotate
 }
 func (UnimplementedOperatorServiceServer) EndSession(context.Context, *EndSessionRequest) (*EndSessionResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method EndSession not implemented")
+}
+func (UnimplementedOperatorServiceServer) NoteDeed(context.Context, *NoteDeedRequest) (*NoteDeedResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method NoteDeed not implemented")
 }
 func (UnimplementedOperatorServiceServer) ListSessions(context.Context, *ListSessionsRequest) (*ListSessionsResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method ListSessions not implemented")
@@ -432,6 +456,24 @@ func _OperatorService_EndSession_Handler(srv interface{}, ctx context.Context, d
 	return interceptor(ctx, in, info, handler)
 }
 
+func _OperatorService_NoteDeed_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(NoteDeedRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(OperatorServiceServer).NoteDeed(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: OperatorService_NoteDeed_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(OperatorServiceServer).NoteDeed(ctx, req.(*NoteDeedRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 func _OperatorService_ListSessions_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
 	in := new(ListSessionsRequest)
 	if err := dec(in); err != nil {
@@ -570,6 +612,10 @@ var OperatorService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "EndSession",
 			Handler:    _OperatorService_EndSession_Handler,
+		},
+		{
+			MethodName: "NoteDeed",
+			Handler:    _OperatorService_NoteDeed_Handler,
 		},
 		{
 			MethodName: "ListSessions",
