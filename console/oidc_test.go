@@ -48,6 +48,12 @@ func newOpenIDProvider(t *testing.T, w *signInWorld, value string) {
 // that sends the browser back to.
 func (w *signInWorld) signsInThere(t *testing.T) string {
 	t.Helper()
+	return w.signsInWith(t, func(url.Values) {})
+}
+
+// signsInWith is the same, with something else of what the provider is asked.
+func (w *signInWorld) signsInWith(t *testing.T, change func(asked url.Values)) string {
+	t.Helper()
 	answer, body := w.do(t, http.MethodGet, root+"signin/start?provider=openid&return=/console/groups", nil)
 	to := answer.Header.Get("Location")
 	for _, want := range []string{"code_challenge_method=S256", "code_challenge=", "state=", "nonce="} {
@@ -55,6 +61,13 @@ func (w *signInWorld) signsInThere(t *testing.T) string {
 			t.Fatalf("%s to %q: %s", answer.Status, to, body)
 		}
 	}
+	at, err := url.Parse(to)
+	if err != nil {
+		t.Fatal(err)
+	}
+	asked := at.Query()
+	change(asked)
+	at.RawQuery = asked.Encode()
 	jar, _ := cookiejar.New(nil)
 	back := ""
 	browser := &http.Client{Jar: jar, CheckRedirect: func(r *http.Request, _ []*http.Request) error {
@@ -64,7 +77,7 @@ func (w *signInWorld) signsInThere(t *testing.T) string {
 		}
 		return nil
 	}}
-	page, err := browser.Get(to)
+	page, err := browser.Get(at.String())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -128,6 +141,22 @@ func TestOIDC(t *testing.T) {
 	q.Set("code", first.Query().Get("code"))
 	if answer, _ := w.do(t, http.MethodGet, second.Path+"?"+q.Encode(), nil); answer.StatusCode != http.StatusUnauthorized || w.isSignedIn(t) {
 		t.Errorf("another's code: %s", answer.Status)
+	}
+}
+
+// An ID token for another nonce is refused, with all else as it was asked: the code, the
+// verifier and the state.
+func TestOIDC_Nonce(t *testing.T) {
+	w := newSignInWorld(t)
+	newOpenIDProvider(t, w, "test-user@127.0.0.1")
+	for name, change := range map[string]func(url.Values){
+		"another": func(asked url.Values) { asked.Set("nonce", "of-another-sign-in") },
+		"none":    func(asked url.Values) { asked.Del("nonce") },
+	} {
+		back := w.signsInWith(t, change)
+		if answer, body := w.do(t, http.MethodGet, back, nil); answer.StatusCode != http.StatusUnauthorized || !strings.Contains(body, "not for this sign-in") || w.isSignedIn(t) {
+			t.Errorf("%s: %s: %s", name, answer.Status, body)
+		}
 	}
 }
 

@@ -228,6 +228,10 @@ func addAttributes(who *musterv1.SignInIdentity, p *musterv1.SignInProvider, ass
 	}
 }
 
+// notSigned is what the library says where it demands a signature and there is none; it
+// has no name for the error.
+const notSigned = "signature element not present"
+
 // explainSAML says in words why an answer is refused.
 func explainSAML(err error) string {
 	if said, ok := errors.AsType[providerError](err); ok {
@@ -235,6 +239,12 @@ func explainSAML(err error) string {
 	}
 	if bad, ok := errors.AsType[saml.ErrBadStatus](err); ok {
 		return "the provider says " + bad.Status[strings.LastIndexByte(bad.Status, ':')+1:]
+	}
+	if errors.Is(err, saml.ErrInvalidSignature) && errors.Is(err, saml.ErrUnsupported) {
+		return "it is signed with SHA-1, which is not safe any more; let the provider sign with SHA-256"
+	}
+	if err.Error() == notSigned {
+		return "it is not signed; let the provider sign the response or the assertion"
 	}
 	for _, known := range []struct {
 		is   error

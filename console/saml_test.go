@@ -36,15 +36,17 @@ import (
 type signInWorld struct {
 	*httptest.Server
 
-	core    *server.Server
-	console *Console
-	jar     *cookiejar.Jar
+	core     *server.Server
+	console  *Console
+	jar      *cookiejar.Jar
+	database string // its file
 }
 
 func newSignInWorld(t *testing.T) *signInWorld {
 	t.Helper()
 	ctx := context.Background()
-	st, err := store.Open(ctx, "sqlite://"+filepath.Join(t.TempDir(), "muster.db"))
+	file := filepath.Join(t.TempDir(), "muster.db")
+	st, err := store.Open(ctx, "sqlite://"+file)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -59,7 +61,9 @@ func newSignInWorld(t *testing.T) *signInWorld {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return newSignInWorldOn(t, server.New(st, server.Options{}), jar)
+	w := newSignInWorldOn(t, server.New(st, server.Options{}), jar)
+	w.database = file
+	return w
 }
 
 func newSignInWorldOn(t *testing.T, core *server.Server, jar *cookiejar.Jar) *signInWorld {
@@ -194,6 +198,22 @@ func answers(t *testing.T, idp *saml.IdentityProvider, r *http.Request, f forger
 	if err := req.Validate(); err != nil {
 		t.Fatal(err)
 	}
+	return response(t, req, f)
+}
+
+// unasked is what the provider sends by itself.
+func unasked(t *testing.T, idp *saml.IdentityProvider, f forgery) string {
+	t.Helper()
+	req, err := idp.NewIdpInitiatedRequest(httptest.NewRequest(http.MethodGet, "https://idp.example.com/portal", nil), "muster", "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return response(t, req, f)
+}
+
+// response is what the provider says, signed.
+func response(t *testing.T, req *saml.IdpAuthnRequest, f forgery) string {
+	t.Helper()
 	if f.group == "" {
 		f.group = "Muster Admins"
 	}
@@ -263,6 +283,40 @@ func TestSAML(t *testing.T) {
 	w.jar, _ = cookiejar.New(nil)
 	w.jar.SetCookies(address, before) // the browser as it was, or a copy of it
 	if answer, body := w.bring(t, response); answer.StatusCode != http.StatusUnauthorized || !strings.Contains(body, "used before") || w.isSignedIn(t) {
+		t.Errorf("replayed: %s", answer.Status)
+	}
+}
+
+// Whom a provider sends unasked is let in where its setting allows it, once; also in place
+// of what this browser asked.
+func TestSAML_Unasked(t *testing.T) {
+	w := newSignInWorld(t)
+	idp := newIDP(t, w)
+	w.trust(t, idp, false)
+	w.asks(t)
+	if answer, _ := w.bring(t, unasked(t, idp, forgery{})); answer.StatusCode != http.StatusUnauthorized || w.isSignedIn(t) {
+		t.Errorf("not allowed: %s", answer.Status)
+	}
+	w.trust(t, idp, true)
+	for name, f := range map[string]forgery{
+		"unsigned":       {response: unsigned},
+		"no role":        {group: "Staff"},
+		"wrong audience": {assertion: func(a *saml.Assertion) { a.Conditions.AudienceRestrictions[0].Audience.Value = "https://other" }},
+		"asked": {assertion: func(a *saml.Assertion) {
+			a.Subject.SubjectConfirmations[0].SubjectConfirmationData.InResponseTo = "id-of-another"
+		}},
+	} {
+		if answer, _ := w.bring(t, unasked(t, idp, f)); answer.StatusCode != http.StatusUnauthorized || w.isSignedIn(t) {
+			t.Errorf("%s: %s", name, answer.Status)
+		}
+	}
+	w.asks(t)
+	sent := unasked(t, idp, forgery{})
+	if answer, body := w.bring(t, sent); answer.StatusCode != http.StatusSeeOther || answer.Header.Get("Location") != root || !w.isSignedIn(t) {
+		t.Errorf("allowed: %s to %q: %s", answer.Status, answer.Header.Get("Location"), body)
+	}
+	w.jar, _ = cookiejar.New(nil)
+	if answer, body := w.bring(t, sent); answer.StatusCode != http.StatusUnauthorized || !strings.Contains(body, "used before") || w.isSignedIn(t) {
 		t.Errorf("replayed: %s", answer.Status)
 	}
 }

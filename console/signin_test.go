@@ -1,12 +1,14 @@
 package console
 
 import (
+	"database/sql"
 	"net/http"
 	"net/http/cookiejar"
 	"net/netip"
 	"net/url"
 	"strings"
 	"testing"
+	"time"
 
 	musterv1 "github.com/muster-scim/muster/gen/muster/v1"
 )
@@ -83,6 +85,57 @@ func TestSignIn_Cookie(t *testing.T) {
 		if len(answer.Cookies()) == 0 {
 			t.Errorf("%s: %s without a cookie", base, answer.Status)
 		}
+	}
+}
+
+// The secret in the cookie is replaced each quarter of an hour, by the next page. The one
+// before it is good for some seconds more.
+func TestSession_CookieRotates(t *testing.T) {
+	w := newSignInWorld(t)
+	db, err := sql.Open("sqlite", "file:"+w.database+"?_pragma=busy_timeout(10000)")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { db.Close() })
+	ago := func(column string, by time.Duration) {
+		t.Helper()
+		if _, err := db.ExecContext(t.Context(), "UPDATE sessions SET "+column+" = ?", time.Now().Add(-by).UnixMilli()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	address, _ := url.Parse(w.URL)
+	secret := func() string { return w.jar.Cookies(address)[0].Value }
+	with := func(value string) bool {
+		kept := w.jar
+		defer func() { w.jar = kept }()
+		w.jar, _ = cookiejar.New(nil)
+		w.jar.SetCookies(address, []*http.Cookie{{Name: sessionCookie, Value: value}})
+		return w.isSignedIn(t)
+	}
+	w.do(t, http.MethodPost, root+"signin", w.link(t, "", asViewer))
+	first := secret()
+	ago("secret_at", rotateEvery-time.Minute)
+	if !w.isSignedIn(t) || secret() != first {
+		t.Error("it is replaced too early")
+	}
+	ago("secret_at", rotateEvery+time.Second)
+	w.do(t, http.MethodPost, root+"theme", url.Values{"theme": {"dark"}}) // could be lost with its answer
+	if secret() != first {
+		t.Error("a form replaces it")
+	}
+	if !w.isSignedIn(t) || secret() == first {
+		t.Fatal("it is not replaced")
+	}
+	second := secret()
+	if !with(first) || !with(second) {
+		t.Error("one of both is not good at once")
+	}
+	if w.isSignedIn(t); secret() != second {
+		t.Error("it is replaced twice")
+	}
+	ago("previous_until", time.Second)
+	if with(first) || !with(second) {
+		t.Errorf("later, the one before is good: %v; the present one: %v", with(first), with(second))
 	}
 }
 

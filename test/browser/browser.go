@@ -252,6 +252,12 @@ func (tab *Tab) Type(selector, text string) {
 	tab.run("typing into "+selector, chromedp.SendKeys(selector, text, chromedp.ByQuery, chromedp.NodeVisible))
 }
 
+// Upload chooses a file in the field that a selector finds.
+func (tab *Tab) Upload(selector, file string) {
+	tab.t.Helper()
+	tab.run("choosing a file in "+selector, chromedp.SetUploadFiles(selector, []string{file}, chromedp.ByQuery))
+}
+
 // Press presses one key after the other, wherever the focus is.
 func (tab *Tab) Press(keys string) {
 	tab.t.Helper()
