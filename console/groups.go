@@ -45,6 +45,10 @@ func groupsList(v *visit) (any, *listing, error) {
 	return view, &view.listing, nil
 }
 
+// maxGroupEvents is how much of a group's history is shown. Each event may name many
+// thousand members.
+const maxGroupEvents = 8
+
 // groupView is what the page of a group shows.
 type groupView struct {
 	Group      *musterv1.Group
@@ -84,7 +88,7 @@ func showGroup(v *visit) error {
 	if view.Groups, view.MoreGroups, err = v.groupsOf(id); err != nil {
 		return err
 	}
-	if view.Events, view.MoreEvents, err = v.historyOf(id); err != nil {
+	if view.Events, view.MoreEvents, err = v.historyOf(id, maxGroupEvents); err != nil {
 		return err
 	}
 	if view.Sent, err = v.sentAbout(id); err != nil {

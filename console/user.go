@@ -45,7 +45,7 @@ func showUser(v *visit) error {
 	if view.Groups, view.MoreGroups, err = v.groupsOf(u.GetId()); err != nil {
 		return err
 	}
-	if view.Events, view.MoreEvents, err = v.historyOf(u.GetId()); err != nil {
+	if view.Events, view.MoreEvents, err = v.historyOf(u.GetId(), maxEventsShown); err != nil {
 		return err
 	}
 	if view.Sent, err = v.sentAbout(u.GetId()); err != nil {
@@ -79,8 +79,8 @@ type historyEvent struct {
 }
 
 // historyOf is what was done to a resource, the newest first, and whether there is more.
-func (v *visit) historyOf(id string) (events []historyEvent, more bool, err error) {
-	return v.history(&musterv1.ListAuditEventsRequest{ResourceId: id, PageSize: maxEventsShown})
+func (v *visit) historyOf(id string, most int32) (events []historyEvent, more bool, err error) {
+	return v.history(&musterv1.ListAuditEventsRequest{ResourceId: id, PageSize: most})
 }
 
 // history is what the audit log has of something, and whether it has more.
