@@ -1,6 +1,9 @@
 package console
 
 import (
+	"bytes"
+	"crypto/rsa"
+	"crypto/tls"
 	"encoding/base64"
 	"encoding/xml"
 	"errors"
@@ -12,6 +15,7 @@ import (
 
 	"github.com/crewjam/saml"
 	"github.com/crewjam/saml/samlsp"
+	"github.com/crewjam/saml/xmlenc"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	musterv1 "github.com/muster-scim/muster/gen/muster/v1"
@@ -34,7 +38,7 @@ func serviceProvider(origin string) (*saml.ServiceProvider, error) {
 		EntityID: metadata.String(), MetadataURL: *metadata, AcsURL: *acs,
 		AuthnNameIDFormat: saml.UnspecifiedNameIDFormat, MetadataOmitValidUntil: true,
 		AssertionConsumerServiceBindings: []string{saml.HTTPPostBinding},
-		RejectUnknownConditions:          true, RejectSHA1Signatures: true,
+		RejectUnknownConditions:          true, RejectSHA1Signatures: true, RequireSignedResponseForCBC: true,
 	}, nil
 }
 
@@ -48,7 +52,27 @@ func serviceProviderOf(origin string, p *musterv1.SignInProvider) (*saml.Service
 	return sp, err
 }
 
-// showSAMLMetadata is what the provider is told of Muster.
+// decrypting gives a service provider the key that providers encrypt for.
+func (v *visit) decrypting(sp *saml.ServiceProvider) error {
+	prepared, err := v.operators.PrepareSignIn(v.Context(), &musterv1.PrepareSignInRequest{Decryption: true})
+	if err != nil {
+		return err
+	}
+	pair, err := tls.X509KeyPair(prepared.GetDecryptionKey(), prepared.GetDecryptionKey())
+	if err != nil {
+		return err
+	}
+	private, ok := pair.PrivateKey.(*rsa.PrivateKey)
+	if !ok {
+		return errors.New("the decryption key is of another kind than RSA")
+	}
+	sp.EncryptionKey, sp.EncryptionCertificate = private, pair.Leaf
+	return nil
+}
+
+// showSAMLMetadata is what the provider is told of Muster. The key to encrypt for is among
+// it only for who asks: many providers begin to encrypt when they see one, not all of them
+// in a way that is safe.
 func showSAMLMetadata(v *visit) error {
 	origin, ok := v.origin()
 	if !ok {
@@ -57,6 +81,11 @@ func showSAMLMetadata(v *visit) error {
 	sp, err := serviceProvider(origin)
 	if err != nil {
 		return err
+	}
+	if v.FormValue("encryption") != "" {
+		if err := v.decrypting(sp); err != nil {
+			return err
+		}
 	}
 	text, err := xml.MarshalIndent(sp.Metadata(), "", "  ")
 	if err != nil {
@@ -118,7 +147,7 @@ func finishSAML(v *visit) error {
 			return v.showSignIn(noProvider, http.StatusNotFound)
 		}
 		var who *musterv1.SignInIdentity
-		if who, err = identitySAML(origin, p, text, a.Request); err == nil {
+		if who, err = v.identitySAML(origin, p, text, a.Request); err == nil {
 			return v.begin(&musterv1.SignInRequest{By: &musterv1.SignInRequest_Identity{Identity: who}}, a.Return)
 		}
 	}
@@ -141,7 +170,7 @@ func (v *visit) finishUnasked(origin string, asked *musterv1.SignInProvider, tex
 		if !p.GetSaml().GetAllowIdpInitiated() {
 			continue
 		}
-		who, err := identitySAML(origin, p, text, "")
+		who, err := v.identitySAML(origin, p, text, "")
 		if err == nil {
 			return v.begin(&musterv1.SignInRequest{By: &musterv1.SignInRequest_Identity{Identity: who}}, root)
 		}
@@ -165,10 +194,15 @@ func (s *spending) Consume(id string, expires time.Time) error {
 // identitySAML is who the provider says that the operator is, in an answer to the request
 // of this id; empty: unasked. The library checks signature, issuer, audience, recipient,
 // times and the request; what it returns stands within what is signed.
-func identitySAML(origin string, p *musterv1.SignInProvider, text []byte, request string) (*musterv1.SignInIdentity, error) {
+func (v *visit) identitySAML(origin string, p *musterv1.SignInProvider, text []byte, request string) (*musterv1.SignInIdentity, error) {
 	sp, err := serviceProviderOf(origin, p)
 	if err != nil {
 		return nil, err
+	}
+	if bytes.Contains(text, []byte("EncryptedData")) {
+		if err := v.decrypting(sp); err != nil {
+			return nil, err
+		}
 	}
 	spent := &spending{}
 	sp.ReplayCache, sp.AllowIDPInitiated = spent, request == ""
@@ -240,6 +274,12 @@ func explainSAML(err error) string {
 	if bad, ok := errors.AsType[saml.ErrBadStatus](err); ok {
 		return "the provider says " + bad.Status[strings.LastIndexByte(bad.Status, ':')+1:]
 	}
+	if _, ok := errors.AsType[xmlenc.ErrAlgorithmNotImplemented](err); ok && errors.Is(err, saml.ErrDecryptionFailed) {
+		return "the assertion is encrypted in a way that is not accepted; let the provider use AES-GCM with RSA-OAEP, or not encrypt"
+	}
+	if strings.Contains(err.Error(), "RequireSignedResponseForCBC") {
+		return "the assertion is encrypted with AES-CBC, which others can change; let the provider sign the response too, use AES-GCM, or not encrypt"
+	}
 	if errors.Is(err, saml.ErrInvalidSignature) && errors.Is(err, saml.ErrUnsupported) {
 		return "it is signed with SHA-1, which is not safe any more; let the provider sign with SHA-256"
 	}
@@ -259,6 +299,7 @@ func explainSAML(err error) string {
 		{saml.ErrIssuerMismatch, "the answer comes from another provider"},
 		{saml.ErrUntrustedCertificate, "it is signed with a certificate that the provider's metadata do not have"},
 		{saml.ErrCertificateNotValidNow, "the provider's certificate has expired; give its new metadata"},
+		{saml.ErrDecryptionFailed, "the assertion is encrypted, and not for the key of this server; give the provider the metadata with the key to encrypt for, or let it not encrypt"},
 		{saml.ErrInvalidSignature, "its signature is not valid"},
 	} {
 		if errors.Is(err, known.is) {

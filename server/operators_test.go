@@ -2,6 +2,7 @@ package server
 
 import (
 	"context"
+	"crypto/tls"
 	"slices"
 	"strings"
 	"testing"
@@ -294,6 +295,17 @@ func TestSignIn_Provider(t *testing.T) {
 	prepared, err := console.PrepareSignIn(ctx, &musterv1.PrepareSignInRequest{})
 	if err != nil || len(prepared.GetProviders()) != 1 || len(prepared.GetKey()) != 32 {
 		t.Fatalf("got %v, %v", prepared, err)
+	}
+	var keys []string
+	for range 2 {
+		asked, err := console.PrepareSignIn(ctx, &musterv1.PrepareSignInRequest{Decryption: true})
+		if _, bad := tls.X509KeyPair(asked.GetDecryptionKey(), asked.GetDecryptionKey()); err != nil || bad != nil {
+			t.Fatalf("the decryption key: %v, %v", err, bad)
+		}
+		keys = append(keys, string(asked.GetDecryptionKey()))
+	}
+	if keys[0] != keys[1] || len(prepared.GetDecryptionKey()) != 0 {
+		t.Error("the decryption key is another each time, or comes unasked")
 	}
 	if elsewhere, err := console.PrepareSignIn(ctx, &musterv1.PrepareSignInRequest{Tenant: "nowhere"}); err != nil || len(elsewhere.GetProviders()) != 0 {
 		t.Errorf("of no tenant: %v, %v", elsewhere, err)

@@ -34,6 +34,11 @@ func (s *operatorService) PrepareSignIn(ctx context.Context, req *musterv1.Prepa
 		return nil, err
 	}
 	out := &musterv1.PrepareSignInResponse{Key: key}
+	if req.GetDecryption() {
+		if out.DecryptionKey, err = s.store.MadeKey(ctx, decryptionKey, newDecryptionKey); err != nil {
+			return nil, err
+		}
+	}
 	name := cmp.Or(req.GetTenant(), DefaultTenant)
 	tenant, err := s.store.Tenant(ctx, name)
 	switch scim.ReasonOf(err) {

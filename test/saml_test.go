@@ -66,7 +66,13 @@ func startProvider(t *testing.T, p *program) *identityProvider {
 	go func() { idp.ended <- idp.cmd.Wait() }()
 	t.Cleanup(idp.kill)
 	idp.address = idp.awaitLine(t, "Identity provider: ")
-	ours := get(t, p.console()+"saml/metadata")
+	idp.learns(t, get(t, p.console()+"saml/metadata"))
+	return idp
+}
+
+// learns gives the provider the metadata of the server.
+func (idp *identityProvider) learns(t *testing.T, ours string) {
+	t.Helper()
 	told, err := http.Post(idp.address+"/metadata", "application/samlmetadata+xml", strings.NewReader(ours))
 	if err != nil {
 		t.Fatal(err)
@@ -75,7 +81,6 @@ func startProvider(t *testing.T, p *program) *identityProvider {
 	if text, err := io.ReadAll(told.Body); err != nil || told.StatusCode != http.StatusOK {
 		t.Fatalf("the provider does not take our metadata: %s %v\n%s", told.Status, err, text)
 	}
-	return idp
 }
 
 // console is where the pages are.
@@ -406,4 +411,85 @@ func TestSAML_Unasked(t *testing.T) {
 		// What answers a question stays bound to the browser that asked.
 		refused("an answer of another", asking.hasAnswer(t, false, url.Values{"person": {"grace"}}), "did not begin in this browser")
 	})
+}
+
+// What a provider encrypts for the key in our metadata is read, and checked like all else.
+// The key is there only for who asks for it, and is the same after a new start.
+func TestSAML_Encrypted(t *testing.T) {
+	onBoth(t, func(t *testing.T, p *program) {
+		if plain := get(t, p.console()+"saml/metadata"); strings.Contains(plain, "KeyDescriptor") {
+			t.Errorf("a key that nobody asked for: %s", plain)
+		}
+		path := "saml/metadata?encryption=1"
+		ours := get(t, p.console()+path)
+		idp := startProvider(t, p)
+		idp.learns(t, ours)
+		p.trusts(t, idp, "--allow-idp-initiated")
+		accepted := func(sign, encrypt string) {
+			t.Helper()
+			w := newPerson(p, idp)
+			response := w.hasAnswer(t, false, url.Values{"person": {"grace"}, "sign": {sign}, "encrypt": {encrypt}})
+			if status, to := w.brings(t, response); status != http.StatusSeeOther || to != "/console/groups" || !w.isSignedIn(t) {
+				t.Errorf("%s with a signed %s: %d %s", encrypt, sign, status, to)
+			}
+			last := p.sessions(t)[0]
+			if last.GetOperator() != "grace@example.com" || last.GetRole() != musterv1.OperatorRole_OPERATOR_ROLE_ADMINISTRATOR {
+				t.Errorf("%s with a signed %s: the session is %v", encrypt, sign, last)
+			}
+		}
+		for _, sign := range []string{"assertion", "response", "both"} {
+			accepted(sign, "gcm")
+		}
+		accepted("response", "cbc")
+		accepted("both", "cbc")
+		w := newPerson(p, idp)
+		response := w.hasAnswer(t, true, url.Values{"person": {"grace"}, "encrypt": {"gcm"}})
+		if status, to := w.brings(t, response); status != http.StatusSeeOther || !w.isSignedIn(t) {
+			t.Errorf("unasked: %d %s", status, to)
+		}
+		if status, text := newPerson(p, idp).brings(t, response); status != http.StatusUnauthorized || !strings.Contains(text, "used before") {
+			t.Errorf("replayed: %d %s", status, text)
+		}
+		before := len(p.sessions(t))
+		for _, c := range []struct{ encrypt, sign, deed, why string }{
+			{"gcm", "assertion", "mistaken", "not for the key of this server"},
+			{"gcm", "assertion", "meddled", "not for the key of this server"},
+			{"gcm", "both", "meddled", "signature is not valid"},
+			{"gcm", "none", "", "is not signed"},
+			{"gcm", "assertion", "impostor", "signed with a certificate that the provider's metadata do not have"},
+			{"gcm", "assertion", "expired", "has expired"},
+			{"gcm", "assertion", "audience", "for another audience"},
+			{"gcm", "assertion", "request", "did not begin in this browser"},
+			{"cbc", "assertion", "", "sign the response too"},
+			{"cbc", "none", "", "sign the response too"},
+			{"pkcs1", "both", "", "AES-GCM with RSA-OAEP"},
+			{"pysaml2", "response", "", "AES-GCM with RSA-OAEP"}, // Triple DES
+		} {
+			w := newPerson(p, idp)
+			status, text := w.brings(t, w.hasAnswer(t, false, url.Values{"person": {"grace"}, "sign": {c.sign}, "encrypt": {c.encrypt}, "deed": {c.deed}}))
+			if status != http.StatusUnauthorized || !strings.Contains(text, c.why) || w.isSignedIn(t) {
+				t.Errorf("%s, %q, with a signed %s: %d %s", c.encrypt, c.deed, c.sign, status, text)
+			}
+		}
+		if after := len(p.sessions(t)); after != before {
+			t.Errorf("of what is refused there are %d sessions", after-before)
+		}
+
+		p.kill()
+		again := serve(t, p.database)
+		if got := get(t, again.console()+path); certificateOf(t, got) != certificateOf(t, ours) {
+			t.Errorf("after a new start the key is another: %s", got)
+		}
+	})
+}
+
+var certificateText = regexp.MustCompile(`<X509Certificate[^>]*>([^<]+)<`)
+
+func certificateOf(t *testing.T, metadata string) string {
+	t.Helper()
+	found := certificateText.FindStringSubmatch(metadata)
+	if found == nil {
+		t.Fatalf("there is no certificate: %s", metadata)
+	}
+	return found[1]
 }

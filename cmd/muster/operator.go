@@ -154,7 +154,8 @@ attribute of the assertion, or a claim of the ID token, and the value that gives
 role; each may be given more than once, and the highest role counts.
 
 The identity provider needs from Muster, at the server's public address (base-url):
-  SAML  /console/saml/metadata    the metadata, which is the entity ID too
+  SAML  /console/saml/metadata    the metadata, which is the entity ID too; with ?encryption=1
+                                  they have a key, for providers that encrypt assertions
         /console/saml/acs         the assertion consumer service
   OIDC  /console/oidc/callback    the redirect URI
 

@@ -4,7 +4,7 @@ It prints its address, and is told the service provider's metadata (POST /metada
 it answers what a browser asks: GET /sso is where a service provider sends it, with a page
 to choose a person; POST /answer sends it back, signed in; GET /portal does so unasked. A
 deed names in what way an answer is not as it should be, and sign which parts are signed:
-"assertion", "response", "both" or "none". test/saml_test.go starts it.
+"assertion", "response", "both" or "none"; encrypt how the assertion is encrypted. test/saml_test.go starts it.
 """
 
 import datetime
@@ -27,6 +27,7 @@ from saml2.config import IdPConfig
 from saml2.metadata import entity_descriptor
 from saml2.saml import NAMEID_FORMAT_EMAILADDRESS, NAMEID_FORMAT_PERSISTENT, NameID
 from saml2.server import Server
+from saml2.sigver import RSA_1_5, RSA_OAEP_MGF1P, get_pem_wrapped_unwrapped, make_temp, pre_encryption_part
 from saml2.time_util import instant
 from saml2.xmldsig import DIGEST_SHA1, DIGEST_SHA256, SIG_RSA_SHA1, SIG_RSA_SHA256
 
@@ -95,10 +96,18 @@ def issuer(assertion) -> None:
 SAYS = {f.__name__: f for f in (expired, early, old, audience, recipient, request, issuer)}
 
 
+# With what an assertion, and the key to it, are encrypted. CBC is what most providers do.
+CIPHERS = {
+    "gcm": ("http://www.w3.org/2009/xmlenc11#aes256-gcm", RSA_OAEP_MGF1P, "aes-256"),
+    "cbc": ("http://www.w3.org/2001/04/xmlenc#aes256-cbc", RSA_OAEP_MGF1P, "aes-256"),
+    "pkcs1": ("http://www.w3.org/2009/xmlenc11#aes256-gcm", RSA_1_5, "aes-256"),
+}
+
+
 class Provider(Server):
     """pysaml2's server, which says of a person also what it should not."""
 
-    deed = ""
+    deed = cipher = ""
 
     def setup_assertion(self, *args, **kwargs):
         assertion = super().setup_assertion(*args, **kwargs)
@@ -109,6 +118,17 @@ class Provider(Server):
         if self.deed == "destination":
             consumer_url = ELSEWHERE
         return super()._response(in_response_to, consumer_url, *args, **kwargs)
+
+    def _encrypt_assertion(self, encrypt_cert, sp_entity_id, response, node_xpath=None):
+        """As pysaml2's, which knows one algorithm only, and that is an old one."""
+        if not self.cipher or self.cipher == "pysaml2":
+            return super()._encrypt_assertion(encrypt_cert, sp_entity_id, response, node_xpath)
+        message, key, session = CIPHERS[self.cipher]
+        certificate = encrypt_cert or self.metadata.certs(sp_entity_id, "any", "encryption")[0][1]
+        wrapped, bare = get_pem_wrapped_unwrapped(certificate)
+        file = make_temp(wrapped.encode(), decode=False)
+        template = pre_encryption_part(msg_enc=message, key_enc=key, encrypt_cert=bare)
+        return self.sec.encrypt_assertion(response, file.name, template, session, node_xpath)
 
 
 ASSERTION = re.compile(r"<(\w+):Assertion .*</\1:Assertion>", re.S)
@@ -187,14 +207,21 @@ class World:
             entity = next(iter(server.metadata.keys()))
             _, acs = server.pick_binding("assertion_consumer_service", [BINDING_HTTP_POST], "spsso", entity_id=entity)
             to = {"in_response_to": None, "destination": acs, "sp_entity_id": entity}
-        server.deed = deed
+        server.deed, server.cipher = deed, form.get("encrypt", "")
+        mistaken = (self.directory / "impostor.crt").read_text() if deed == "mistaken" else None
         name = NameID(format=NAMEID_FORMAT_EMAILADDRESS, text=PEOPLE[person]["mail"]) if person != "ada" else None
         response = str(server.create_authn_response(
             PEOPLE[person], userid=person, name_id=name, authn={"class_ref": PASSWORDPROTECTEDTRANSPORT},
             sign_assertion=sign in ("assertion", "both"), sign_response=sign in ("response", "both"),
             sign_alg=SIG_RSA_SHA1 if deed == "sha1" else SIG_RSA_SHA256,
-            digest_alg=DIGEST_SHA1 if deed == "sha1" else DIGEST_SHA256, **to,
+            digest_alg=DIGEST_SHA1 if deed == "sha1" else DIGEST_SHA256,
+            encrypt_assertion=bool(server.cipher), encrypt_cert_assertion=mistaken, **to,
         ))
+        assert not server.cipher or "EncryptedData" in response
+        if deed == "meddled":
+            # The last text of a cipher is that of the assertion.
+            at = response.rindex("</ns", 0, response.rindex(":CipherValue>")) - 8
+            response = response[:at] + ("A" if response[at] != "A" else "B") + response[at + 1:]
         if deed in FORGES:
             forged = ASSERTION.sub(lambda m: FORGES[deed](m[0]), response)
             assert forged != response, deed

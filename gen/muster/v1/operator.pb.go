@@ -745,7 +745,9 @@ func (x *CreateLoginLinkResponse) GetExpireTime() *timestamppb.Timestamp {
 type PrepareSignInRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Empty: "default".
-	Tenant        string `protobuf:"bytes,1,opt,name=tenant,proto3" json:"tenant,omitempty"`
+	Tenant string `protobuf:"bytes,1,opt,name=tenant,proto3" json:"tenant,omitempty"`
+	// Asks for the decryption key too.
+	Decryption    bool `protobuf:"varint,2,opt,name=decryption,proto3" json:"decryption,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -787,13 +789,23 @@ func (x *PrepareSignInRequest) GetTenant() string {
 	return ""
 }
 
+func (x *PrepareSignInRequest) GetDecryption() bool {
+	if x != nil {
+		return x.Decryption
+	}
+	return false
+}
+
 type PrepareSignInResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// None where there is no such tenant.
 	Providers []*SignInProvider `protobuf:"bytes,1,rep,name=providers,proto3" json:"providers,omitempty"`
 	// 32 random bytes that all servers of the database share, for what the console gives
 	// a browser to bring back when it comes from the provider.
-	Key           []byte `protobuf:"bytes,2,opt,name=key,proto3" json:"key,omitempty"`
+	Key []byte `protobuf:"bytes,2,opt,name=key,proto3" json:"key,omitempty"`
+	// In PEM, what SAML providers encrypt for and its certificate, the same on all servers
+	// of the database. Absent unless it is asked for.
+	DecryptionKey []byte `protobuf:"bytes,3,opt,name=decryption_key,json=decryptionKey,proto3" json:"decryption_key,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -838,6 +850,13 @@ func (x *PrepareSignInResponse) GetProviders() []*SignInProvider {
 func (x *PrepareSignInResponse) GetKey() []byte {
 	if x != nil {
 		return x.Key
+	}
+	return nil
+}
+
+func (x *PrepareSignInResponse) GetDecryptionKey() []byte {
+	if x != nil {
+		return x.DecryptionKey
 	}
 	return nil
 }
@@ -2180,12 +2199,16 @@ const file_muster_v1_operator_proto_rawDesc = "" +
 	"\x17CreateLoginLinkResponse\x12\x16\n" +
 	"\x06secret\x18\x01 \x01(\tR\x06secret\x12;\n" +
 	"\vexpire_time\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
-	"expireTime\".\n" +
+	"expireTime\"N\n" +
 	"\x14PrepareSignInRequest\x12\x16\n" +
-	"\x06tenant\x18\x01 \x01(\tR\x06tenant\"b\n" +
+	"\x06tenant\x18\x01 \x01(\tR\x06tenant\x12\x1e\n" +
+	"\n" +
+	"decryption\x18\x02 \x01(\bR\n" +
+	"decryption\"\x89\x01\n" +
 	"\x15PrepareSignInResponse\x127\n" +
 	"\tproviders\x18\x01 \x03(\v2\x19.muster.v1.SignInProviderR\tproviders\x12\x10\n" +
-	"\x03key\x18\x02 \x01(\fR\x03key\"\xc8\x02\n" +
+	"\x03key\x18\x02 \x01(\fR\x03key\x12%\n" +
+	"\x0edecryption_key\x18\x03 \x01(\fR\rdecryptionKey\"\xc8\x02\n" +
 	"\x0eSignInIdentity\x12\x16\n" +
 	"\x06tenant\x18\x01 \x01(\tR\x06tenant\x12\x1a\n" +
 	"\bprovider\x18\x02 \x01(\tR\bprovider\x12\x18\n" +
