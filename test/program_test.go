@@ -73,7 +73,7 @@ var long = []string{
 	"TestConformance", "TestPreview_AnswersAsLiveDoes", "TestSimulate_CyberArk", "TestRecording_PlaysOnTheOtherDatabase", "TestDeleteTenant_Killed",
 	"TestConsole_WholeWay", "TestTorture", "TestWatchers_ThatDoNotRead", "TestMirror_Large", "TestMirror_Converges", "TestWatch_DeadConnection",
 	"TestActivity_TellsWhyVerifyFails", "TestTraffic_CountsEach", "TestOpenAPI_AnswersAreAsDescribed", "TestEvents_PushSurvivesAKill",
-	"TestExample_Mirror", "TestExample_Sessions", "TestSAML_WholeWay", "TestSAML_Deeds",
+	"TestExample_Mirror", "TestExample_Sessions", "TestSAML_WholeWay", "TestSAML_Deeds", "TestSAML_Encrypted",
 }
 
 // onBothDatabases runs a test on an empty database of each kind.
