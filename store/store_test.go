@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"crypto/sha256"
+	"errors"
 	"fmt"
 	"path/filepath"
 	"testing"
@@ -15,7 +16,10 @@ import (
 // onBoth runs a test on an empty SQLite database and on an empty PostgreSQL one.
 func onBoth(t *testing.T, test func(t *testing.T, s *Store)) {
 	t.Helper()
-	onBothUnmigrated(t, func(t *testing.T, s *Store) { test(t, migrated(t, s)) })
+	t.Run("SQLite", func(t *testing.T) {
+		test(t, openMigrated(t, "sqlite://"+filepath.Join(t.TempDir(), "muster.db")))
+	})
+	t.Run("PostgreSQL", func(t *testing.T) { test(t, open(t, migratedPostgres(t))) })
 }
 
 // onBothUnmigrated runs a test on a database of each kind that has no tables yet.
@@ -23,6 +27,19 @@ func onBothUnmigrated(t *testing.T, test func(t *testing.T, s *Store)) {
 	t.Helper()
 	t.Run("SQLite", func(t *testing.T) { test(t, open(t, "sqlite://"+filepath.Join(t.TempDir(), "muster.db"))) })
 	t.Run("PostgreSQL", func(t *testing.T) { test(t, open(t, testpostgres.URL(t))) })
+}
+
+// migratedPostgres is the URL of a PostgreSQL database that has the tables and nothing in them.
+func migratedPostgres(tb testing.TB) string {
+	tb.Helper()
+	return testpostgres.Filled(tb, func(url string) error {
+		s, err := Open(context.Background(), url)
+		if err != nil {
+			return err
+		}
+		_, err = s.Migrate(context.Background())
+		return errors.Join(err, s.Close())
+	})
 }
 
 func open(tb testing.TB, url string) *Store {

@@ -124,6 +124,7 @@ func withoutCreated(text string) string {
 // Where a command goes is what its flags say, and then the environment; it tells what
 // to do where it cannot go there.
 func TestAdminCommands_Where(t *testing.T) {
+	t.Parallel()
 	database := sqliteURL(t)
 	p := start(t, database)
 	admin := p.credential(t, "ops", "admin")

@@ -36,8 +36,8 @@ func dialClient(t *testing.T, address, token string) *client.Client {
 // meanwhile, and goes on where it was.
 func TestMirror_Converges(t *testing.T) {
 	onBothDatabases(t, func(t *testing.T, database string) {
-		p := start(t, database)
-		address := p.grpc
+		address := lastingAddress(t)
+		p := start(t, database, "--grpc", address)
 		c := dialClient(t, address, token)
 		ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 		defer cancel()

@@ -50,6 +50,7 @@ func (p *program) conformance(t *testing.T, base string, only ...string) *confor
 
 // The command tells by its exit code.
 func TestConformance_Command(t *testing.T) {
+	t.Parallel()
 	p := start(t, sqliteURL(t))
 	for _, c := range []struct {
 		want string // of the output, or nothing if the command must fail
@@ -164,6 +165,7 @@ var mutants = map[string]mutant{
 // The checks that a mutant names are skipped where Muster lacks the feature, so
 // it is enough that each one that is made fails, and one at least is made.
 func TestConformance_FindsMutants(t *testing.T) {
+	t.Parallel()
 	p := start(t, sqliteURL(t))
 	for name, m := range mutants {
 		t.Run(name, func(t *testing.T) {
@@ -180,6 +182,7 @@ func TestConformance_FindsMutants(t *testing.T) {
 
 // The mutants' checks pass where nothing is wrong: the proxy alone breaks nothing.
 func TestConformance_ProxyIsNoMutant(t *testing.T) {
+	t.Parallel()
 	p := start(t, sqliteURL(t))
 	proxy := httptest.NewServer(mutant{}.proxy(t, p))
 	defer proxy.Close()

@@ -35,6 +35,7 @@ func files(t *testing.T, folder string) []string {
 // However it ends, the memory of the program reaches no file, and what it prints has
 // no secret.
 func TestProgram_LeavesNoCoreFile(t *testing.T) {
+	t.Parallel()
 	control := unlimited(t, "sleep", "100")
 	if err := control.Start(); err != nil {
 		t.Fatal(err)

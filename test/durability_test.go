@@ -10,7 +10,6 @@ import (
 	"time"
 
 	"github.com/muster-scim/muster/store"
-	"github.com/muster-scim/muster/test/postgres"
 )
 
 // userJSON is a user with attributes that stand in different tables.
@@ -149,7 +148,7 @@ func TestKill_LosesNothing(t *testing.T) {
 func TestTerminate_FinishesRequests(t *testing.T) {
 	for name, database := range map[string]func() string{
 		"SQLite":     func() string { return sqliteURL(t) },
-		"PostgreSQL": func() string { return postgres.URL(t) },
+		"PostgreSQL": func() string { return postgresURL(t) },
 	} {
 		t.Run(name, func(t *testing.T) {
 			url := database()

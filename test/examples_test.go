@@ -50,6 +50,7 @@ func eventually(t *testing.T, p *program, what string, is func() bool) {
 // The example of a mirror answers what Muster would, also when Muster is gone and it
 // has just been started itself.
 func TestExample_Mirror(t *testing.T) {
+	t.Parallel()
 	p := start(t, sqliteURL(t))
 	c := dialClient(t, p.grpc, token)
 	engineering, company := makeGroup(t, c, "Engineering"), makeGroup(t, c, "Company")
@@ -101,6 +102,7 @@ func TestExample_Mirror(t *testing.T) {
 // The example of a worker ends the sessions of those who are disabled or deleted, each
 // once, although it is killed in between.
 func TestExample_Sessions(t *testing.T) {
+	t.Parallel()
 	p := start(t, sqliteURL(t))
 	c := dialClient(t, p.grpc, token)
 	ids := fillUsers(t, c, 60)

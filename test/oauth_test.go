@@ -24,7 +24,6 @@ import (
 	"google.golang.org/grpc/status"
 
 	musterv1 "github.com/muster-scim/muster/gen/muster/v1"
-	"github.com/muster-scim/muster/test/postgres"
 )
 
 const oauthCallback = "http://127.0.0.1:1/callback"
@@ -271,7 +270,8 @@ func TestOAuth_CodeOnceMore(t *testing.T) {
 
 // An assertion is good once, on all servers of a database.
 func TestOAuth_PrivateKeyJWT(t *testing.T) {
-	database := postgres.URL(t)
+	t.Parallel()
+	database := postgresURL(t)
 	a := start(t, database).authorization(t)
 	second := serve(t, database)
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)

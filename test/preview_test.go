@@ -20,7 +20,6 @@ import (
 	"testing"
 
 	"github.com/muster-scim/muster/simulate"
-	"github.com/muster-scim/muster/test/postgres"
 )
 
 // A recorder stands between clients and a server, and writes down what they say. It
@@ -220,7 +219,7 @@ func another(t *testing.T, database string) string {
 	if strings.HasPrefix(database, "sqlite://") {
 		return sqliteURL(t)
 	}
-	return postgres.URL(t)
+	return postgresURL(t)
 }
 
 // compareWithLive prepares two servers, sends both the same, the second one in a

@@ -76,20 +76,43 @@ var long = []string{
 	"TestExample_Mirror", "TestExample_Sessions", "TestSAML_WholeWay", "TestSAML_Deeds", "TestSAML_Encrypted",
 }
 
-// onBothDatabases runs a test on an empty database of each kind.
+// alone are tests that measure how long something takes, or how much memory: no other
+// runs beside them. Those that do wait for others most of their time, and so run two by
+// two, or as many as there are processors.
+var alone = []string{
+	"TestLimits_ANoisyTenantDoesNotSlowAQuietOne", "TestWatchers_ThatDoNotRead", "TestBulk_MemoryStaysBounded", "TestMirror_Large",
+}
+
+// onBothDatabases runs a test on a database of each kind that has nothing in it yet.
 func onBothDatabases(t *testing.T, test func(t *testing.T, database string)) {
 	t.Helper()
+	if !slices.Contains(alone, t.Name()) {
+		t.Parallel()
+	}
 	if raceEnabled && slices.Contains(long, t.Name()) {
-		t.Run("PostgreSQL", func(t *testing.T) { test(t, postgres.URL(t)) })
+		t.Run("PostgreSQL", func(t *testing.T) { test(t, postgresURL(t)) })
 		return
 	}
 	t.Run("SQLite", func(t *testing.T) { test(t, sqliteURL(t)) })
-	t.Run("PostgreSQL", func(t *testing.T) { test(t, postgres.URL(t)) })
+	t.Run("PostgreSQL", func(t *testing.T) { test(t, postgresURL(t)) })
 }
 
+// sqliteURL is of a file that serve makes, as it does for an operator.
 func sqliteURL(t *testing.T) string {
 	t.Helper()
 	return "sqlite://" + filepath.Join(t.TempDir(), "muster.db")
+}
+
+// postgresURL is of a database that was empty before `muster migrate`: serve wants that
+// on PostgreSQL.
+func postgresURL(t *testing.T) string {
+	t.Helper()
+	return postgres.Filled(t, func(url string) error {
+		if out, err := command(url, "migrate").CombinedOutput(); err != nil {
+			return fmt.Errorf("migrate: %w\n%s", err, out)
+		}
+		return nil
+	})
 }
 
 // program is a running server.
@@ -103,17 +126,16 @@ type program struct {
 	client   *http.Client // of rest; nil: noRedirects
 }
 
-// start migrates an empty database and serves it on free ports.
+// start serves a database that no server has served before.
 func start(t *testing.T, database string, args ...string) *program {
 	t.Helper()
-	if out, err := command(database, "migrate").CombinedOutput(); err != nil {
-		t.Fatalf("migrate: %v\n%s", err, out)
-	}
-	return serve(t, database, args...)
+	p := serve(t, database, args...)
+	p.awaitLine(t, "Bearer token:  ")
+	return p
 }
 
-// serve starts a server on a database that is ready, without the limits that a test
-// could meet by its speed, or by credentials that are wrong; args may set them.
+// serve starts a server on free ports, without the limits that a test could meet by its
+// speed, or by credentials that are wrong; args may set them.
 func serve(t *testing.T, database string, args ...string) *program {
 	t.Helper()
 	p := &program{database: database, out: &output{}, ended: make(chan error, 1)}

@@ -11,7 +11,6 @@ import (
 	"time"
 
 	"github.com/muster-scim/muster/simulate"
-	"github.com/muster-scim/muster/test/postgres"
 )
 
 // runs runs a command on the program's database, and returns what it prints.
@@ -77,7 +76,7 @@ func TestRecording_PlaysOnTheOtherDatabase(t *testing.T) {
 		}
 		other := sqliteURL(t)
 		if strings.HasPrefix(database, "sqlite") {
-			other = postgres.URL(t)
+			other = postgresURL(t)
 		}
 		fresh := start(t, other)
 		out, err := command(other, "simulate", "replay", file, "--url", fresh.base, "--token", token).CombinedOutput()

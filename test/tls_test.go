@@ -161,6 +161,7 @@ func serialAt(t *testing.T, s *secured, address string) string {
 }
 
 func TestTLS_NewCertificateWithoutRestart(t *testing.T) {
+	t.Parallel()
 	s := startTLS(t)
 	faces := []string{strings.TrimSuffix(strings.TrimPrefix(s.base, "https://"), "/scim/v2"), s.grpc}
 	open := s.dial(t)
@@ -225,6 +226,7 @@ func (s *secured) addCertificate(t *testing.T, st *store.Store, p authority.Pair
 }
 
 func TestMutualTLS(t *testing.T) {
+	t.Parallel()
 	s := startTLS(t)
 	if err := s.terminate(t); err != nil {
 		t.Fatal(err)

@@ -22,7 +22,6 @@ import (
 	"github.com/muster-scim/muster/client"
 	musterv1 "github.com/muster-scim/muster/gen/muster/v1"
 	"github.com/muster-scim/muster/scim"
-	"github.com/muster-scim/muster/test/postgres"
 )
 
 // tortureTime is how long a test goes on that finds more the longer it does: as long as
@@ -44,7 +43,7 @@ func tortureTime(t *testing.T, usual time.Duration) time.Duration {
 // end what each watcher has replayed is what the database has, and the database has all
 // that was acknowledged.
 func TestTorture(t *testing.T) {
-	t.Run("PostgreSQL", func(t *testing.T) { torture(t, postgres.URL(t), 2, tortureTime(t, 15*time.Second)) })
+	t.Run("PostgreSQL", func(t *testing.T) { torture(t, postgresURL(t), 2, tortureTime(t, 15*time.Second)) })
 	t.Run("SQLite", func(t *testing.T) { torture(t, sqliteURL(t), 1, tortureTime(t, 15*time.Second)/3) })
 }
 
@@ -108,9 +107,6 @@ type cluster struct {
 
 func startCluster(t *testing.T, database string, servers int) *cluster {
 	t.Helper()
-	if out, err := command(database, "migrate").CombinedOutput(); err != nil {
-		t.Fatalf("migrate: %v\n%s", err, out)
-	}
 	c := &cluster{database: database}
 	for i := range servers {
 		c.http, c.grpc, c.programs = append(c.http, lastingAddress(t)), append(c.grpc, lastingAddress(t)), append(c.programs, nil)

@@ -32,8 +32,9 @@ rm -rf "$0"`
 
 // Start starts a server whose files are in a new folder below dir, and returns
 // the URL of an empty database. stop ends the server. The server also ends when
-// this process does, however that happens.
-func Start(ctx context.Context, dir string) (url string, stop func(), err error) {
+// this process does, however that happens. settings are more of its own, as
+// "fsync=off".
+func Start(ctx context.Context, dir string, settings ...string) (url string, stop func(), err error) {
 	bin, err := programs()
 	if err != nil {
 		return "", nil, err
@@ -54,8 +55,11 @@ func Start(ctx context.Context, dir string) (url string, stop func(), err error)
 		return "", nil, err
 	}
 	var log bytes.Buffer
-	server := command(context.WithoutCancel(ctx), owner, "/bin/sh", "-c", script, data, filepath.Join(bin, "postgres"), "-D", data,
-		"-h", "127.0.0.1", "-p", strconv.Itoa(port), "-k", data, "-c", "shared_buffers=128MB", "-c", "max_connections=200", "-c", "max_wal_size=2GB")
+	args := []string{"-c", script, data, filepath.Join(bin, "postgres"), "-D", data, "-h", "127.0.0.1", "-p", strconv.Itoa(port), "-k", data}
+	for _, setting := range append([]string{"shared_buffers=128MB", "max_connections=200", "max_wal_size=2GB"}, settings...) {
+		args = append(args, "-c", setting)
+	}
+	server := command(context.WithoutCancel(ctx), owner, "/bin/sh", args...)
 	server.Stdout, server.Stderr = &log, &log
 	if err := server.Start(); err != nil {
 		return "", nil, err
