@@ -51,9 +51,12 @@ const maxGroupEvents = 8
 
 // groupView is what the page of a group shows.
 type groupView struct {
+	listing // of the members
+
 	Group      *musterv1.Group
 	Sheets     []factSheet
 	Members    []*musterv1.Member
+	More       bool // there may be more that were searched for
 	Pager      pager
 	Groups     []*musterv1.UserGroup
 	MoreGroups bool
@@ -69,19 +72,18 @@ func showGroup(v *visit) error {
 		return err
 	}
 	g := out.GetGroup()
-	view := groupView{Group: g}
-	l := listing{Path: v.URL.Path, After: v.URL.Query().Get("after")}
-	members, err := v.directory.ListMembers(v.Context(), &musterv1.ListMembersRequest{
-		Group: &musterv1.GroupKey{Key: &musterv1.GroupKey_Id{Id: id}}, PageSize: pageSize, PageToken: l.After,
-	})
-	if isPageGone(err) {
-		return v.redirect(l.url(""))
+	p := page{Title: g.GetDisplayName(), Section: "groups", Crumbs: []crumb{{"Groups", root + "groups"}}}
+	view := &groupView{Group: g, listing: listingOf(v)}
+	p.Data = view
+	if err = view.findMembers(v); isPageGone(err) {
+		return v.redirect(view.url(""))
 	}
 	if err != nil {
 		return err
 	}
-	view.Members = members.GetMembers()
-	view.Pager = l.pager("", members.GetNextPageToken())
+	if v.asks() == "members" { // somebody is typing: the rest of the page stays
+		return v.show("group", p)
+	}
 	if view.Sheets, err = v.sheetsOf(resourceGroup, g, "schemas", "meta", "members", "extensions"); err != nil {
 		return err
 	}
@@ -94,7 +96,25 @@ func showGroup(v *visit) error {
 	if view.Sent, err = v.sentAbout(id); err != nil {
 		return err
 	}
-	return v.show("group", page{Title: g.GetDisplayName(), Section: "groups", Crumbs: []crumb{{"Groups", root + "groups"}}, Data: view})
+	return v.show("group", p)
+}
+
+// findMembers reads a page of the members, or those whose names begin with what was typed.
+func (view *groupView) findMembers(v *visit) error {
+	req := &musterv1.ListMembersRequest{Group: &musterv1.GroupKey{Key: &musterv1.GroupKey_Id{Id: view.Group.GetId()}}, PageSize: pageSize, Beginning: view.Query}
+	if view.Query == "" {
+		req.PageToken = view.After
+	}
+	out, err := v.directory.ListMembers(v.Context(), req)
+	if err != nil {
+		return err
+	}
+	view.Members, view.More = out.GetMembers(), out.GetMore()
+	view.Pager = view.pager("", out.GetNextPageToken())
+	if view.Query != "" {
+		view.Pager = pager{Text: foundText(len(view.Members), view.More, "member", "members")}
+	}
+	return nil
 }
 
 // nameOfMember is what a user or group is called.

@@ -153,6 +153,14 @@ func (l listing) pageText(rows int, next, one, many string) string {
 	return plural(rows, one, many) + " on this page"
 }
 
+// foundText says how many were found of what somebody types, who sees one page.
+func foundText(rows int, more bool, one, many string) string {
+	if more {
+		return "Some of many. Type more to see fewer."
+	}
+	return plural(rows, one, many)
+}
+
 // literal is a text in the language of filters.
 func literal(text string) string {
 	quoted, _ := json.Marshal(text) //nolint:errchkjson // of a string

@@ -42,6 +42,8 @@ func measurePages(t *testing.T, w *world, many int) {
 	ids := w.fill(t, many)
 	t.Logf("%d users after %s", many, time.Since(start).Round(time.Second))
 	all := w.fillGroup(t, "Everybody", ids)
+	some := w.fillGroup(t, "Some", ids[:min(many, 5000)])
+	half := w.fillGroup(t, "Half", ids[many/2:]) // many names are of nobody in it
 	w.group(t, "Outer", all)
 	for i := range 50 {
 		w.group(t, fmt.Sprint("Team ", i), ids[i*7])
@@ -54,11 +56,13 @@ func measurePages(t *testing.T, w *world, many int) {
 		}
 	}
 	for _, path := range []string{
-		"", "schemas", "schemas/urn:ietf:params:scim:schemas:core:2.0:User", "users", "users?q=a", "users?q=ada", "users?q=lovelace", "users?q=ada+lovelace.9", "users?q=user.77777", "users?q=nobody-of-this-name", "users?q=example.com",
+		"", "schemas", "schemas/urn:ietf:params:scim:schemas:core:2.0:User", "users", "users?q=a", "users?q=ada", "users?q=lovelace", "users?q=ada+lovelace.9", "users?q=user.77777", "users?q=u", "users?q=user", "users?q=nobody-of-this-name", "users?q=example.com",
 		"users?sort=userName", "users?down=1", "users?sort=meta.lastModified&down=1",
 		"users?filter=" + "userName+sw+%22user.777%22", "users?filter=active+eq+false",
 		"users/" + ids[many/2], "users/" + ids[many/2] + "/deactivate",
 		"groups", "groups?q=team", "groups/" + all, "groups?sort=meta.lastModified",
+		"groups/" + all + "?q=u", "groups/" + all + "?q=u#members", "groups/" + all + "?q=user.77777#members", "groups/" + all + "?q=ada#members", "groups/" + all + "?q=lovelace#members", "groups/" + all + "?q=nobody#members",
+		"groups/" + half + "?q=user.1#members", "groups/" + half + "?q=user#members", "groups/" + some + "?q=user#members", "groups/" + some + "?q=nobody#members",
 		"groups/" + all + "/members/" + ids[5] + "/remove",
 	} {
 		times := make([]time.Duration, 0, 12)
@@ -82,11 +86,17 @@ func shortened(path string) string {
 	return strings.ReplaceAll(path, "-", "")[:min(58, len(strings.ReplaceAll(path, "-", "")))]
 }
 
-// timed gets a page, and tells how long it took.
+// timed gets a page, or a fragment of it, and tells how long it took.
 func (w *world) timed(t *testing.T, path string) time.Duration {
 	t.Helper()
+	path, fragment, _ := strings.Cut(path, "#")
+	r, err := http.NewRequest(http.MethodGet, w.URL+root+path, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.Header.Set("Muster-Fragment", fragment)
 	start := time.Now()
-	answer, err := http.Get(w.URL + root + path)
+	answer, err := http.DefaultClient.Do(r)
 	if err != nil {
 		t.Fatal(err)
 	}

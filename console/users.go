@@ -101,14 +101,19 @@ func (list *userList) find(v *visit) error {
 
 // findBeginnings finds users whose name, userName or e-mail address begins with what was
 // typed. Each of these has an index, so it is quick however many users there are; that
-// is why each is asked for by itself.
+// is why each is asked for by itself, and in the order of the index where that is the
+// attribute's own.
 func (list *userList) findBeginnings(v *visit) error {
 	filters := beginnings(list.Query)
 	found := make([]*musterv1.FindUsersResponse, len(filters))
 	g, ctx := errgroup.WithContext(v.Context())
 	for i, filter := range filters {
+		sortBy, _, _ := strings.Cut(filter, " ")
+		if !slices.Contains([]string{"userName", "displayName"}, sortBy) {
+			sortBy = ""
+		}
 		g.Go(func() (err error) {
-			found[i], err = v.directory.FindUsers(ctx, &musterv1.FindUsersRequest{Filter: both(filter, list.Filter), PageSize: pageSize, ReadMask: rowMask})
+			found[i], err = v.directory.FindUsers(ctx, &musterv1.FindUsersRequest{Filter: both(filter, list.Filter), SortBy: sortBy, PageSize: pageSize, ReadMask: rowMask})
 			return err
 		})
 	}
@@ -129,10 +134,7 @@ func (list *userList) findBeginnings(v *visit) error {
 	if len(list.Rows) > pageSize {
 		list.Rows, more = list.Rows[:pageSize], true
 	}
-	list.Pager.Text = plural(len(list.Rows), "user", "users")
-	if more {
-		list.Pager.Text = "Some of many. Type more to see fewer."
-	}
+	list.Pager.Text = foundText(len(list.Rows), more, "user", "users")
 	return nil
 }
 

@@ -3,6 +3,8 @@ package console
 import (
 	"html"
 	"net/http"
+	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
@@ -99,6 +101,32 @@ func TestUser_Page(t *testing.T) {
 	}
 }
 
+// What clients sent last about a user or group leads to the request whole, with its body.
+func TestSentLast_Opens(t *testing.T) {
+	w := newWorld(t)
+	ada := w.user(t, &musterv1.User{UserName: "ada"}).GetId()
+	staff, token := w.group(t, "Staff", ada).GetId(), w.client(t, "cyberark")
+	for of, path := range map[string]string{"/Users/" + ada: "users/" + ada, "/Groups/" + staff: "groups/" + staff} {
+		body := `{"schemas":["urn:ietf:params:scim:api:messages:2.0:PatchOp"],"Operations":[{"op":"replace","path":"displayName","value":"Countess"}]}`
+		if got := w.ask(t, token, http.MethodPatch, of, body); got >= 300 {
+			t.Fatal(got)
+		}
+		w.eventually(t, path, "PATCH "+scimPath+of)
+		_, page := w.get(t, path)
+		_, page, _ = strings.Cut(page, ">Sent last<")
+		link := regexp.MustCompile(`href="/console/(activity/requests/[^"]+)"><code>PATCH `).FindStringSubmatch(page)
+		if link == nil {
+			t.Fatalf("%s has no link to it: %s", path, page)
+		}
+		if answer, whole := w.get(t, link[1]); answer.StatusCode != http.StatusOK || !strings.Contains(whole, "PatchOp") || !strings.Contains(whole, "Countess") {
+			t.Errorf("%s leads to %s: %s", path, answer.Status, whole)
+		}
+		if !strings.Contains(page, `href="/console/activity?resource=`+path[strings.Index(path, "/")+1:]+`"`) {
+			t.Errorf("%s does not lead to all requests: %s", path, page)
+		}
+	}
+}
+
 // A viewer is shown everything, and no button.
 func TestUsers_Viewer(t *testing.T) {
 	c := newCompany(t)
@@ -187,6 +215,56 @@ func TestGroup_RemoveMember(t *testing.T) {
 	if err != nil || len(out.GetGroup().GetMembers()) != 1 {
 		t.Errorf("got %v, %v", out, err)
 	}
+}
+
+// Members are searched while somebody types, and without a script; groups in the group are
+// found, and who is in one of those alone is not. To type reads nothing but the members.
+func TestGroup_SearchMembers(t *testing.T) {
+	c := newCompany(t)
+	engines := c.ada.GetId()
+	out, err := c.directory.ListMemberships(c.ctx, &musterv1.ListMembershipsRequest{MemberId: engines, DirectOnly: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, g := range out.GetGroups() {
+		if g.GetDisplay() == "Analytical Engines" {
+			engines = g.GetValue()
+		}
+	}
+	for path, want := range map[string][]string{
+		engines + "?q=lovel": {"Ada Lovelace"}, engines + "?q=MALLORY.XI%40": {"Mallory Xi"}, c.staff.GetId() + "?q=anal": {"Analytical Engines"}, c.staff.GetId() + "?q=lovel": nil,
+	} {
+		_, body := c.get(t, "groups/"+path, "Muster-Fragment", "members")
+		var found []string
+		for _, row := range regexp.MustCompile(`<a class="row" href="[^"]+">([^<]+)<`).FindAllStringSubmatch(body, -1) {
+			found = append(found, row[1])
+		}
+		if !slices.Equal(found, want) || strings.Contains(body, "History") {
+			t.Errorf("%s finds %v and not %v: %s", path, found, want, body)
+		}
+	}
+	if _, body := c.get(t, "groups/"+engines+"?q=example"); !strings.Contains(body, "of a member begins with “example”") {
+		t.Error("it does not say that there is nobody")
+	}
+	tab := browser.Open(t, c.URL+root)
+	tab.Visit("groups/" + engines)
+	tab.Await("Next page")
+	tab.Press("/")
+	tab.Press("lovel")
+	tab.AwaitTrue(`document.querySelectorAll("#members [data-row]").length === 1`)
+	tab.Await("Ada Lovelace")
+	if path := tab.Path(); path != "/console/groups/"+engines+"?q=lovel" {
+		t.Errorf("the address is %s", path)
+	}
+	picture(tab, "group-search")
+	tab.Type("#main [name=q]", "nobody")
+	tab.ClickText("Show all members")
+	tab.Await("Next page")
+	tab.NoScript()
+	tab.Visit("groups/" + engines)
+	tab.Type("#main [name=q]", "liskov")
+	tab.ClickText("Search")
+	tab.AwaitTrue(`document.querySelectorAll("#members [data-row]").length > 1 && [...document.querySelectorAll("#members [data-row]")].every(r => r.innerText.includes("Liskov"))`)
 }
 
 // Keys go to sections, through rows and to the help; the colours change and stay.

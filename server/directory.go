@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"slices"
+	"strings"
 
 	"google.golang.org/grpc"
 	"google.golang.org/protobuf/types/known/fieldmaskpb"
@@ -216,6 +217,9 @@ func (s *directory) ListMembers(ctx context.Context, req *musterv1.ListMembersRe
 	if err != nil {
 		return nil, err
 	}
+	if req.GetBeginning() != "" {
+		return membersNamed(ctx, group, req)
+	}
 	of := fmt.Appendf(nil, "%d members %q", tenantOf(ctx).ID(), group)
 	behind, err := s.from(ctx, req.GetPageToken(), of)
 	if err != nil {
@@ -228,6 +232,26 @@ func (s *directory) ListMembers(ctx context.Context, req *musterv1.ListMembersRe
 	}
 	next, err := s.next(ctx, len(members) == size, members[len(members)-1].GetValue(), of)
 	return &musterv1.ListMembersResponse{Members: members, NextPageToken: next}, err
+}
+
+// maxBeginning is the most bytes of what names begin with that are searched for.
+const maxBeginning = 1024
+
+// membersNamed are those members of whom a name begins with a text. It tells what only who
+// reads users may know.
+func membersNamed(ctx context.Context, group string, req *musterv1.ListMembersRequest) (*musterv1.ListMembersResponse, error) {
+	if err := callOf(ctx).permit(musterv1.DirectoryService_FindUsers_FullMethodName, ""); err != nil {
+		return nil, err
+	}
+	text := req.GetBeginning()
+	if len(text) > maxBeginning || strings.ContainsRune(text, 0) {
+		return nil, scim.Errorf(scim.InvalidValue, "a name begins with at most %d bytes, none of them zero", maxBeginning).At("beginning")
+	}
+	if req.GetPageToken() != "" {
+		return nil, scim.Errorf(scim.InvalidCursor, "what is searched for is one page").At("page_token")
+	}
+	members, more, err := tenantOf(ctx).MembersNamed(ctx, group, text, pageSize(req.GetPageSize()))
+	return &musterv1.ListMembersResponse{Members: members, More: more}, err
 }
 
 func (s *directory) StreamMembers(req *musterv1.StreamMembersRequest, stream grpc.ServerStreamingServer[musterv1.StreamMembersResponse]) error {

@@ -11,6 +11,7 @@ import (
 	"google.golang.org/protobuf/types/known/fieldmaskpb"
 
 	musterv1 "github.com/muster-scim/muster/gen/muster/v1"
+	"github.com/muster-scim/muster/store"
 )
 
 // company is a directory with ada in "inner", which "outer" holds, and bob in none.
@@ -235,6 +236,22 @@ func TestListMembers(t *testing.T) {
 	if reasonOf(err) != "invalidCursor" {
 		t.Errorf("the token of another group: %v", err)
 	}
+	named, err := c.ListMembers(ctx, &musterv1.ListMembersRequest{Group: key, PageSize: 3, Beginning: "M1"})
+	if err != nil || len(named.GetMembers()) != 3 || named.GetMembers()[0].GetDisplay() != "m10" || !named.GetMore() || named.GetNextPageToken() != "" {
+		t.Errorf("who begins with M1: %v, %v", named, err)
+	}
+	for reason, req := range map[string]*musterv1.ListMembersRequest{
+		"invalidCursor": {Group: key, Beginning: "m", PageToken: first.GetNextPageToken()}, "invalidValue": {Group: key, Beginning: "m\x00"}, "notFound": {Group: &musterv1.GroupKey{Key: &musterv1.GroupKey_Id{Id: "x"}}, Beginning: "m"},
+	} {
+		_, err := c.ListMembers(ctx, req)
+		expectReason(t, req.String(), err, reason)
+	}
+	reader := withCredential(t, s, store.Credential{Name: "groups", Scopes: []string{"scim:Group:read"}})
+	if _, err := c.ListMembers(reader, &musterv1.ListMembersRequest{Group: key}); err != nil {
+		t.Error(err)
+	}
+	_, err = c.ListMembers(reader, &musterv1.ListMembersRequest{Group: key, Beginning: "m"})
+	expectReason(t, "names of users, by who may not read users", err, "forbidden")
 	of := func(req *musterv1.ListMembershipsRequest) (names []string) {
 		t.Helper()
 		for more := true; more; more = req.GetPageToken() != "" {

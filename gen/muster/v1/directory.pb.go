@@ -939,7 +939,11 @@ type ListMembersRequest struct {
 	// At most this many; 0 or more than 10,000: 1000, or 10,000.
 	PageSize int32 `protobuf:"varint,2,opt,name=page_size,json=pageSize,proto3" json:"page_size,omitempty"`
 	// The next_page_token of the page before; empty: the first page.
-	PageToken     string `protobuf:"bytes,3,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
+	PageToken string `protobuf:"bytes,3,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
+	// Only members whose displayName, userName, given or family name, or one of whose
+	// e-mail addresses begins with this text, in any letter case. There is one page of
+	// them, sorted by what they are called. It needs the scope of reading users, too.
+	Beginning     string `protobuf:"bytes,4,opt,name=beginning,proto3" json:"beginning,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -995,11 +999,21 @@ func (x *ListMembersRequest) GetPageToken() string {
 	return ""
 }
 
+func (x *ListMembersRequest) GetBeginning() string {
+	if x != nil {
+		return x.Beginning
+	}
+	return ""
+}
+
 type ListMembersResponse struct {
 	state   protoimpl.MessageState `protogen:"open.v1"`
 	Members []*Member              `protobuf:"bytes,1,rep,name=members,proto3" json:"members,omitempty"`
 	// Empty: this is the last page.
 	NextPageToken string `protobuf:"bytes,2,opt,name=next_page_token,json=nextPageToken,proto3" json:"next_page_token,omitempty"`
+	// With a beginning: there may be more of them than the page has. A longer beginning
+	// has fewer.
+	More          bool `protobuf:"varint,3,opt,name=more,proto3" json:"more,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1046,6 +1060,13 @@ func (x *ListMembersResponse) GetNextPageToken() string {
 		return x.NextPageToken
 	}
 	return ""
+}
+
+func (x *ListMembersResponse) GetMore() bool {
+	if x != nil {
+		return x.More
+	}
+	return false
 }
 
 type StreamMembersRequest struct {
@@ -1695,15 +1716,17 @@ const file_muster_v1_directory_proto_rawDesc = "" +
 	"\tread_mask\x18\x06 \x01(\v2\x1a.google.protobuf.FieldMaskR\breadMask\"f\n" +
 	"\x12FindGroupsResponse\x12(\n" +
 	"\x06groups\x18\x01 \x03(\v2\x10.muster.v1.GroupR\x06groups\x12&\n" +
-	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"{\n" +
+	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\x99\x01\n" +
 	"\x12ListMembersRequest\x12)\n" +
 	"\x05group\x18\x01 \x01(\v2\x13.muster.v1.GroupKeyR\x05group\x12\x1b\n" +
 	"\tpage_size\x18\x02 \x01(\x05R\bpageSize\x12\x1d\n" +
 	"\n" +
-	"page_token\x18\x03 \x01(\tR\tpageToken\"j\n" +
+	"page_token\x18\x03 \x01(\tR\tpageToken\x12\x1c\n" +
+	"\tbeginning\x18\x04 \x01(\tR\tbeginning\"~\n" +
 	"\x13ListMembersResponse\x12+\n" +
 	"\amembers\x18\x01 \x03(\v2\x11.muster.v1.MemberR\amembers\x12&\n" +
-	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"A\n" +
+	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\x12\x12\n" +
+	"\x04more\x18\x03 \x01(\bR\x04more\"A\n" +
 	"\x14StreamMembersRequest\x12)\n" +
 	"\x05group\x18\x01 \x01(\v2\x13.muster.v1.GroupKeyR\x05group\"D\n" +
 	"\x15StreamMembersResponse\x12+\n" +

@@ -60,7 +60,8 @@ type DirectoryServiceClient interface {
 	FindUsers(ctx context.Context, in *FindUsersRequest, opts ...grpc.CallOption) (*FindUsersResponse, error)
 	// Reads the groups that match a filter, as FindUsers does.
 	FindGroups(ctx context.Context, in *FindGroupsRequest, opts ...grpc.CallOption) (*FindGroupsResponse, error)
-	// Reads the members of a group, page by page, in an order that does not change.
+	// Reads the members of a group, page by page, in an order that does not change; or
+	// those whose names begin with a text.
 	ListMembers(ctx context.Context, in *ListMembersRequest, opts ...grpc.CallOption) (*ListMembersResponse, error)
 	// Reads the members of a group as a stream, some at a time, however many there are.
 	StreamMembers(ctx context.Context, in *StreamMembersRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[StreamMembersResponse], error)
@@ -237,7 +238,8 @@ type DirectoryServiceServer interface {
 	FindUsers(context.Context, *FindUsersRequest) (*FindUsersResponse, error)
 	// Reads the groups that match a filter, as FindUsers does.
 	FindGroups(context.Context, *FindGroupsRequest) (*FindGroupsResponse, error)
-	// Reads the members of a group, page by page, in an order that does not change.
+	// Reads the members of a group, page by page, in an order that does not change; or
+	// those whose names begin with a text.
 	ListMembers(context.Context, *ListMembersRequest) (*ListMembersResponse, error)
 	// Reads the members of a group as a stream, some at a time, however many there are.
 	StreamMembers(*StreamMembersRequest, grpc.ServerStreamingServer[StreamMembersResponse]) error
