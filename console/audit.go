@@ -17,7 +17,7 @@ const auditPath = root + "audit"
 const maxLooks = 4
 
 // auditTerms are what the audit log can be narrowed by.
-var auditTerms = []string{"log", termSince, "failures", "credential", "operator", "method", "type", "resource", "outcome", "preview", "address", "request", termFrom, termTo}
+var auditTerms = []string{"log", termSince, "failures", termReads, "credential", "operator", "method", "type", "resource", "outcome", "preview", "address", "request", termFrom, termTo}
 
 // auditView is what the page of the audit log shows.
 type auditView struct {
@@ -69,7 +69,7 @@ func resourcePath(resourceType, id string) string {
 func (t terms) auditRequest(v *visit) *musterv1.ListAuditEventsRequest {
 	req := &musterv1.ListAuditEventsRequest{
 		Credential: t.Get("credential"), Operator: t.Get("operator"), Method: t.Get("method"), ResourceType: t.Get("type"), ResourceId: t.Get("resource"),
-		Outcome: t.Get("outcome"), Failures: t.Has("failures"), Address: t.Get("address"), RequestId: t.Get("request"), PageToken: t.Get(termAfter), PageSize: pageSize,
+		Outcome: t.Get("outcome"), Failures: t.Has("failures"), WithoutReads: !t.Has(termReads), Address: t.Get("address"), RequestId: t.Get("request"), PageToken: t.Get(termAfter), PageSize: pageSize,
 	}
 	if v.session.Switches && t.Get("log") == noTenant {
 		req.Tenant = noTenant
@@ -83,6 +83,10 @@ func (t terms) auditRequest(v *visit) *musterv1.ListAuditEventsRequest {
 	req.StartTime, req.EndTime = t.between()
 	return req
 }
+
+// termReads asks for what was only read, too. Who looks at pages reads a lot: what was done
+// would be hard to find between.
+const termReads = "reads"
 
 // noTenant names the log of attempts that are of no known tenant.
 const noTenant = "-"

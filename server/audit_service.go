@@ -2,7 +2,10 @@ package server
 
 import (
 	"context"
+	"slices"
 	"strconv"
+	"strings"
+	"sync"
 
 	"google.golang.org/protobuf/types/known/timestamppb"
 
@@ -66,6 +69,9 @@ func auditQuery(req *musterv1.ListAuditEventsRequest) (store.AuditQuery, error) 
 		Outcome: req.GetOutcome(), Failures: req.GetFailures(), Address: req.GetAddress(), RequestID: req.GetRequestId(), Operator: req.GetOperator(), Preview: req.Preview,
 		InChain: req.GetOrder() == musterv1.ListAuditEventsRequest_ORDER_CHAIN, After: max(req.GetAfterSequence(), 0), Count: int(req.GetPageSize()),
 	}
+	if req.GetWithoutReads() {
+		q.Without = readingMethods()
+	}
 	switch {
 	case q.Count < 0 || q.Count > maxAuditPage:
 		return q, scim.Errorf(scim.InvalidValue, "page_size is from 1 to %d", maxAuditPage).At("page_size")
@@ -98,6 +104,17 @@ func auditQuery(req *musterv1.ListAuditEventsRequest) (store.AuditQuery, error) 
 	}
 	return q, nil
 }
+
+// readingMethods are the methods that change nothing, as events name them, in their order.
+var readingMethods = sync.OnceValue(func() (names []string) {
+	for method, of := range policy {
+		if of.action == read || of.action == adminRead {
+			names = append(names, strings.TrimPrefix(method, "/"))
+		}
+	}
+	slices.Sort(names)
+	return names
+})
 
 func auditMessage(e *store.AuditEvent) *musterv1.AuditEvent {
 	return &musterv1.AuditEvent{

@@ -133,6 +133,31 @@ func TestAuditService_ReadingIsRecordedOnce(t *testing.T) {
 	expectLines(t, "events", lines, want...)
 }
 
+// What only read is left out where somebody wants to see what was done; not where it failed.
+func TestAuditService_WithoutReads(t *testing.T) {
+	s, _ := newServer(t)
+	admin := withCredential(t, s, store.Credential{Name: "ops", Scopes: []string{ScopeAdmin}})
+	registry, log := musterv1.NewRegistryServiceClient(s.Conn()), musterv1.NewAuditServiceClient(s.Conn())
+	if _, err := registry.Register(admin, &musterv1.RegisterRequest{Schemas: []*musterv1.Schema{{Id: "urn:example:thing", Attributes: []*musterv1.Attribute{{Name: "a"}}}}}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := registry.ListRegistrations(admin, &musterv1.ListRegistrationsRequest{}); err != nil {
+		t.Fatal(err)
+	}
+	_, _ = log.ListAuditEvents(admin, &musterv1.ListAuditEventsRequest{PageSize: -1})
+	audited(t, s, firstTenant(t, s))
+	out, err := log.ListAuditEvents(admin, &musterv1.ListAuditEventsRequest{WithoutReads: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var lines []string
+	for _, e := range out.GetEvents() {
+		lines = append(lines, e.GetMethod()+" "+e.GetOutcome())
+	}
+	slices.Sort(lines)
+	expectLines(t, "events", lines, "muster.v1.AuditService/ListAuditEvents invalidValue", "muster.v1.RegistryService/Register ok")
+}
+
 // A tenant's administrators see its own log, and of no other so much as whether it is
 // there.
 func TestAuditService_OtherTenants(t *testing.T) {

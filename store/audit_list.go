@@ -20,6 +20,8 @@ type AuditQuery struct {
 	RequestID    string
 	Operator     string
 	Preview      *bool // those of previews, or the others; nil: all
+	// Without leaves out the successes of these methods, with their services.
+	Without []string
 
 	// InChain: only those that are sealed, in the order of the chain, from the first;
 	// otherwise the newest come first. Nothing is ever added before a place in the chain,
@@ -222,7 +224,7 @@ func (w *window) find(ctx context.Context, at time.Time) (int64, error) {
 
 // scans tells whether the query has a condition that no index answers.
 func (q *AuditQuery) scans() bool {
-	return q.Failures || q.Preview != nil || slices.ContainsFunc([]string{q.Method, q.ResourceType, q.Outcome, q.Address, q.RequestID, q.Operator}, func(s string) bool { return s != "" })
+	return q.Failures || q.Preview != nil || len(q.Without) > 0 || slices.ContainsFunc([]string{q.Method, q.ResourceType, q.Outcome, q.Address, q.RequestID, q.Operator}, func(s string) bool { return s != "" })
 }
 
 // addFilter adds the conditions that each event is asked.
@@ -240,6 +242,9 @@ func (q *AuditQuery) addFilter(st *statement) {
 	}
 	if q.Method != "" {
 		st.add(" AND (method = ", arg{clean(q.Method)}, " OR method LIKE ", arg{"%/" + clean(q.Method)}, ")")
+	}
+	if len(q.Without) > 0 {
+		st.add(" AND NOT (outcome = ", arg{AuditOK}, " AND method", in(q.Without), ")")
 	}
 	if q.Preview != nil {
 		st.add(" AND preview = ", arg{*q.Preview})

@@ -479,6 +479,8 @@ func TestAuditEvents_Filters(t *testing.T) {
 			{AuditQuery{Operator: "ada"}, 0},
 			{AuditQuery{Preview: new(true)}, 50},
 			{AuditQuery{Preview: new(false)}, 950},
+			{AuditQuery{Without: []string{"muster.v1.S/Get"}}, 100},
+			{AuditQuery{Without: []string{"muster.v1.S/Delete"}}, 1000}, // none succeeded
 			{AuditQuery{From: at(990)}, 10},
 			{AuditQuery{To: at(10)}, 10},
 			{AuditQuery{From: at(500), To: at(600)}, 100},

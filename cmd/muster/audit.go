@@ -45,6 +45,7 @@ func addAuditFilters(cmd *cobra.Command) func() (*musterv1.ListAuditEventsReques
 	since := flags.String("since", "", "from this time on: 2026-01-31, 2026-01-31T12:00:00Z, or a time ago, such as 24h or 7d")
 	until := flags.String("until", "", "before this time")
 	flags.BoolVar(&req.Failures, "failures", false, "only what did not succeed")
+	flags.BoolVar(&req.WithoutReads, "without-reads", false, "leave out what only read, and succeeded")
 	flags.StringVar(&req.Outcome, "outcome", "", "ok, or the reason of an error, such as forbidden")
 	flags.StringVar(&req.Method, "method", "", "the RPC, such as DeleteUser")
 	flags.StringVar(&req.ResourceType, "type", "", "the resource type, such as User")

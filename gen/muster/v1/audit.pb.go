@@ -297,7 +297,9 @@ type ListAuditEventsRequest struct {
 	// The human behind it.
 	Operator string `protobuf:"bytes,16,opt,name=operator,proto3" json:"operator,omitempty"`
 	// true: only those of previews; false: only the others; absent: all.
-	Preview       *bool `protobuf:"varint,17,opt,name=preview,proto3,oneof" json:"preview,omitempty"`
+	Preview *bool `protobuf:"varint,17,opt,name=preview,proto3,oneof" json:"preview,omitempty"`
+	// Leave out what only read, and succeeded.
+	WithoutReads  bool `protobuf:"varint,18,opt,name=without_reads,json=withoutReads,proto3" json:"without_reads,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -447,6 +449,13 @@ func (x *ListAuditEventsRequest) GetOperator() string {
 func (x *ListAuditEventsRequest) GetPreview() bool {
 	if x != nil && x.Preview != nil {
 		return *x.Preview
+	}
+	return false
+}
+
+func (x *ListAuditEventsRequest) GetWithoutReads() bool {
+	if x != nil {
+		return x.WithoutReads
 	}
 	return false
 }
@@ -729,7 +738,7 @@ const file_muster_v1_audit_proto_rawDesc = "" +
 	"\apreview\x18\x0e \x01(\bR\apreview\x12\x18\n" +
 	"\achanges\x18\x0f \x01(\tR\achanges\x12\x1a\n" +
 	"\bsequence\x18\x10 \x01(\x03R\bsequence\x12\x12\n" +
-	"\x04hash\x18\x11 \x01(\fR\x04hash\"\xc1\x05\n" +
+	"\x04hash\x18\x11 \x01(\fR\x04hash\"\xe6\x05\n" +
 	"\x16ListAuditEventsRequest\x12\x16\n" +
 	"\x06tenant\x18\x01 \x01(\tR\x06tenant\x129\n" +
 	"\n" +
@@ -754,7 +763,8 @@ const file_muster_v1_audit_proto_rawDesc = "" +
 	"\n" +
 	"page_token\x18\x0f \x01(\tR\tpageToken\x12\x1a\n" +
 	"\boperator\x18\x10 \x01(\tR\boperator\x12\x1d\n" +
-	"\apreview\x18\x11 \x01(\bH\x00R\apreview\x88\x01\x01\"G\n" +
+	"\apreview\x18\x11 \x01(\bH\x00R\apreview\x88\x01\x01\x12#\n" +
+	"\rwithout_reads\x18\x12 \x01(\bR\fwithoutReads\"G\n" +
 	"\x05Order\x12\x15\n" +
 	"\x11ORDER_UNSPECIFIED\x10\x00\x12\x16\n" +
 	"\x12ORDER_NEWEST_FIRST\x10\x01\x12\x0f\n" +
