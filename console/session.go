@@ -4,6 +4,7 @@ import (
 	"context"
 	"net/http"
 	"net/url"
+	"strings"
 	"time"
 
 	"google.golang.org/grpc/codes"
@@ -170,13 +171,15 @@ func askTenant(v *visit) error {
 }
 
 // setTenant keeps the choice. What it is worth the core decides with each call; it is
-// asked for the tenant at once, so that the audit log of the tenant tells who came.
+// told at once, so that the audit log of the tenant has who came.
 func setTenant(v *visit) error {
 	name := v.FormValue("tenant")
 	if name == "" || len(name) > 64 || url.PathEscape(name) != name {
 		name = firstTenant
 	}
-	_, err := v.tenants.GetTenant(as(v.calling(v.Context()), v.session.secret, name), &musterv1.GetTenantRequest{Name: name})
+	_, err := v.operators.NoteDeed(as(v.calling(v.Context()), v.session.secret, name), &musterv1.NoteDeedRequest{
+		Method: strings.TrimPrefix(musterv1.TenantService_GetTenant_FullMethodName, "/"), ResourceType: "Tenant", ResourceId: name, Detail: "works in it from now on",
+	})
 	switch code := status.Code(err); {
 	case code == codes.NotFound, code == codes.FailedPrecondition, code == codes.PermissionDenied, err == nil && name == firstTenant:
 		v.dropCookie(tenantCookie)

@@ -20,7 +20,8 @@ type AuditQuery struct {
 	RequestID    string
 	Operator     string
 	Preview      *bool // those of previews, or the others; nil: all
-	// Without leaves out the successes of these methods, with their services.
+	// Without leaves out the successes of these methods, with their services, of which
+	// there is nothing more to say.
 	Without []string
 
 	// InChain: only those that are sealed, in the order of the chain, from the first;
@@ -244,7 +245,7 @@ func (q *AuditQuery) addFilter(st *statement) {
 		st.add(" AND (method = ", arg{clean(q.Method)}, " OR method LIKE ", arg{"%/" + clean(q.Method)}, ")")
 	}
 	if len(q.Without) > 0 {
-		st.add(" AND NOT (outcome = ", arg{AuditOK}, " AND method", in(q.Without), ")")
+		st.add(" AND NOT (outcome = ", arg{AuditOK}, " AND coalesce(detail, '') = '' AND method", in(q.Without), ")")
 	}
 	if q.Preview != nil {
 		st.add(" AND preview = ", arg{*q.Preview})

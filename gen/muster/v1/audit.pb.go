@@ -298,7 +298,7 @@ type ListAuditEventsRequest struct {
 	Operator string `protobuf:"bytes,16,opt,name=operator,proto3" json:"operator,omitempty"`
 	// true: only those of previews; false: only the others; absent: all.
 	Preview *bool `protobuf:"varint,17,opt,name=preview,proto3,oneof" json:"preview,omitempty"`
-	// Leave out what only read, and succeeded.
+	// Leave out what only read, and succeeded; but not downloads.
 	WithoutReads  bool `protobuf:"varint,18,opt,name=without_reads,json=withoutReads,proto3" json:"without_reads,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
