@@ -179,7 +179,7 @@ func TestSession_Tenants(t *testing.T) {
 // A session ends where nobody is there, at its time, and when it is revoked: with the
 // next call.
 func TestSession_Ends(t *testing.T) {
-	s, _ := newServerWith(t, Options{Sessions: Sessions{Idle: 300 * time.Millisecond, Lifetime: time.Hour}})
+	s, _ := newServerWith(t, Options{Sessions: Sessions{Idle: time.Second, Lifetime: time.Hour}})
 	users := musterv1.NewProvisioningServiceClient(s.ConsoleConn())
 	list := func(secret string) error {
 		_, err := users.ListUsers(withSession(secret), &musterv1.ListUsersRequest{})
@@ -187,17 +187,17 @@ func TestSession_Ends(t *testing.T) {
 	}
 	idle := signsIn(t, s, "grace", "", viewer)
 	expectReason(t, "at first", list(idle), "")
-	time.Sleep(350 * time.Millisecond)
+	time.Sleep(1100 * time.Millisecond)
 	expectReason(t, "an idle session", list(idle), "unauthenticated")
 	if err := s.store.RemoveEndedSessions(context.Background(), s.sessions.Idle); err != nil {
 		t.Fatal(err)
 	}
 
-	s, _ = newServerWith(t, Options{Sessions: Sessions{Lifetime: 300 * time.Millisecond}})
+	s, _ = newServerWith(t, Options{Sessions: Sessions{Lifetime: time.Second}})
 	users = musterv1.NewProvisioningServiceClient(s.ConsoleConn())
 	old := signsIn(t, s, "grace", "", viewer)
 	expectReason(t, "at first", list(old), "")
-	time.Sleep(350 * time.Millisecond)
+	time.Sleep(1100 * time.Millisecond)
 	expectReason(t, "an old session", list(old), "unauthenticated")
 
 	s, _ = newServer(t)

@@ -245,10 +245,10 @@ func theOnly(t *testing.T, s *Server) *store.Copy {
 
 // A preview that nobody uses ends by itself, and one that is used does not.
 func TestPreview_EndsByItself(t *testing.T) {
-	s, _ := newServerWith(t, Options{Preview: Preview{Idle: time.Second}})
+	s, _ := newServerWith(t, Options{Preview: Preview{Idle: 2 * time.Second}})
 	ctx := withPreview(t, s, "rehearsal")
 	mustMake(t, s, ctx, "ada")
-	for range 30 {
+	for range 50 { // longer than that
 		if n := count(t, s, ctx); n != 1 {
 			t.Fatalf("%d users while it is used", n)
 		}

@@ -133,9 +133,9 @@ func TestRotateCredential_OldSecretsEndWithTheOverlap(t *testing.T) {
 		}
 		rotate("second", time.Hour)
 		valid(true, "first", "second")
-		rotate("third", 300*time.Millisecond) // which ends the first one sooner, too
+		rotate("third", time.Second) // which ends the first one sooner, too
 		valid(true, "first", "second", "third")
-		time.Sleep(400 * time.Millisecond)
+		time.Sleep(1100 * time.Millisecond)
 		valid(false, "first", "second")
 		valid(true, "third")
 		rotate("fourth", 0)

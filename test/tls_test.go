@@ -234,14 +234,15 @@ func TestMutualTLS(t *testing.T) {
 	ca := s.folder + "/ca.crt"
 	s.program = serve(t, s.database, "--tls-cert", s.folder+"/tls.crt", "--tls-key", s.folder+"/tls.key", "--grpc-client-ca", ca)
 	st := openStore(t, s.program)
-	reader, nobody, late, short := s.ca.Client(t, time.Hour), s.ca.Client(t, time.Hour), s.ca.Client(t, -time.Minute), s.ca.Client(t, 3*time.Second)
+	reader, nobody, late := s.ca.Client(t, time.Hour), s.ca.Client(t, time.Hour), s.ca.Client(t, -time.Minute)
 	s.addCertificate(t, st, reader, store.Credential{Name: "reader", Scopes: []string{"scim:read"}})
 	s.addCertificate(t, st, late, store.Credential{Name: "late", Scopes: []string{"scim"}})
-	s.addCertificate(t, st, short, store.Credential{Name: "short", Scopes: []string{"scim"}})
 	expired := s.ca.Client(t, time.Hour)
 	s.addCertificate(t, st, expired, store.Credential{Name: "expired", Scopes: []string{"scim"}, Expires: time.Now().Add(-time.Second)})
 	stranger := authority.New(t).Renew(t, reader, time.Hour) // the known key, signed by another
 
+	short := s.ca.Client(t, 5*time.Second)
+	s.addCertificate(t, st, short, store.Credential{Name: "short", Scopes: []string{"scim"}})
 	opened := s.dial(t, short)
 	if got := list(t.Context(), opened); got != codes.OK {
 		t.Errorf("a certificate that is valid for some seconds: %v", got)
