@@ -1,7 +1,6 @@
 package console
 
 import (
-	"context"
 	"strings"
 	"time"
 
@@ -20,11 +19,10 @@ func (v *visit) credential() (credentialRow, error) {
 // credentialView is what the page of a credential shows.
 type credentialView struct {
 	credentialRow
+	history
 
 	Connection *connection
 	Previewed  *previewReport // nil: it is live
-	Events     []historyEvent
-	MoreEvents bool
 }
 
 func showCredential(v *visit) error {
@@ -43,7 +41,7 @@ func showCredential(v *visit) error {
 			return err
 		}
 	}
-	if view.Events, view.MoreEvents, err = v.deedsOn(v.Context(), c.GetTenant()+"/"+c.GetName()); err != nil {
+	if view.history, err = v.deedsOn(v.Context(), c.GetTenant()+"/"+c.GetName()); err != nil {
 		return err
 	}
 	return v.show("credential", page{Title: c.GetName(), Section: "credentials", Crumbs: []crumb{{"SCIM configuration", credentialsPath}}, Data: view})
@@ -213,23 +211,4 @@ func updateCredential(v *visit) error {
 		return err
 	}
 	return v.done(c.Path, c.GetName()+" is changed, with effect from its next request.")
-}
-
-// deedsOn is what was done to something that is administered, the newest first. That
-// somebody looked at it is left out.
-func (v *visit) deedsOn(ctx context.Context, id string) (events []historyEvent, more bool, err error) {
-	out, err := v.audit.ListAuditEvents(ctx, &musterv1.ListAuditEventsRequest{ResourceId: id, PageSize: 20 * maxEventsShown})
-	for _, e := range out.GetEvents() {
-		h, err := historyEventOf(e)
-		if err != nil {
-			return nil, false, err
-		}
-		if h.Deed == "read" {
-			continue
-		}
-		if events = append(events, h); len(events) == maxEventsShown {
-			return events, true, nil
-		}
-	}
-	return events, out.GetNextPageToken() != "", err
 }

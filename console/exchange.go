@@ -95,13 +95,12 @@ func duration(d time.Duration) string {
 // exchangeView is what the page of one request shows.
 type exchangeView struct {
 	exchangeLine
+	history // what it did
 
 	Kind                          string
 	RequestHeader, AnswerHeader   []field
 	RequestBody, AnswerBody       template.HTML
 	RequestCut, AnswerCut, Bodies bool
-	Events                        []historyEvent // what it did
-	MoreEvents                    bool
 	Link                          string // to what it was about
 }
 
@@ -122,7 +121,7 @@ func showExchange(v *visit) error {
 		view.RequestBody, view.AnswerBody = prettyJSON(x.GetRequestBody()), prettyJSON(x.GetAnswerBody())
 		view.RequestCut, view.AnswerCut = x.GetRequestCut(), x.GetAnswerCut()
 	}
-	if view.Events, view.MoreEvents, err = v.eventsOf(e); err != nil {
+	if view.history, err = v.eventsOf(e); err != nil {
 		return err
 	}
 	return v.show("exchange", page{Title: view.What, Section: "activity", Crumbs: []crumb{{"Activity", activityPath}}, Data: view})
@@ -130,12 +129,12 @@ func showExchange(v *visit) error {
 
 // eventsOf are what a request did, as the audit log has it. The log is looked at only
 // round its time, which an index finds.
-func (v *visit) eventsOf(e *musterv1.LoggedExchange) ([]historyEvent, bool, error) {
+func (v *visit) eventsOf(e *musterv1.LoggedExchange) (history, error) {
 	if e.GetRequestId() == "" {
-		return nil, false, nil
+		return history{}, nil
 	}
 	at := e.GetTime().AsTime()
-	return v.history(&musterv1.ListAuditEventsRequest{
+	return v.history(v.Context(), &musterv1.ListAuditEventsRequest{
 		RequestId: e.GetRequestId(), PageSize: maxEventsShown,
 		StartTime: timestamppb.New(at.Add(-time.Minute)), EndTime: timestamppb.New(at.Add(e.GetTook().AsDuration() + time.Minute)),
 	})

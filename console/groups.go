@@ -52,6 +52,7 @@ const maxGroupEvents = 8
 // groupView is what the page of a group shows.
 type groupView struct {
 	listing // of the members
+	history
 
 	Group      *musterv1.Group
 	Sheets     []factSheet
@@ -60,8 +61,6 @@ type groupView struct {
 	Pager      pager
 	Groups     []*musterv1.UserGroup
 	MoreGroups bool
-	Events     []historyEvent
-	MoreEvents bool
 	Sent       []*musterv1.LoggedExchange
 }
 
@@ -90,7 +89,7 @@ func showGroup(v *visit) error {
 	if view.Groups, view.MoreGroups, err = v.groupsOf(id); err != nil {
 		return err
 	}
-	if view.Events, view.MoreEvents, err = v.historyOf(id, maxGroupEvents); err != nil {
+	if view.history, err = v.historyOf(id, maxGroupEvents); err != nil {
 		return err
 	}
 	if view.Sent, err = v.sentAbout(id); err != nil {

@@ -101,14 +101,13 @@ func listTenants(v *visit) error {
 // A tenantForm is what somebody enters of a tenant, as text.
 type tenantForm struct {
 	tenantRow
+	history
 
 	Name                    string
 	New                     bool
 	Rate, Burst, Concurrent string
 	Problem                 string
 	Base                    string // its base URL
-	Events                  []historyEvent
-	MoreEvents              bool
 }
 
 // tenantFormOf is the form with what a tenant has.
@@ -171,9 +170,10 @@ func (v *visit) showTenantForm(f *tenantForm, problem error) error {
 	if !f.New {
 		f.Base = v.baseOf(f.Name).URL
 		var err error
-		if f.Events, f.MoreEvents, err = v.deedsOn(v.atHome(), f.Name); err != nil {
+		if f.history, err = v.deedsOn(v.atHome(), f.Name); err != nil {
 			return err
 		}
+		f.EventsPath = ""
 	}
 	return v.show("tenant-form", p)
 }

@@ -1,6 +1,8 @@
 package console
 
 import (
+	"context"
+	"net/url"
 	"strings"
 
 	"google.golang.org/protobuf/types/known/structpb"
@@ -21,14 +23,14 @@ const (
 
 // userView is what the page of a user shows.
 type userView struct {
+	history
+
 	User       *musterv1.User
 	Name       string
 	Active     bool
 	Sheets     []factSheet
 	Groups     []*musterv1.UserGroup
 	MoreGroups bool
-	Events     []historyEvent
-	MoreEvents bool
 	Sent       []*musterv1.LoggedExchange
 }
 
@@ -45,7 +47,7 @@ func showUser(v *visit) error {
 	if view.Groups, view.MoreGroups, err = v.groupsOf(u.GetId()); err != nil {
 		return err
 	}
-	if view.Events, view.MoreEvents, err = v.historyOf(u.GetId(), maxEventsShown); err != nil {
+	if view.history, err = v.historyOf(u.GetId(), maxEventsShown); err != nil {
 		return err
 	}
 	if view.Sent, err = v.sentAbout(u.GetId()); err != nil {
@@ -78,25 +80,45 @@ type historyEvent struct {
 	Changes []change
 }
 
-// historyOf is what was done to a resource, the newest first, and whether there is more.
-func (v *visit) historyOf(id string, most int32) (events []historyEvent, more bool, err error) {
-	return v.history(&musterv1.ListAuditEventsRequest{ResourceId: id, PageSize: most})
+// A history is what was done to something, the newest first.
+type history struct {
+	Events     []historyEvent
+	MoreEvents bool
+	EventsPath string // the page that has all; empty: it is of another tenant
 }
 
-// history is what the audit log has of something, and whether it has more.
-func (v *visit) history(req *musterv1.ListAuditEventsRequest) (events []historyEvent, more bool, err error) {
-	out, err := v.audit.ListAuditEvents(v.Context(), req)
+// historyOf is what was done to a resource.
+func (v *visit) historyOf(id string, most int32) (history, error) {
+	return v.history(v.Context(), &musterv1.ListAuditEventsRequest{ResourceId: id, PageSize: most})
+}
+
+// deedsOn is what was done to something that is administered. That somebody looked at it is
+// left out.
+func (v *visit) deedsOn(ctx context.Context, id string) (history, error) {
+	return v.history(ctx, &musterv1.ListAuditEventsRequest{ResourceId: id, WithoutReads: true, PageSize: maxEventsShown})
+}
+
+// history is what the audit log has of something.
+func (v *visit) history(ctx context.Context, req *musterv1.ListAuditEventsRequest) (h history, err error) {
+	out, err := v.audit.ListAuditEvents(ctx, req)
 	if err != nil {
-		return nil, false, err
+		return h, err
 	}
 	for _, e := range out.GetEvents() {
-		h, err := historyEventOf(e)
+		event, err := historyEventOf(e)
 		if err != nil {
-			return nil, false, err
+			return h, err
 		}
-		events = append(events, h)
+		h.Events = append(h.Events, event)
 	}
-	return events, out.GetNextPageToken() != "", nil
+	q := url.Values{}
+	for name, value := range map[string]string{"resource": req.GetResourceId(), "request": req.GetRequestId()} {
+		if value != "" {
+			q.Set(name, value)
+		}
+	}
+	h.MoreEvents, h.EventsPath = out.GetNextPageToken() != "", auditPath+"?"+q.Encode()
+	return h, nil
 }
 
 func historyEventOf(e *musterv1.AuditEvent) (historyEvent, error) {

@@ -101,6 +101,30 @@ func TestUser_Page(t *testing.T) {
 	}
 }
 
+// A page shows the latest of a history, and leads to the rest; what was a preview is told
+// from what was done.
+func TestHistory_LeadsToTheRest(t *testing.T) {
+	c := newCompany(t)
+	team := c.group(t, "Team").GetId()
+	history := "/console/audit?resource=" + team
+	if _, body := c.get(t, "groups/"+team); strings.Contains(body, history) {
+		t.Error("there is no more, and the page says so")
+	}
+	for range maxGroupEvents {
+		c.addMembers(t, team, &musterv1.Group{Members: []*musterv1.Member{{Value: c.ada.GetId()}}})
+	}
+	if _, body := c.get(t, "groups/"+team); !strings.Contains(body, history) {
+		t.Errorf("the page does not lead to %s", history)
+	}
+	list, err := c.provisioning.ListUsers(c.ctx, &musterv1.ListUsersRequest{Filter: `userName eq "mallory.xi@example.com"`})
+	if err != nil || len(list.GetUsers()) != 1 {
+		t.Fatal(list, err)
+	}
+	if _, body := c.get(t, "users/"+list.GetUsers()[0].GetId()); strings.Count(body, "in preview, not kept") != 1 {
+		t.Error("the page does not tell what was a preview")
+	}
+}
+
 // What clients sent last about a user or group leads to the request whole, with its body.
 func TestSentLast_Opens(t *testing.T) {
 	w := newWorld(t)

@@ -132,8 +132,11 @@ func (s *operatorService) EndSession(ctx context.Context, _ *musterv1.EndSession
 // NoteDeed makes the act of the call the deed that it tells of; the interceptors record
 // it, or that it was refused.
 func (*operatorService) NoteDeed(ctx context.Context, req *musterv1.NoteDeedRequest) (*musterv1.NoteDeedResponse, error) {
-	if _, known := policy["/"+req.GetMethod()]; !known {
+	switch of, known := policy["/"+req.GetMethod()]; {
+	case !known:
 		return nil, scim.Errorf(scim.InvalidValue, "there is no RPC %.80q", req.GetMethod()).At("method")
+	case !req.GetRefused() && of.action != read && of.action != adminRead:
+		return nil, scim.Errorf(scim.InvalidValue, "what writes is recorded when it is done").At("method")
 	}
 	for _, text := range []string{req.GetResourceType(), req.GetResourceId(), req.GetDetail()} {
 		if utf8.RuneCountInString(text) > maxDeedText || !utf8.ValidString(text) {

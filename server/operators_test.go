@@ -409,7 +409,7 @@ func TestNoteDeed(t *testing.T) {
 	_, err := console.NoteDeed(ctx, &musterv1.NoteDeedRequest{Method: patch, ResourceType: "User", ResourceId: "of nobody", Refused: true})
 	expectReason(t, "a refusal", err, "forbidden")
 	for what, req := range map[string]*musterv1.NoteDeedRequest{
-		"no RPC": {Method: "muster.v1.ProvisioningService/Invent"}, "a long detail": {Method: download, Detail: strings.Repeat("ä", maxDeedText+1)}, "a long id": {Method: patch, ResourceId: strings.Repeat("x", maxDeedText+1)},
+		"no RPC": {Method: "muster.v1.ProvisioningService/Invent"}, "a long detail": {Method: download, Detail: strings.Repeat("ä", maxDeedText+1)}, "a write": {Method: patch}, "a long id": {Method: download, ResourceId: strings.Repeat("x", maxDeedText+1)},
 	} {
 		_, err := console.NoteDeed(ctx, req)
 		expectReason(t, what, err, "invalidValue")

@@ -1490,7 +1490,8 @@ func (*EndSessionResponse) Descriptor() ([]byte, []int) {
 
 type NoteDeedRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// The RPC that does it, or would have done it, as the audit log names it.
+	// The RPC that does it, or would have done it, as the audit log names it. Unless it was
+	// refused one that reads: what writes is recorded when it is done.
 	Method string `protobuf:"bytes,1,opt,name=method,proto3" json:"method,omitempty"`
 	// What it is about, as in the audit log.
 	ResourceType string `protobuf:"bytes,2,opt,name=resource_type,json=resourceType,proto3" json:"resource_type,omitempty"`
