@@ -18,7 +18,7 @@ import (
 // plan kept: made while a table is new and small, it would read the whole table
 // for ever, or until statistics are gathered. Every table has an index that fits,
 // so reading all of one is never the plan that we mean. Compiling queries to
-// machine code takes longer than ours run.
+// machine code takes longer than ours run. docs/adr/0017-plans-on-postgresql.md says more.
 const settings = "SET enable_seqscan = off; SET jit = off"
 
 // openPostgres opens a pool of connections. The parameters of pgxpool, such as
