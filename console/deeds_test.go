@@ -321,3 +321,43 @@ func (w *world) try(t *testing.T, rt route, role, name string) {
 		t.Errorf("the audit log has no %s %s of %q by %s", method, outcome, x.about, x.operator)
 	}
 }
+
+// To look at a page does nothing: the audit log has no deed of it. A route that does
+// something by GET has to be among routeDeeds.
+func TestToLook_IsNoDeed(t *testing.T) {
+	c := newCompany(t)
+	asked := make(map[string]string)
+	for _, rt := range routes {
+		if method, path := c.pathOf(rt); method == http.MethodGet && routeDeeds[rt.pattern].method == "" {
+			answer, _ := c.get(t, path)
+			asked[answer.Header.Get("X-Request-ID")] = rt.pattern
+		}
+	}
+	c.logged(t, c.session.Operator) // and all that came before
+	req := &musterv1.ListAuditEventsRequest{WithoutReads: true, Operator: c.session.Operator, PageSize: 1000}
+	out, err := c.audit.ListAuditEvents(c.ctx, req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, e := range out.GetEvents() {
+		if pattern := asked[e.GetRequestId()]; pattern != "" && e.GetOutcome() == "ok" && !strings.HasPrefix(e.GetDetail(), "a dry run") {
+			t.Errorf("%s did %v", pattern, e)
+		}
+	}
+}
+
+// logged waits until a look of the operator is in the audit log.
+func (w *world) logged(t *testing.T, operator string) {
+	t.Helper()
+	answer, _ := w.get(t, "audit/verify")
+	for end := time.Now().Add(20 * time.Second); time.Now().Before(end); time.Sleep(20 * time.Millisecond) {
+		out, err := w.audit.ListAuditEvents(w.ctx, &musterv1.ListAuditEventsRequest{RequestId: answer.Header.Get("X-Request-ID"), Operator: operator})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(out.GetEvents()) > 0 {
+			return
+		}
+	}
+	t.Fatal("the audit log does not have it")
+}

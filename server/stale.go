@@ -115,10 +115,10 @@ func (s *activityService) DeleteStaleGroups(ctx context.Context, req *musterv1.D
 	if err != nil {
 		return nil, err
 	}
-	if !req.GetDryRun() {
-		if found, err = deleteStale(ctx, tenant, found); err != nil {
-			return nil, err
-		}
+	if req.GetDryRun() {
+		callOf(ctx).act.Detail = "a dry run: nothing was deleted"
+	} else if found, err = deleteStale(ctx, tenant, found); err != nil {
+		return nil, err
 	}
 	left, err := tenant.CountStaleGroups(ctx, since)
 	if req.GetDryRun() {
@@ -150,6 +150,7 @@ func deleteStale(ctx context.Context, tenant store.Tenant, groups []store.StaleG
 		c.act.ResourceType, c.act.ResourceID = scim.Group.Name, groups[i].ID
 		switch err := tenant.DeleteStaleGroup(ctx, &groups[i]); scim.ReasonOf(err) {
 		case scim.VersionMismatch, scim.NotFound:
+			c.act.Detail = "nothing was deleted: it was written or deleted meanwhile"
 			continue
 		default:
 			if err != nil {

@@ -44,7 +44,7 @@ type AuditEvent struct {
 	ResourceType string
 	ResourceID   string
 	Outcome      string // AuditOK, or the reason of the error
-	Detail       string // of an error, what the client was told; of a download, what of
+	Detail       string // of an error, what the client was told; else what more there is to say
 	Preview      bool   // nothing of it was kept
 	// Changes is JSON: what changed, before and after, without secrets.
 	Changes string

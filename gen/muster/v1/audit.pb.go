@@ -104,7 +104,8 @@ type AuditEvent struct {
 	ResourceId   string `protobuf:"bytes,11,opt,name=resource_id,json=resourceId,proto3" json:"resource_id,omitempty"`
 	// "ok", or the reason of the error, as in ErrorInfo.
 	Outcome string `protobuf:"bytes,12,opt,name=outcome,proto3" json:"outcome,omitempty"`
-	// Of an error, what the client was told; of a download, what of.
+	// Of an error, what the client was told; else what more there is to say, as of a
+	// download or a dry run.
 	Detail string `protobuf:"bytes,13,opt,name=detail,proto3" json:"detail,omitempty"`
 	// Nothing of it was kept: the credential is in preview mode.
 	Preview bool `protobuf:"varint,14,opt,name=preview,proto3" json:"preview,omitempty"`
