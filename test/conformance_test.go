@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"net/http/httputil"
@@ -167,7 +168,11 @@ var mutants = map[string]mutant{
 func TestConformance_FindsMutants(t *testing.T) {
 	t.Parallel()
 	p := start(t, sqliteURL(t))
-	for name, m := range mutants {
+	for i, name := range slices.Sorted(maps.Keys(mutants)) {
+		if raceEnabled && i%4 > 0 {
+			continue // they differ in what the proxy does: the detector sees no more of the server
+		}
+		m := mutants[name]
 		t.Run(name, func(t *testing.T) {
 			proxy := httptest.NewServer(m.proxy(t, p))
 			defer proxy.Close()

@@ -20,8 +20,8 @@ import (
 func buildExample(t *testing.T, name string) func(args ...string) *program {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), name)
-	if out, err := exec.Command("go", "build", "-o", path, "../docs/examples/"+name).CombinedOutput(); err != nil {
-		t.Fatalf("%v\n%s", err, out)
+	if err := compile(path, "../docs/examples/"+name); err != nil {
+		t.Fatal(err)
 	}
 	return func(args ...string) *program {
 		t.Helper()

@@ -46,18 +46,28 @@ func buildAndRun(m *testing.M) int {
 	}
 	defer os.RemoveAll(dir)
 	binary = filepath.Join(dir, "muster")
-	args := []string{"build", "-o", binary}
 	if raceEnabled {
-		args = append(args, "-race")
 		// A program with the detector sleeps for a second when it ends, and many end here.
 		os.Setenv("GORACE", "atexit_sleep_ms=0 "+os.Getenv("GORACE"))
 	}
-	if out, err := exec.Command("go", append(args, "../cmd/muster")...).CombinedOutput(); err != nil {
-		fmt.Fprintf(os.Stderr, "building the program: %v\n%s", err, out)
+	if err := compile(binary, "../cmd/muster"); err != nil {
+		fmt.Fprintln(os.Stderr, err)
 		return 1
 	}
 	defer browser.Stop()
 	return m.Run()
+}
+
+// compile compiles a program of ours, with the race detector where this is.
+func compile(path, source string) error {
+	args := []string{"build", "-o", path}
+	if raceEnabled {
+		args = append(args, "-race")
+	}
+	if out, err := exec.Command("go", append(args, source)...).CombinedOutput(); err != nil {
+		return fmt.Errorf("building %s: %w\n%s", source, err, out)
+	}
+	return nil
 }
 
 // onBoth runs a test against a server on each database.
