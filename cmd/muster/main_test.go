@@ -1,6 +1,12 @@
 package main
 
-import "testing"
+import (
+	"strings"
+	"testing"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+)
 
 // A command that is typed wrong says where to look.
 func TestCommand_WrongArguments(t *testing.T) {
@@ -20,4 +26,24 @@ func TestCommand_WrongArguments(t *testing.T) {
 			t.Errorf("%q: %v, want %s", c.args, err, c.want)
 		}
 	}
+}
+
+// The help of each command names itself and its flags as they are: what stands in
+// backquotes would be shown in place of the flag's value.
+func TestCommand_Help(t *testing.T) {
+	var walk func(cmd *cobra.Command)
+	walk = func(cmd *cobra.Command) {
+		if cmd.Short == "" && cmd.HasParent() {
+			t.Errorf("%s does not say what it does", cmd.CommandPath())
+		}
+		cmd.Flags().VisitAll(func(f *pflag.Flag) {
+			if f.Usage == "" || strings.Contains(f.Usage, "`") {
+				t.Errorf("%s --%s: %q", cmd.CommandPath(), f.Name, f.Usage)
+			}
+		})
+		for _, sub := range cmd.Commands() {
+			walk(sub)
+		}
+	}
+	walk(rootCommand())
 }

@@ -59,7 +59,7 @@ func consoleLoginCommand() *cobra.Command {
 	}
 	operator := cmd.Flags().String("operator", "", "what the audit log calls the operator (default: your user name)")
 	role := cmd.Flags().String("role", "administrator", "viewer, operator or administrator")
-	cmd.Flags().String("base-url", "", "public address of the server, as `muster serve` has it; without it, that of --http")
+	cmd.Flags().String("base-url", "", "public address of the server, as muster serve has it; without it, that of --http")
 	cmd.Flags().String("http", "127.0.0.1:8080", "address of the console, without a --base-url")
 	return withOperators(cmd, func(ctx context.Context, c operatorCall) error {
 		as, err := parseWord[musterv1.OperatorRole]("role", *role)
