@@ -73,6 +73,7 @@ type Delivery struct {
 	owner   string // what its leases are called
 	runs    map[int64]*underway
 	ended   sync.WaitGroup
+	meter   meter
 }
 
 // underway is a subscription that is being delivered.

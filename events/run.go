@@ -66,6 +66,7 @@ func (r *run) run(ctx context.Context) (err error) {
 	}
 	r.full = roomForDead(ctx, r.tenant, &r.sub, patience) != nil
 	defer r.delivery.store.FollowChanges()() //nolint:contextcheck // who looks does so for others, too
+	defer r.delivery.meter.forget(r.sub.ID)
 	r.outcomes, r.refused, r.saved = make(chan attempt, atOnce), make(map[string]bool), time.Now()
 	err = r.follow(ctx)
 	for ; r.busy > 0; r.busy-- { // their requests end with ctx
@@ -91,6 +92,7 @@ func (r *run) follow(ctx context.Context) error {
 			return r.gone(ctx, err)
 		}
 		wait := r.launch(ctx)
+		r.delivery.meter.note(r.sub.ID, r.book.items)
 		if err := r.saveIfDue(ctx); err != nil {
 			return err
 		}
@@ -181,6 +183,7 @@ func (r *run) take(ctx context.Context, a attempt) {
 }
 
 func (r *run) accept(i *item, now time.Time) {
+	r.delivery.meter.accepted.Add(1)
 	if len(r.refused) >= patience {
 		r.delivery.options.Log.Info("a receiver of events is back", "subscription", r.name())
 	}
@@ -196,6 +199,7 @@ func (r *run) accept(i *item, now time.Time) {
 // refuse decides when an event is tried again, or whether it is given up.
 func (r *run) refuse(i *item, o outcome, now time.Time) {
 	options := &r.delivery.options
+	r.delivery.meter.refused.Add(1)
 	if i.try.Attempts++; i.try.First == 0 {
 		i.try.First = now.UnixMilli()
 	}
@@ -221,6 +225,7 @@ func (r *run) refuse(i *item, o outcome, now time.Time) {
 		return
 	}
 	r.news.Dead = append(r.news.Dead, letter)
+	r.delivery.meter.givenUp.Add(1)
 	r.book.settle(i)
 	options.Log.Warn("an event is given up", "subscription", r.name(), "resource", i.ResourceType+"/"+i.ResourceID, "position", i.Position, "attempts", i.try.Attempts, "reason", o.reason)
 }

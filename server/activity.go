@@ -56,6 +56,7 @@ type activity struct {
 	log     *slog.Logger
 	server  string // what this server is called where there are several
 	traffic *traffic
+	metrics *metrics
 
 	mu        sync.Mutex
 	sampled   buckets[int64] // by tenant
@@ -82,13 +83,13 @@ type pending struct {
 	base  string
 }
 
-func newActivity(st *store.Store, log *slog.Logger, options Activity) *activity {
+func newActivity(st *store.Store, log *slog.Logger, options Activity, m *metrics) *activity {
 	host, err := os.Hostname()
 	if err != nil {
 		host = "server"
 	}
 	a := &activity{
-		Activity: options, store: st, log: log, server: host + "-" + strings.ToLower(rand.Text()[:4]),
+		Activity: options, store: st, log: log, metrics: m, server: host + "-" + strings.ToLower(rand.Text()[:4]),
 		leftOut: make(map[int64]int64), secrets: make(map[int64]*secretNames), hurry: make(chan struct{}, 1), grown: make(chan struct{}),
 	}
 	a.strangers.most = maxThrottled

@@ -4,6 +4,7 @@ import (
 	"context"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/muster-scim/muster/scim"
@@ -23,6 +24,7 @@ type auditQueue struct {
 	store *store.Store
 	log   *slog.Logger
 	slots chan struct{} // one for each event that waits
+	lost  atomic.Int64  // events that were given up
 
 	mu      sync.Mutex
 	waiting []store.AuditEvent
@@ -95,6 +97,7 @@ func (q *auditQueue) write(ctx context.Context, batch []store.AuditEvent) {
 
 // giveUp puts an event into the server's log.
 func (q *auditQueue) giveUp(e *store.AuditEvent, cause error) {
+	q.lost.Add(1)
 	q.log.Error("an event could not be written to the audit log", "cause", cause, "time", e.Time, "rpc", e.Method, "outcome", e.Outcome,
 		"credential", e.Credential, "address", e.Address, "resource_type", e.ResourceType, "resource_id", e.ResourceID, "request_id", e.RequestID)
 }

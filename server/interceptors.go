@@ -243,6 +243,7 @@ func (s *Server) receive(ctx context.Context, c *call) error {
 	}
 	if policy[c.method].action == public {
 		if !s.public.TryAcquire(1) {
+			s.metrics.over(overPublic)
 			return scim.Errorf(scim.RateLimited, "too many calls without a credential at once; try again later").After(time.Second)
 		}
 		defer s.public.Release(1)

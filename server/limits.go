@@ -70,11 +70,14 @@ func (s *Server) limit(ctx context.Context, c *call) error {
 	if c.principal.ID == 0 {
 		return c.proceed(ctx) // public
 	}
-	if err := s.limits.admit(&c.principal, weight(c), time.Now()); err != nil {
+	if err := s.admit(&c.principal, weight(c)); err != nil {
 		return err
 	}
 	done, err := s.limits.begin(ctx, c)
 	if err != nil {
+		if scim.ReasonOf(err) == scim.RateLimited { // and not the end of the call
+			s.metrics.over(limitOf(c))
+		}
 		return err
 	}
 	defer done()
@@ -100,6 +103,14 @@ func (l *limits) begin(ctx context.Context, c *call) (done func(), err error) {
 		err = scim.Errorf(scim.RateLimited, "too many requests at once; send fewer in parallel").After(time.Second)
 	}
 	return done, err
+}
+
+// limitOf is what begin holds a call to.
+func limitOf(c *call) string {
+	if c.request == nil {
+		return overStreams
+	}
+	return overTurns
 }
 
 // weight is how many requests a call counts as.

@@ -125,6 +125,7 @@ func (a *activity) noteREST(ctx context.Context, req *musterv1.RecordExchangeReq
 	if req.GetCall() == "" || json.Unmarshal([]byte(req.GetCall()), &n) != nil {
 		n = notedOfPath(x.GetMethod(), req.GetPath(), int(x.GetStatus()))
 	}
+	a.metrics.answered(restDoor, int(x.GetStatus()))
 	a.traffic.count(&n, store.REST, int(x.GetStatus()), x.GetTook().AsDuration()) //nolint:contextcheck // it is written later, in the background
 	if n.Silent && x.GetStatus() < 400 {
 		return
@@ -168,6 +169,10 @@ func (s *Server) NoteOAuth(e store.Exchange, letIn bool) {
 		e.Cause = string(causeThrottled)
 	case e.Status == scim.Unauthenticated.Status():
 		e.Cause = string(causeUnknownSecret)
+	}
+	s.metrics.answered(oauthDoor, e.Status)
+	if e.Cause != "" {
+		s.metrics.refused.WithLabelValues(oauthDoor, e.Cause).Inc()
 	}
 	n := noted{Tenant: e.TenantID, Credential: e.Credential, LetIn: letIn}
 	s.activity.traffic.count(&n, e.Door, e.Status, e.Took)

@@ -86,6 +86,7 @@ type Server struct {
 	tokens       *events.Tokens
 	activity     *activity
 	watchers     *watchers
+	metrics      *metrics
 	public       *semaphore.Weighted // calls that need no credential
 }
 
@@ -95,7 +96,9 @@ func New(st *store.Store, opts Options) *Server {
 	s := &Server{
 		store: st, log: opts.Log, proxies: opts.Proxies, health: health.NewServer(), stopping: make(chan struct{}), recheck: recheck,
 		limits: newLimits(opts.Limits), throttle: NewThrottle(opts.Limits.FailedLogins), public: semaphore.NewWeighted(maxPublic),
+		metrics: newMetrics(),
 	}
+	s.throttle.refused = func() { s.metrics.over(overLogins) }
 	s.stop = sync.OnceFunc(func() { close(s.stopping) })
 	if s.log == nil {
 		s.log = slog.New(slog.DiscardHandler)
@@ -105,11 +108,11 @@ func New(st *store.Store, opts Options) *Server {
 	if s.tokens = opts.Tokens; s.tokens == nil {
 		s.tokens = events.NewTokens(st, "", "")
 	}
-	s.activity = newActivity(st, s.log, opts.Activity)
+	s.activity = newActivity(st, s.log, opts.Activity, s.metrics)
 	s.watchers = newWatchers(st, s.log, s.activity.server)
 	s.audit = newAuditLog(st, s.log, opts.AuditReads)
 	s.previews = newPreviews(st, s.log, opts.Preview)
-	s.interceptors = []interceptor{s.logCall, s.translateErrors, s.activity.intercept, recoverPanics, s.audit.intercept, s.authenticate, authorize, s.receive, beginAct, s.previews.await, s.limit, usePreview}
+	s.interceptors = []interceptor{s.metrics.intercept, s.logCall, s.translateErrors, s.activity.intercept, recoverPanics, s.audit.intercept, s.authenticate, authorize, s.receive, beginAct, s.previews.await, s.limit, usePreview}
 	s.grpc = grpc.NewServer(
 		grpc.Creds(s.transportCredentials(opts.TLS)),
 		grpc.StreamInterceptor(s.stream),
@@ -156,7 +159,16 @@ func (s *Server) Throttle() *Throttle { return s.throttle }
 
 // Admit counts a request of a principal that is answered elsewhere. It fails with
 // RateLimited.
-func (s *Server) Admit(p *store.Principal) error { return s.limits.admit(p, 1, time.Now()) }
+func (s *Server) Admit(p *store.Principal) error { return s.admit(p, 1) }
+
+// admit is Admit, for a request that counts as so many.
+func (s *Server) admit(p *store.Principal, weight int) error {
+	err := s.limits.admit(p, weight, time.Now())
+	if err != nil {
+		s.metrics.over(overRate)
+	}
+	return err
+}
 
 // Serve serves the connections of a listener until Shutdown.
 func (s *Server) Serve(l net.Listener) error { return s.grpc.Serve(l) }

@@ -26,6 +26,7 @@ type FailedLogins struct {
 // client that was forgotten when its credential was revoked locks out nobody.
 type Throttle struct {
 	address, credential Rate
+	refused             func() // is told of each that is refused; nil: nobody is
 
 	mu          sync.Mutex
 	addresses   buckets[netip.Prefix]
@@ -74,6 +75,9 @@ func (t *Throttle) Allow(address netip.Addr, shown string) error {
 		wait = max(wait, t.credentials.bucket(hash, t.credential, now).wait(now))
 	}
 	if wait > 0 {
+		if t.refused != nil {
+			t.refused()
+		}
 		return scim.Errorf(scim.RateLimited, "too many attempts with credentials that are not valid; try again later").After(wait)
 	}
 	return nil

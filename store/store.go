@@ -29,6 +29,7 @@ type Store struct {
 	// catalogs are those of the tenants that called lately.
 	catalogs catalogs
 	follower *follower
+	meter    meter
 
 	db *sql.DB // for what needs database/sql: the client and migrations
 

@@ -79,6 +79,13 @@ func (t *Turns) Take(ctx context.Context, tenant int64, each int, patience time.
 	return done, nil
 }
 
+// Waiting is how many turns are waited for.
+func (t *Turns) Waiting() int {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.queued
+}
+
 // begin counts a turn that begins.
 func (t *Turns) begin(l *line) {
 	t.begun++

@@ -37,6 +37,8 @@ func (s *Store) write(ctx context.Context, j job) error {
 // writeWithin is write, for a tenant (0: none), for a job that may take so long.
 // SQLite has nobody that it could wait for.
 func (s *Store) writeWithin(ctx context.Context, tenant int64, limit time.Duration, j job) (err error) {
+	s.meter.writing.Add(1)
+	defer func(began time.Time) { s.meter.wrote(ctx, began, err) }(time.Now())
 	if s.dialect == sqlite {
 		err = s.writer.do(ctx, tenant, j)
 	} else {
@@ -59,11 +61,14 @@ func (s *Store) writeInTurn(ctx context.Context, tenant int64, limit time.Durati
 }
 
 // read runs a query outside of any transaction and calls row for each row.
-func (s *Store) read(ctx context.Context, st *statement, row func(scan) error) error {
+func (s *Store) read(ctx context.Context, st *statement, row func(scan) error) (err error) {
 	if s.dialect == sqlite {
-		return s.readers.query(ctx, st, row)
+		err = s.readers.query(ctx, st, row)
+	} else {
+		err = s.queryPostgres(ctx, st, row)
 	}
-	return s.queryPostgres(ctx, st, row)
+	s.meter.read(ctx, err)
+	return err
 }
 
 // statement begins a statement, with room for most of ours.

@@ -439,3 +439,20 @@ func (p *program) asksToken(t *testing.T, id, secret string) reply {
 	form := url.Values{"grant_type": {"client_credentials"}, "client_id": {id}, "client_secret": {secret}}
 	return p.rest(t, http.MethodPost, strings.TrimSuffix(p.base, "/scim/v2")+"/oauth2/token", form.Encode(), "Content-Type", "application/x-www-form-urlencoded", "Authorization", "")
 }
+
+// Who failed too often of late shows up with that cause, as anybody else who is refused.
+func TestActivity_TellsOfTheThrottled(t *testing.T) {
+	onBothDatabases(t, func(t *testing.T, database string) {
+		p := start(t, database, "--failed-logins", "2")
+		c, look, _ := p.observer(t)
+		for _, status := range []int{401, 429, 429} {
+			p.must(t, status, http.MethodGet, "/Users", "", "Authorization", "Bearer nothing-of-ours", "X-Request-Id", fmt.Sprint("answered-", status))
+		}
+		exchanges(t, c, look, 1, &musterv1.ExchangeFilter{RequestId: "answered-401", UnknownTenant: true})
+		for _, e := range exchanges(t, c, look, 2, &musterv1.ExchangeFilter{RequestId: "answered-429", UnknownTenant: true}) {
+			if e.GetCause() != musterv1.LoggedExchange_CAUSE_THROTTLED || e.GetStatus() != 429 {
+				t.Errorf("%v", e)
+			}
+		}
+	})
+}

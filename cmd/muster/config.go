@@ -30,6 +30,7 @@ type config struct {
 	Schemas   string
 	HTTP      string
 	GRPC      string
+	Metrics   string
 	BaseURL   string
 	LogLevel  string
 	LogFormat string
@@ -78,6 +79,7 @@ var settings = slices.Concat([]setting{
 	{"schemas", "", "folder of *.json files with SCIM schemas and resource types, which are registered for all tenants", func(c *config) *string { return &c.Schemas }},
 	{"http", "127.0.0.1:8080", "address of the SCIM REST face; port 0 takes a free one", func(c *config) *string { return &c.HTTP }},
 	{"grpc", "127.0.0.1:9090", "address of the gRPC server; port 0 takes a free one", func(c *config) *string { return &c.GRPC }},
+	{"metrics", "", "address at which Prometheus finds how the server does, at /metrics; port 0 takes a free one; without it there is none", func(c *config) *string { return &c.Metrics }},
 	{"base-url", "", "public address of the SCIM base, such as https://scim.example.com/scim/v2; without it, the host the client asked for", func(c *config) *string { return &c.BaseURL }},
 	{"changes-retention", "720h0m0s", "how long the change log is kept, which services follow; 0: for ever", func(c *config) *time.Duration { return &c.ChangesRetention }},
 	{"changes-max", "0", "how many changes of a tenant are kept at most; 0: any number", integer{func(c *config) *int { return &c.ChangesMax }, 0, math.MaxInt}},

@@ -67,6 +67,10 @@ The files are read again when they change. Without them it serves plain text, an
 only to its own machine: listen on loopback behind a proxy that speaks TLS, and
 tell the public address with --base-url; or allow it with --plaintext.
 
+With --metrics it tells Prometheus how it does, at /metrics of an address of its own,
+to everybody who can reach that: numbers, and no names. On loopback that address
+speaks plain text in any case, elsewhere as the others do.
+
 With --grpc-client-ca a gRPC client may show a certificate instead of a token; the
 credential of kind certificate says what it may do.`
 
@@ -78,6 +82,7 @@ func serveCommand() *cobra.Command {
 		Example: `  muster serve
   muster serve --data /var/lib/muster --base-url https://scim.example.com/scim/v2
   muster serve --http :443 --grpc :9090 --tls-cert tls.crt --tls-key tls.key
+  muster serve --metrics 127.0.0.1:9464
   MUSTER_DATABASE=postgres://muster:PASSWORD@db/muster muster serve`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -101,7 +106,7 @@ func serveCommand() *cobra.Command {
 	return cmd
 }
 
-// program is a server with its doors open: the database is ready and both
+// program is a server with its doors open: the database is ready and the
 // addresses are bound, so that a client may connect before run is called.
 type program struct {
 	log        *slog.Logger
@@ -109,6 +114,7 @@ type program struct {
 	core       *server.Server
 	face       *http.Server
 	http, grpc net.Listener
+	metrics    metricsFace
 	upkeep     []upkeep
 	delivery   *events.Delivery
 	keys       *transport.Keys // nil: plain text
@@ -174,6 +180,9 @@ func openProgram(ctx context.Context, c config, log *slog.Logger, out io.Writer)
 	p.face.RegisterOnShutdown(pages.EndStreams)
 	p.face.RegisterOnShutdown(p.core.EndWaits)
 	p.face.ErrorLog = slog.NewLogLogger(log.Handler(), slog.LevelInfo) // mostly handshakes that failed
+	if err = p.prepareMetrics(c); err != nil {
+		return nil, err
+	}
 	return p, p.announce(ctx, c, token, out)
 }
 
@@ -303,7 +312,7 @@ func (p *program) registerSchemas(ctx context.Context, folder string) error {
 	return nil
 }
 
-// listen binds both addresses.
+// listen binds the addresses.
 func (p *program) listen(ctx context.Context, c config) (err error) {
 	var l net.ListenConfig
 	if p.http, err = l.Listen(ctx, "tcp", c.HTTP); err != nil {
@@ -311,6 +320,9 @@ func (p *program) listen(ctx context.Context, c config) (err error) {
 	}
 	if p.grpc, err = l.Listen(ctx, "tcp", c.GRPC); err != nil {
 		return fmt.Errorf("the gRPC server cannot listen; choose another address with --grpc: %w", err)
+	}
+	if err = p.listenMetrics(ctx, c); err != nil {
+		return err
 	}
 	p.http, p.grpc = limitConnections(p.http, c.MaxConnections), limitConnections(p.grpc, c.MaxConnections)
 	return p.checkPlaintext(c)
@@ -345,7 +357,11 @@ func (p *program) announce(ctx context.Context, c config, token string, out io.W
 	if link != "" {
 		console = loginURL(base, link) + "   (good once, for 15 minutes)"
 	}
-	_, err = fmt.Fprintf(out, "SCIM Base URL: %s\n%sConsole:       %s\ngRPC address:  %s\n", base, token, console, p.grpc.Addr())
+	metrics := p.metricsURL()
+	if metrics != "" {
+		metrics = "Metrics:       " + metrics + "\n"
+	}
+	_, err = fmt.Fprintf(out, "SCIM Base URL: %s\n%sConsole:       %s\ngRPC address:  %s\n%s", base, token, console, p.grpc.Addr(), metrics)
 	return err
 }
 
@@ -368,6 +384,14 @@ func (p *program) run(ctx context.Context) error {
 		}
 		return nil
 	})
+	if p.metrics.server != nil {
+		group.Go(func() error {
+			if err := p.serveMetrics(); !errors.Is(err, http.ErrServerClosed) {
+				p.log.Error("the metrics are served no more", "error", err) // which is no reason to end the rest
+			}
+			return nil
+		})
+	}
 	serving, stop := context.WithCancel(ctx)
 	defer stop()
 	for _, u := range p.upkeep {
@@ -390,6 +414,9 @@ func (p *program) drain(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, drainTime)
 	defer cancel()
 	err := errors.Join(p.face.Shutdown(ctx), p.core.Shutdown(ctx))
+	if p.metrics.server != nil { // the last to go: until then they tell how it stops
+		_ = p.metrics.server.Close()
+	}
 	if err != nil {
 		return fmt.Errorf("not all requests could be finished: %w", err)
 	}
@@ -399,7 +426,7 @@ func (p *program) drain(ctx context.Context) error {
 
 // close gives back whatever was opened.
 func (p *program) close() {
-	for _, l := range []net.Listener{p.http, p.grpc} {
+	for _, l := range []net.Listener{p.http, p.grpc, p.metrics.listener} {
 		if l != nil {
 			_ = l.Close() // already closed where it was served
 		}

@@ -78,11 +78,15 @@ func (p *program) checkPlaintext(c config) error {
 	if p.keys != nil || c.Plaintext {
 		return nil
 	}
+	const ways = "; or listen on loopback, such as 127.0.0.1:%d%s; or allow it with --plaintext"
 	for flag, l := range map[string]net.Listener{"--http": p.http, "--grpc": p.grpc} {
-		if tcp, ok := l.Addr().(*net.TCPAddr); !ok || !tcp.IP.IsLoopback() {
-			return fmt.Errorf("%s %s can be reached by other machines, and tokens would travel in plain text: give --tls-cert and --tls-key;"+
-				" or listen on loopback, such as 127.0.0.1:8080, behind a proxy that speaks TLS; or allow it with --plaintext", flag, l.Addr())
+		if !isLoopback(l) {
+			return fmt.Errorf("%s %s can be reached by other machines, and tokens would travel in plain text: give --tls-cert and --tls-key"+ways,
+				flag, l.Addr(), 8080, " behind a proxy that speaks TLS")
 		}
+	}
+	if l := p.metrics.listener; l != nil && !isLoopback(l) {
+		return fmt.Errorf("--metrics %s can be reached by other machines, and the numbers would travel in plain text: give --tls-cert and --tls-key"+ways, l.Addr(), 9464, "")
 	}
 	return nil
 }
