@@ -79,7 +79,7 @@ func samples(families map[string]*dto.MetricFamily) map[string]float64 {
 // awaitMetrics waits until metrics are what they should be. What is not there is -1.
 func awaitMetrics(t *testing.T, metrics string, want map[string]float64) {
 	t.Helper()
-	for deadline := time.Now().Add(20 * time.Second); ; time.Sleep(50 * time.Millisecond) {
+	for deadline := time.Now().Add(30 * time.Second); ; time.Sleep(50 * time.Millisecond) {
 		text, families := scrape(t, http.DefaultClient, metrics)
 		got, wrong := samples(families), ""
 		for key, value := range want {
@@ -202,7 +202,7 @@ func TestMetrics_CountEvents(t *testing.T) {
 	onBothDatabases(t, func(t *testing.T, database string) {
 		receiver := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusServiceUnavailable) }))
 		t.Cleanup(receiver.Close)
-		p := start(t, database, "--metrics", "127.0.0.1:0", "--events-private", "--events-max-age", "4s")
+		p := start(t, database, "--metrics", "127.0.0.1:0", "--events-private", "--events-max-age", "8s")
 		metrics := p.awaitLine(t, "Metrics:       ")
 		p.runs(t, "subscription", "create", "hr", "--push", receiver.URL)
 		p.runs(t, "subscription", "create", "portal", "--poll")

@@ -163,27 +163,35 @@ func openProgram(ctx context.Context, c config, log *slog.Logger, out io.Writer)
 	p.delivery = p.deliveryOf(c, tokens)
 	p.core = server.New(p.store, server.Options{Tokens: tokens, Log: log, Preview: preview, TLS: p.grpcTLS(c), Proxies: c.proxies, AuditReads: c.AuditReads, Limits: c.Limits, Sessions: c.Sessions,
 		Activity: server.Activity{Off: c.ActivityRetention == 0, Bodies: c.ActivityBodies}})
-	documents, err := c.documents()
-	if err != nil {
+	if err = p.openFace(c); err != nil { //nolint:contextcheck // it outlives the start
 		return nil, err
 	}
-	handler, err := gateway.New(p.core.Conn(), gateway.Options{BaseURL: c.BaseURL, Proxies: c.proxies, Limits: c.Sizes, Pages: documents, Log: log}) //nolint:contextcheck // it outlives the start
-	if err != nil {
-		return nil, err
-	}
-	authorization := oauth.New(p.store, oauthOptions(c, p.core, log))
-	pages, err := console.New(p.core.ConsoleConn(), consoleOptions(c, log))
-	if err != nil {
-		return nil, err
-	}
-	p.face = gateway.Server(c.HTTP, pages.Before(authorization.Before(handler)))
-	p.face.RegisterOnShutdown(pages.EndStreams)
-	p.face.RegisterOnShutdown(p.core.EndWaits)
-	p.face.ErrorLog = slog.NewLogLogger(log.Handler(), slog.LevelInfo) // mostly handshakes that failed
 	if err = p.prepareMetrics(c); err != nil {
 		return nil, err
 	}
 	return p, p.announce(ctx, c, token, out)
+}
+
+// openFace makes what answers over HTTP, once there is the core that it asks.
+func (p *program) openFace(c config) error {
+	documents, err := c.documents()
+	if err != nil {
+		return err
+	}
+	handler, err := gateway.New(p.core.Conn(), gateway.Options{BaseURL: c.BaseURL, Proxies: c.proxies, Limits: c.Sizes, Pages: documents, Log: p.log})
+	if err != nil {
+		return err
+	}
+	authorization := oauth.New(p.store, oauthOptions(c, p.core, p.log))
+	pages, err := console.New(p.core.ConsoleConn(), consoleOptions(c, p.log))
+	if err != nil {
+		return err
+	}
+	p.face = gateway.Server(c.HTTP, pages.Before(authorization.Before(handler)))
+	p.face.RegisterOnShutdown(pages.EndStreams)
+	p.face.RegisterOnShutdown(p.core.EndWaits)
+	p.face.ErrorLog = slog.NewLogLogger(p.log.Handler(), slog.LevelInfo) // mostly handshakes that failed
+	return nil
 }
 
 // documents are what describes the program to everybody.
