@@ -202,7 +202,7 @@ func TestMetrics_CountEvents(t *testing.T) {
 	onBothDatabases(t, func(t *testing.T, database string) {
 		receiver := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusServiceUnavailable) }))
 		t.Cleanup(receiver.Close)
-		p := start(t, database, "--metrics", "127.0.0.1:0", "--events-private", "--events-max-age", "8s")
+		p := start(t, database, "--metrics", "127.0.0.1:0", "--events-private", "--events-max-age", "4s")
 		metrics := p.awaitLine(t, "Metrics:       ")
 		p.runs(t, "subscription", "create", "hr", "--push", receiver.URL)
 		p.runs(t, "subscription", "create", "portal", "--poll")
@@ -220,8 +220,14 @@ func TestMetrics_CountEvents(t *testing.T) {
 		if _, families := scrape(t, http.DefaultClient, metrics); samples(families)[`muster_event_pushes_total{outcome="refused"}`] < 2 {
 			t.Error("the attempts that were refused are not counted")
 		}
+		p.runs(t, "subscription", "update", "portal", "--paused")
+		execute(t, database, "UPDATE subscriptions SET failure = 'it cannot go on' WHERE name = 'hr'")
+		awaitMetrics(t, metrics, map[string]float64{
+			`muster_subscriptions{delivery="poll",state="paused"}`: 1, `muster_subscriptions{delivery="poll",state="active"}`: 0,
+			`muster_subscriptions{delivery="push",state="failed"}`: 1, `muster_subscriptions{delivery="push",state="active"}`: 0,
+		})
 		p.runs(t, "subscription", "delete", "hr")
-		awaitMetrics(t, metrics, map[string]float64{`muster_subscriptions{delivery="push",state="active"}`: 0, "muster_dead_letters{}": 0})
+		awaitMetrics(t, metrics, map[string]float64{`muster_subscriptions{delivery="push",state="failed"}`: 0, "muster_dead_letters{}": 0})
 	})
 }
 
