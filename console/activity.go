@@ -142,7 +142,7 @@ func (v *visit) activityView(t terms) (*activityView, error) {
 func (v *visit) exchangePage(t terms, view *activityView) (next string, err error) {
 	req := &musterv1.ListExchangesRequest{Filter: t.exchangeFilter(v), PageSize: pageSize, PageToken: t.Get(termAfter)}
 	req.StartTime, req.EndTime = t.between()
-	for range maxLooks {
+	for start := time.Now(); ; {
 		out, err := v.activity.ListExchanges(v.Context(), req)
 		if err != nil {
 			return "", err
@@ -150,11 +150,10 @@ func (v *visit) exchangePage(t terms, view *activityView) (next string, err erro
 		for _, e := range out.GetExchanges() {
 			view.Exchanges = append(view.Exchanges, lineOf(e))
 		}
-		if req.PageToken = out.GetNextPageToken(); req.GetPageToken() == "" || len(view.Exchanges) > 0 {
-			break
+		if req.PageToken = out.GetNextPageToken(); req.GetPageToken() == "" || len(view.Exchanges) > 0 || time.Since(start) > lookBackTime {
+			return req.GetPageToken(), nil
 		}
 	}
-	return req.GetPageToken(), nil
 }
 
 // streamOf is the address of what follows the requests of a page.

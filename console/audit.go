@@ -6,15 +6,12 @@ import (
 	"io"
 	"strconv"
 	"strings"
+	"time"
 
 	musterv1 "github.com/muster-scim/muster/gen/muster/v1"
 )
 
 const auditPath = root + "audit"
-
-// maxLooks is how often a page asks for more where what it wants is rare, before it
-// leaves it to the reader to look further.
-const maxLooks = 4
 
 // auditTerms are what the audit log can be narrowed by.
 var auditTerms = []string{"log", termSince, "failures", termReads, "credential", "operator", "method", "type", "resource", "outcome", "preview", "address", "request", termFrom, termTo}
@@ -123,7 +120,7 @@ func showAudit(v *visit) error {
 // it may have fewer, and yet there are more.
 func (v *visit) auditEvents(t terms, view *auditView) (next string, err error) {
 	req := t.auditRequest(v)
-	for range maxLooks {
+	for start := time.Now(); ; {
 		out, err := v.audit.ListAuditEvents(v.Context(), req)
 		if err != nil {
 			return "", err
@@ -136,11 +133,10 @@ func (v *visit) auditEvents(t terms, view *auditView) (next string, err error) {
 			view.Events = append(view.Events, entry)
 		}
 		req.PageToken = out.GetNextPageToken()
-		if req.GetPageToken() == "" || len(view.Events) > 0 {
-			break
+		if req.GetPageToken() == "" || len(view.Events) > 0 || time.Since(start) > lookBackTime {
+			return req.GetPageToken(), nil
 		}
 	}
-	return req.GetPageToken(), nil
 }
 
 // credentialNames are the names of the tenant's credentials, to choose from.

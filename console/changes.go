@@ -142,11 +142,8 @@ func showChanges(v *visit) error {
 	return v.show("changes", page{Title: "Changes", Section: "activity", Data: view})
 }
 
-// How far is looked back for the newest changes at first, and for how long.
-const (
-	firstLookBack = 200
-	lookBackTime  = 30 * time.Millisecond
-)
+// firstLookBack is how far is looked back for the newest changes at first.
+const firstLookBack = 200
 
 // recentChanges are the newest changes, in their order, and the position of the last of
 // any tenant. The feed is read forward only, so this goes back step by step until there

@@ -10,6 +10,10 @@ import (
 	"google.golang.org/protobuf/types/known/timestamppb"
 )
 
+// lookBackTime is how long a page looks further and further back where what it wants is
+// rare, before it leaves it to the reader to go on.
+const lookBackTime = 30 * time.Millisecond
+
 // maxTerm is how many bytes one condition of a search may have.
 const maxTerm = 300
 
