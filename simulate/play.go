@@ -41,8 +41,10 @@ func newPlay(ctx context.Context, base *url.URL, o Options, media string, report
 	return &play{ctx: ctx, base: base, auth: "Bearer " + o.Token, media: media, http: newClient(o.TLS), secured: o.TLS, report: report}
 }
 
-// reach fails where nothing answers at the base URL. Any answer will do: what is wrong
-// with it is for the steps to say.
+// reach fails where nothing answers at the base URL, and where the server does not know the
+// credential: then every step would fail, for the same reason, and a server that counts
+// failed logins would make them wait. Any other answer will do: what is wrong with it is
+// for the steps to say.
 func (p *play) reach() error {
 	req, err := p.newRequest(http.MethodGet, "/ServiceProviderConfig", request{})
 	if err != nil {
@@ -52,7 +54,11 @@ func (p *play) reach() error {
 	if err != nil {
 		return fmt.Errorf("no SCIM server answers: %w", err)
 	}
-	return res.Body.Close()
+	defer res.Body.Close()
+	if res.StatusCode == http.StatusUnauthorized {
+		return errors.New("the server does not accept the token (401 Unauthorized): is it whole, not revoked, and of this server?")
+	}
+	return nil
 }
 
 // step plays f and records what came of it. A step that needs what an earlier,

@@ -56,7 +56,8 @@ const (
 // users and groups that it made, whose names are unique to the run, so it can
 // be repeated and leaves other data alone.
 //
-// An error means that the options are unusable, or that nothing answers at the URL;
+// An error means that the options are unusable, that nothing answers at the URL, or that
+// the server does not accept the token;
 // whatever the server does wrong is in the report.
 func CyberArk(ctx context.Context, o Options) (*Report, error) {
 	base, err := o.base()

@@ -82,8 +82,8 @@ func TestSimulate_Command(t *testing.T) {
 	if out, err := command(p.database, args...).CombinedOutput(); err != nil || !bytes.Contains(out, []byte("PASSED")) || !bytes.Contains(out, []byte("O Basic: A Verify")) {
 		t.Errorf("%v:\n%s", err, out)
 	}
-	if out, err := command(p.database, "simulate", "cyberark", "--url", p.base, "--token", "wrong").CombinedOutput(); err == nil {
-		t.Errorf("it passes with a wrong token:\n%s", out)
+	if out, err := command(p.database, "simulate", "cyberark", "--url", p.base, "--token", "wrong").CombinedOutput(); err == nil || !bytes.Contains(out, []byte("does not accept the token")) {
+		t.Errorf("with a wrong token:\n%s", out)
 	}
 }
 
