@@ -272,7 +272,7 @@ func (v *visit) errorGroups(ctx context.Context, filter *musterv1.ExchangeFilter
 // newest first.
 func exportActivity(v *visit) error {
 	t := termsOf(v, activityPath, activityTerms...)
-	if err := v.noteDownload("GET /activity/export", t); err != nil {
+	if err := v.noteDownload(t); err != nil {
 		return err
 	}
 	req := &musterv1.ListExchangesRequest{Filter: t.exchangeFilter(v), PageSize: 500}

@@ -155,7 +155,7 @@ func (v *visit) credentialNames() ([]string, error) {
 // exportAudit downloads the events that the terms ask for, in the order of the chain.
 func exportAudit(v *visit) error {
 	t := termsOf(v, auditPath, auditTerms...)
-	if err := v.noteDownload("GET /audit/export", t); err != nil {
+	if err := v.noteDownload(t); err != nil {
 		return err
 	}
 	req := t.auditRequest(v)

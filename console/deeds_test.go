@@ -259,9 +259,9 @@ func (x *trial) linkSecret() string {
 // role: one without a trial fails here.
 func TestEveryDeed_IsAudited(t *testing.T) {
 	for _, rt := range routes {
-		does, tried := routeDeeds[rt.pattern].method != "", trials[rt.pattern] != nil
+		does, tried := rt.does != nothing, trials[rt.pattern] != nil
 		if strings.HasPrefix(rt.pattern, "POST ") && notDeeds[rt.pattern] == "" && (!does || !tried) {
-			t.Errorf("%s has no deed in routeDeeds, or none here", rt.pattern)
+			t.Errorf("%s has no deed in routes, or none here", rt.pattern)
 		}
 		if does != tried {
 			t.Errorf("%s is a deed: %v; and tried: %v", rt.pattern, does, tried)
@@ -300,7 +300,7 @@ func (w *world) try(t *testing.T, rt route, role, name string) {
 	if may && answer.StatusCode >= 400 || !may && answer.StatusCode != http.StatusForbidden {
 		t.Fatalf("it is answered %s", answer.Status)
 	}
-	method := strings.TrimPrefix(routeDeeds[rt.pattern].method, "/")
+	method := strings.TrimPrefix(rt.does.method, "/")
 	found := false
 	for end := time.Now().Add(20 * time.Second); !found && time.Now().Before(end); time.Sleep(20 * time.Millisecond) {
 		out, err := w.audit.ListAuditEvents(w.ctx, &musterv1.ListAuditEventsRequest{
@@ -323,12 +323,12 @@ func (w *world) try(t *testing.T, rt route, role, name string) {
 }
 
 // To look at a page does nothing: the audit log has no deed of it. A route that does
-// something by GET has to be among routeDeeds.
+// something by GET has to have a deed in routes.
 func TestToLook_IsNoDeed(t *testing.T) {
 	c := newCompany(t)
 	asked := make(map[string]string)
 	for _, rt := range routes {
-		if method, path := c.pathOf(rt); method == http.MethodGet && routeDeeds[rt.pattern].method == "" {
+		if method, path := c.pathOf(rt); method == http.MethodGet && rt.does == nothing {
 			answer, _ := c.get(t, path)
 			asked[answer.Header.Get("X-Request-ID")] = rt.pattern
 		}

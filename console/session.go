@@ -178,7 +178,7 @@ func setTenant(v *visit) error {
 		name = firstTenant
 	}
 	_, err := v.operators.NoteDeed(as(v.calling(v.Context()), v.session.secret, name), &musterv1.NoteDeedRequest{
-		Method: strings.TrimPrefix(musterv1.TenantService_GetTenant_FullMethodName, "/"), ResourceType: "Tenant", ResourceId: name, Detail: "works in it from now on",
+		Method: strings.TrimPrefix(v.does.method, "/"), ResourceType: v.does.resourceType, ResourceId: name, Detail: "works in it from now on",
 	})
 	switch code := status.Code(err); {
 	case code == codes.NotFound, code == codes.FailedPrecondition, code == codes.PermissionDenied, err == nil && name == firstTenant:

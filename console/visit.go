@@ -66,6 +66,7 @@ type visit struct {
 	w       http.ResponseWriter
 	session *session // nil where the route is open and nobody is signed in
 	id      string   // of the request, in the log and the audit log
+	does    deed     // of the route
 }
 
 // Metadata of calls; the core believes the last two in process only.
@@ -84,7 +85,7 @@ const maxForm = 1 << 20
 func (c *Console) serve(w http.ResponseWriter, r *http.Request, rt route) {
 	start := time.Now()
 	out := &answered{ResponseWriter: w}
-	v := &visit{Request: r, Console: c, w: out, id: rand.Text()}
+	v := &visit{Request: r, Console: c, w: out, id: rand.Text(), does: rt.does}
 	w.Header().Set("X-Request-Id", v.id) //nolint:canonicalheader // as the REST face has it
 	r.Body = http.MaxBytesReader(out, r.Body, maxForm)
 	err := v.run(rt) //nolint:contextcheck // a visit has its request's
@@ -126,8 +127,8 @@ func (v *visit) run(rt route) (err error) {
 	default:
 		err = errMayNot
 	}
-	if d, does := routeDeeds[rt.pattern]; does && errors.Is(err, errMayNot) {
-		v.noteRefused(d)
+	if v.does != nothing && errors.Is(err, errMayNot) {
+		v.noteRefused()
 	}
 	return err
 }

@@ -77,31 +77,21 @@ func (d *Delivery) Collector() prometheus.Collector { return collector{d} }
 type collector struct{ delivery *Delivery }
 
 // Describe tells what Collect collects.
-func (collector) Describe(ch chan<- *prometheus.Desc) {
-	for _, d := range descs {
-		ch <- d
-	}
-}
+func (collector) Describe(ch chan<- *prometheus.Desc) { store.Describe(ch, descs...) }
 
 // Collect collects what there is. While the database does not answer, what only it knows
 // is left out.
 func (c collector) Collect(ch chan<- prometheus.Metric) {
-	gauge := func(desc *prometheus.Desc, value float64, labels ...string) {
-		ch <- prometheus.MustNewConstMetric(desc, prometheus.GaugeValue, value, labels...)
-	}
-	counter := func(desc *prometheus.Desc, value int64, labels ...string) {
-		ch <- prometheus.MustNewConstMetric(desc, prometheus.CounterValue, float64(value), labels...)
-	}
-	m := &c.delivery.meter
-	counter(attemptsDesc, m.accepted.Load(), "accepted")
-	counter(attemptsDesc, m.refused.Load(), "refused")
-	counter(givenUpDesc, m.givenUp.Load())
+	m, found := &c.delivery.meter, store.Found(ch)
+	found.Counter(attemptsDesc, float64(m.accepted.Load()), "accepted")
+	found.Counter(attemptsDesc, float64(m.refused.Load()), "refused")
+	found.Counter(givenUpDesc, float64(m.givenUp.Load()))
 	all, age := m.all(), 0.0
 	if all.events > 0 {
 		age = max(time.Since(all.oldest).Seconds(), 0)
 	}
-	gauge(waitingDesc, float64(all.events))
-	gauge(oldestDesc, age)
+	found.Gauge(waitingDesc, float64(all.events))
+	found.Gauge(oldestDesc, age)
 	ctx, cancel := context.WithTimeout(context.Background(), store.CollectTime)
 	defer cancel()
 	counts, err := c.delivery.store.CountSubscriptions(ctx)
@@ -113,7 +103,7 @@ func (c collector) Collect(ch chan<- prometheus.Metric) {
 		if n.Push {
 			delivery = "push"
 		}
-		gauge(subsDesc, float64(n.Count), delivery, n.State)
+		found.Gauge(subsDesc, float64(n.Count), delivery, n.State)
 	}
-	gauge(lettersDesc, float64(counts.DeadLetters))
+	found.Gauge(lettersDesc, float64(counts.DeadLetters))
 }

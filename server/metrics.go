@@ -143,9 +143,7 @@ func (c collector) Describe(ch chan<- *prometheus.Desc) {
 	for _, v := range c.vectors() {
 		v.Describe(ch)
 	}
-	for _, d := range []*prometheus.Desc{waitingDesc, headDesc, watchersDesc, lagDesc, queueDesc, queueMaxDesc, lostDesc} {
-		ch <- d
-	}
+	store.Describe(ch, waitingDesc, headDesc, watchersDesc, lagDesc, queueDesc, queueMaxDesc, lostDesc)
 }
 
 // Collect collects what there is. While the database does not answer, what only it knows
@@ -154,39 +152,23 @@ func (c collector) Collect(ch chan<- prometheus.Metric) {
 	for _, v := range c.vectors() {
 		v.Collect(ch)
 	}
-	gauge := func(desc *prometheus.Desc, value int64) {
-		ch <- prometheus.MustNewConstMetric(desc, prometheus.GaugeValue, float64(value))
-	}
-	s := c.server
-	gauge(waitingDesc, int64(s.limits.turns.Waiting()))
+	s, found := c.server, store.Found(ch)
+	found.Gauge(waitingDesc, float64(s.limits.turns.Waiting()))
 	queue := s.audit.queue
-	gauge(queueDesc, int64(len(queue.slots)))
-	gauge(queueMaxDesc, int64(cap(queue.slots)))
-	ch <- prometheus.MustNewConstMetric(lostDesc, prometheus.CounterValue, float64(queue.lost.Load()))
+	found.Gauge(queueDesc, float64(len(queue.slots)))
+	found.Gauge(queueMaxDesc, float64(cap(queue.slots)))
+	found.Counter(lostDesc, float64(queue.lost.Load()))
 	n, last := s.watchers.last()
-	gauge(watchersDesc, int64(n))
+	found.Gauge(watchersDesc, float64(n))
 	ctx, cancel := context.WithTimeout(context.Background(), store.CollectTime)
 	defer cancel()
 	head, err := s.store.Head(ctx)
 	if err != nil {
 		return
 	}
-	gauge(headDesc, head)
+	found.Gauge(headDesc, float64(head))
 	if n == 0 {
 		last = head
 	}
-	gauge(lagDesc, max(head-last, 0))
-}
-
-// last is how many streams there are, and the position of the one that is most behind.
-func (ws *watchers) last() (n int, position int64) {
-	ws.mu.Lock()
-	defer ws.mu.Unlock()
-	for _, w := range ws.of {
-		if n == 0 || w.Position < position {
-			position = w.Position
-		}
-		n++
-	}
-	return n, position
+	found.Gauge(lagDesc, float64(max(head-last, 0)))
 }

@@ -144,3 +144,16 @@ func (s *activityService) ListWatchers(ctx context.Context, req *musterv1.ListWa
 	}
 	return out, err
 }
+
+// last is how many streams there are, and the position of the one that is most behind.
+func (ws *watchers) last() (n int, position int64) {
+	ws.mu.Lock()
+	defer ws.mu.Unlock()
+	for _, w := range ws.of {
+		if n == 0 || w.Position < position {
+			position = w.Position
+		}
+		n++
+	}
+	return n, position
+}

@@ -118,16 +118,18 @@ type nameWalk struct {
 
 // walks are all that a name of a member may be found by.
 func (s *memberSearch) walks() []nameWalk {
-	column := func(rt *scim.ResourceType, name string) nameWalk {
+	column := func(rt *scim.ResourceType, name, order string) nameWalk {
 		return nameWalk{rt, func(st *statement, columns string) {
 			st.add("SELECT ", columns, " FROM (SELECT r.id AS id FROM resources r WHERE ")
 			st.addScope("r", s.tenant.id, rt)
 			st.add(" AND ")
 			(&filterWriter{statement: st}).comparePrefix(operand{"r." + name, true}, s.prefix)
-			st.add(" ORDER BY r.", name, map[bool]string{true: "", false: ", r.id"}[name == "user_name"])
+			st.add(" ORDER BY ", order)
 		}}
 	}
-	all := []nameWalk{column(scim.Group, "display_name"), column(scim.User, "display_name"), column(scim.User, "user_name")}
+	all := []nameWalk{ // each in the order of its index
+		column(scim.Group, "display_name", "r.display_name, r.id"), column(scim.User, "display_name", "r.display_name, r.id"), column(scim.User, "user_name", "r.user_name"),
+	}
 	for _, attr := range valuesSearched {
 		all = append(all, nameWalk{scim.User, func(st *statement, columns string) {
 			st.add("SELECT ", columns, " FROM (SELECT v.resource_id AS id FROM attribute_values v WHERE v.tenant_id = ", arg{s.tenant.id},

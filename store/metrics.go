@@ -14,6 +14,26 @@ import (
 // CollectTime is how long monitoring waits for the database.
 const CollectTime = 2 * time.Second
 
+// Found gives monitoring what a collector has found.
+type Found chan<- prometheus.Metric
+
+// Gauge gives a number that goes up and down.
+func (f Found) Gauge(desc *prometheus.Desc, value float64, labels ...string) {
+	f <- prometheus.MustNewConstMetric(desc, prometheus.GaugeValue, value, labels...)
+}
+
+// Counter gives a number that only grows.
+func (f Found) Counter(desc *prometheus.Desc, value float64, labels ...string) {
+	f <- prometheus.MustNewConstMetric(desc, prometheus.CounterValue, value, labels...)
+}
+
+// Describe tells monitoring what a collector finds.
+func Describe(ch chan<- *prometheus.Desc, descs ...*prometheus.Desc) {
+	for _, d := range descs {
+		ch <- d
+	}
+}
+
 // A meter counts what is done with the database.
 type meter struct {
 	writing     atomic.Int64 // writes that wait or are under way
@@ -68,44 +88,34 @@ func (s *Store) Collector() prometheus.Collector { return collector{s} }
 type collector struct{ store *Store }
 
 // Describe tells what Collect collects.
-func (collector) Describe(ch chan<- *prometheus.Desc) {
-	for _, d := range descs {
-		ch <- d
-	}
-}
+func (collector) Describe(ch chan<- *prometheus.Desc) { Describe(ch, descs...) }
 
 // Collect collects what there is.
 func (c collector) Collect(ch chan<- prometheus.Metric) {
-	gauge := func(desc *prometheus.Desc, value float64, labels ...string) {
-		ch <- prometheus.MustNewConstMetric(desc, prometheus.GaugeValue, value, labels...)
-	}
-	counter := func(desc *prometheus.Desc, value float64, labels ...string) {
-		ch <- prometheus.MustNewConstMetric(desc, prometheus.CounterValue, value, labels...)
-	}
-	s := c.store
+	s, found := c.store, Found(ch)
 	if s.dialect == postgres {
 		stat := s.pool.Stat()
-		gauge(connectionsDesc, float64(stat.AcquiredConns()), "in_use")
-		gauge(connectionsDesc, float64(stat.IdleConns()), "idle")
-		gauge(mostDesc, float64(stat.MaxConns()))
-		counter(waitsDesc, float64(stat.EmptyAcquireCount()))
-		counter(waitedDesc, stat.EmptyAcquireWaitTime().Seconds())
+		found.Gauge(connectionsDesc, float64(stat.AcquiredConns()), "in_use")
+		found.Gauge(connectionsDesc, float64(stat.IdleConns()), "idle")
+		found.Gauge(mostDesc, float64(stat.MaxConns()))
+		found.Counter(waitsDesc, float64(stat.EmptyAcquireCount()))
+		found.Counter(waitedDesc, stat.EmptyAcquireWaitTime().Seconds())
 	} else {
 		idle, most := len(s.readers), cap(s.readers)
-		gauge(connectionsDesc, float64(most-idle), "in_use")
-		gauge(connectionsDesc, float64(idle), "idle")
-		gauge(mostDesc, float64(most))
+		found.Gauge(connectionsDesc, float64(most-idle), "in_use")
+		found.Gauge(connectionsDesc, float64(idle), "idle")
+		found.Gauge(mostDesc, float64(most))
 	}
 	m := &s.meter
-	gauge(writingDesc, float64(m.writing.Load()))
+	found.Gauge(writingDesc, float64(m.writing.Load()))
 	ch <- prometheus.MustNewConstSummary(writeTimeDesc, m.writes.Load(), time.Duration(m.writeTime.Load()).Seconds(), nil)
-	counter(errorsDesc, float64(m.readErrors.Load()), "read")
-	counter(errorsDesc, float64(m.writeErrors.Load()), "write")
+	found.Counter(errorsDesc, float64(m.readErrors.Load()), "read")
+	found.Counter(errorsDesc, float64(m.writeErrors.Load()), "write")
 	ctx, cancel := context.WithTimeout(context.Background(), CollectTime)
 	defer cancel()
 	up := 0.0
 	if s.Ping(ctx) == nil {
 		up = 1
 	}
-	gauge(upDesc, up)
+	found.Gauge(upDesc, up)
 }

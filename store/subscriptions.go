@@ -295,3 +295,46 @@ func (t Tenant) Lag(ctx context.Context, position int64) (n int64, oldest time.T
 	err = t.store.read(ctx, st, func(scan scan) error { return scan(&n, &first) })
 	return n, timeOrZero(first), err
 }
+
+// SubscriptionCounts are how many there are in the database, of all tenants.
+type SubscriptionCounts struct {
+	// Subscriptions are counted by how they are delivered and by their state: active,
+	// paused, or failed. Of each there is a count, which may be 0.
+	Subscriptions []SubscriptionCount
+	DeadLetters   int
+}
+
+// SubscriptionCount is how many subscriptions are alike.
+type SubscriptionCount struct {
+	Push  bool
+	State string
+	Count int
+}
+
+// CountSubscriptions counts subscriptions and dead letters of all tenants, for monitoring.
+func (s *Store) CountSubscriptions(ctx context.Context) (counts SubscriptionCounts, err error) {
+	for _, push := range []bool{true, false} {
+		for _, state := range []string{"active", "paused", "failed"} {
+			counts.Subscriptions = append(counts.Subscriptions, SubscriptionCount{Push: push, State: state})
+		}
+	}
+	st := s.statement()
+	st.add("SELECT push, CASE WHEN failure IS NOT NULL THEN 'failed' WHEN paused THEN 'paused' ELSE 'active' END AS state, count(*) FROM subscriptions GROUP BY push, state")
+	err = s.read(ctx, st, func(scan scan) error {
+		var found SubscriptionCount
+		if err := scan(&found.Push, &found.State, &found.Count); err != nil {
+			return err
+		}
+		for i := range counts.Subscriptions {
+			if of := &counts.Subscriptions[i]; of.Push == found.Push && of.State == found.State {
+				of.Count = found.Count
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return counts, err
+	}
+	err = s.read(ctx, s.statement().add("SELECT count(*) FROM dead_letters"), func(scan scan) error { return scan(&counts.DeadLetters) })
+	return counts, err
+}
